@@ -1,0 +1,126 @@
+"""Linear classifier over pooled maps, with the paper's penalties as terms."""
+import functools
+import logging
+from collections.abc import Sequence
+
+import torch
+from mmengine.logging import print_log
+from mmpretrain.models import LinearClsHead
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmsemiloc.models.cam import class_activation_maps
+from mmsemiloc.models.predictions import Predictions, WholeBatch, labeled_indices
+from mmsemiloc.registry import MODELS
+
+CAM_TARGETS = ('top1', 'prob')
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """Log a warning the first time that it comes up in this process."""
+    print_log(message, logger='current', level=logging.WARNING)
+
+
+@MODELS.register_module()
+class CAMClsHead(LinearClsHead):
+    """Global average pooling and a linear classifier whose class activation maps and predictions carry penalties.
+
+    ``L = J_C + alpha J_M + beta J_B + gamma J_L``, equation (8). J_C is divided by R, the number of labelled images; the
+    other terms run over all images. alpha, beta and gamma are the ``loss_weight`` of the terms; a term whose weight is 0
+    at the moment is not computed. Parameters are those of ``LinearClsHead``; the model needs no neck.
+
+    Args:
+        num_classes: C.
+        in_channels: Channels D of the backbone's last map.
+        loss: Config of J_C.
+        loss_mel: Config of J_M, for example ``dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.8)``.
+        loss_nbel: Config of J_B.
+        loss_locality: Config of J_L.
+        cam_target: Map that J_L reads: 'top1', that of the most probable class, or 'prob', those of all classes weighted
+            by their probability.
+        **kwargs: For ``LinearClsHead``.
+
+    Raises:
+        ValueError: If ``cam_target`` is unknown.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 in_channels: int,
+                 loss: dict = dict(type='mmpretrain.CrossEntropyLoss', loss_weight=1.0),
+                 loss_mel: dict | None = None,
+                 loss_nbel: dict | None = None,
+                 loss_locality: dict | None = None,
+                 cam_target: str = 'top1',
+                 **kwargs) -> None:
+        super().__init__(num_classes, in_channels, loss=loss, **kwargs)
+        if cam_target not in CAM_TARGETS:
+            raise ValueError(f'cam_target must be one of {CAM_TARGETS}, got {cam_target!r}')
+        self.cam_target = cam_target
+        terms = dict(mel=loss_mel, nbel=loss_nbel, locality=loss_locality)
+        self.terms = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in terms.items() if cfg is not None})
+
+    def pre_logits(self, feats: Sequence[Tensor]) -> Tensor:
+        """Pooled features (T, D) of the last stage's maps (T, D, H, W)."""
+        features = feats[-1]
+        return F.adaptive_avg_pool2d(features, 1).flatten(1) if features.dim() == 4 else features
+
+    def cam(self, feats: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """Maps (T, H, W) of the classes ``labels`` (T,); see :func:`class_activation_maps`."""
+        return class_activation_maps(feats[-1], self.fc.weight, labels)
+
+    def active_terms(self) -> dict[str, nn.Module]:
+        """The penalties whose weight is not 0 at the moment."""
+        return {name: term for name, term in self.terms.items() if term.loss_weight != 0}
+
+    def loss(self, feats: Sequence[Tensor], data_samples: list[DataSample], whole: WholeBatch | None = None) -> dict:
+        """Losses of one (micro-)batch.
+
+        Args:
+            feats: Maps of the backbone's stages, each (T, D, H, W).
+            data_samples: One an image; it has ``gt_label`` or ``gt_score`` if the image is labelled.
+            whole: The effective batch that this one is a part of; by default it is the whole.
+
+        Returns:
+            ``loss_ce``, the losses of the active terms, and ``acc_labeled``, the share (%) of the labelled images that are
+            classified right (NaN if there is none).
+
+        Raises:
+            ValueError: If NBEL is on and gradients of other batches wait for the same optimizer step.
+        """
+        logits = self(feats)
+        if whole is None:
+            self._refuse_foreign_accumulation()
+            whole = WholeBatch.of(data_samples, logits.device)
+        places = labeled_indices(data_samples)
+        index = torch.tensor(places, dtype=torch.long, device=logits.device)
+        labeled = torch.zeros(len(logits), dtype=torch.bool, device=logits.device).index_fill_(0, index, True)
+        predictions = Predictions(logits, feats[-1], self.fc.weight, labeled, self.cam_target, whole)
+        losses = self._labeled_losses(logits[index], [data_samples[i] for i in places], whole, len(logits))
+        for term in self.active_terms().values():
+            losses.update(term.term(predictions))
+        return losses
+
+    def _labeled_losses(self, logits: Tensor, samples: list[DataSample], whole: WholeBatch, num_images: int) -> dict:
+        """J_C and accuracy on the labelled images; without any, a loss of exactly 0 with a gradient of 0."""
+        if not samples:
+            warn_once('CAMClsHead: a batch without a labelled image; its cross-entropy is 0. Intended only when training '
+                      'without labels: otherwise look at labeled_ratio of SemiSupSampler.')
+            return dict(loss_ce=logits.sum(), acc_labeled=logits.new_tensor(float('nan')))
+        soft = 'gt_score' in samples[0]
+        target = torch.stack([s.gt_score for s in samples]) if soft else torch.cat([s.gt_label for s in samples])
+        # The classifier multiplies every term by the micro-batch's share of the images; J_C is divided by R instead.
+        loss = self.loss_module(logits, target, avg_factor=whole.labeled * whole.share(num_images))
+        hard = target.argmax(1) if soft else target
+        return dict(loss_ce=loss, acc_labeled=(logits.detach().argmax(1) == hard).float().mean() * 100)
+
+    def _refuse_foreign_accumulation(self) -> None:
+        """NBEL is not additive: a mean of small-batch NBELs is another objective."""
+        pending = self.fc.weight.grad
+        if 'nbel' in self.active_terms() and torch.is_grad_enabled() and pending is not None and bool(pending.any()):
+            raise ValueError(
+                'NegativeBatchEntropyLoss: gradients of an earlier batch are waiting for the same optimizer step. NBEL does '
+                'not add up over batches, so accumulating it this way (accumulative_counts > 1?) trains something else; '
+                "use optim_wrapper=dict(type='mmsemiloc.AccumOptimWrapper', micro_batch_size=...) instead.")

@@ -1,0 +1,162 @@
+"""Clustering penalties: mean entropy (MEL) and negative batch entropy (NBEL) of the predictions."""
+from collections.abc import Sequence
+
+import torch
+from mmengine import dist
+from mmengine.model import BaseModule
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.models.predictions import Predictions
+from mmsemiloc.registry import MODELS
+
+
+def log_probabilities(cls_score: Tensor) -> Tensor:
+    """log q of logits (T, C), in float32 or better.
+
+    Raises:
+        ValueError: If ``cls_score`` is not a non-empty matrix.
+    """
+    if cls_score.dim() != 2 or cls_score.numel() == 0:
+        raise ValueError(f'cls_score must have shape (T, C) with T, C >= 1, got {tuple(cls_score.shape)}')
+    return F.log_softmax(at_least_float32(cls_score), dim=1)
+
+
+def mean_entropy(cls_score: Tensor) -> Tensor:
+    """Mean over the batch of the entropy of each prediction, equation (1).
+
+    ``J_M = 1/T sum_t H(q_t)`` with ``q_t = softmax(cls_score_t)``.
+
+    Args:
+        cls_score: Logits (T, C).
+
+    Returns:
+        A scalar in nats, between 0 (one-hot predictions) and log C (uniform ones).
+
+    Example:
+        >>> mean_entropy(torch.zeros(8, 4))  # log 4
+        tensor(1.3863)
+    """
+    log_probs = log_probabilities(cls_score)
+    return -(log_probs.exp() * log_probs).sum(1).mean()
+
+
+def log_mean_prediction(cls_score: Tensor) -> Tensor:
+    """log q_bar (C,) of logits (T, C) over the images of *all* ranks, without gradient.
+
+    Stays in the log domain, so a class that no image predicts gives a large negative number, never ``log(0)``.
+    """
+    log_probs = log_probabilities(cls_score.detach())
+    log_sum, count = log_probs.logsumexp(0), log_probs.new_tensor(float(len(log_probs)))
+    if dist.get_world_size() > 1:
+        largest = log_sum.clone()
+        dist.all_reduce(largest, 'max')
+        log_sum = (log_sum - largest).exp()
+        dist.all_reduce(log_sum, 'sum')
+        log_sum = log_sum.log() + largest  # at least one rank contributes exp(0), so this is no log(0)
+        dist.all_reduce(count, 'sum')
+    return log_sum - count.log()
+
+
+def negative_batch_entropy(cls_score: Tensor, log_prior: Tensor | None = None, log_mean: Tensor | None = None) -> Tensor:
+    """Negative entropy of the mean prediction, equation (2); with a prior, its divergence from it.
+
+    ``J_B = -H(q_bar)``, or ``KL(q_bar || d)`` with a prior d; ``q_bar`` is the mean of q_t over the images of all ranks.
+    The gradient is exact for images that are not here as well: ``dJ_B/dq_t = (log q_bar - log d) / T_total`` (up to a
+    constant that softmax cancels), times the number of ranks because DDP averages gradients over them.
+
+    Args:
+        cls_score: Logits (T, C).
+        log_prior: log d, shape (C,), of the expected share of each class.
+        log_mean: log q_bar, shape (C,), if it is known already; by default that of ``cls_score`` over all ranks.
+
+    Returns:
+        A scalar in nats: between -log C and 0, or with a prior at least 0.
+
+    Example:
+        >>> negative_batch_entropy(torch.zeros(8, 4))  # -log 4
+        tensor(-1.3863)
+    """
+    if log_mean is None:
+        log_mean = log_mean_prediction(cls_score)
+    log_ratio = log_mean if log_prior is None else log_mean - log_prior.to(log_mean)
+    value = (log_mean.exp() * log_ratio).sum()
+    carrier = (log_probabilities(cls_score).exp().mean(0) * log_ratio).sum()  # has the gradient of the value
+    return value + (carrier - carrier.detach())
+
+
+@MODELS.register_module()
+class MeanEntropyLoss(BaseModule):
+    """MEL, :func:`mean_entropy`: makes each prediction confident.
+
+    Args:
+        loss_weight: alpha of equation (3), at least 0.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, cls_score: Tensor) -> Tensor:
+        """``loss_weight * J_M`` of logits (T, C)."""
+        return self.loss_weight * mean_entropy(cls_score)
+
+    def term(self, predictions: Predictions) -> dict[str, Tensor]:
+        """The named loss of one batch; see :class:`Predictions`."""
+        return {'loss_mel': self(predictions.logits)}
+
+
+@MODELS.register_module()
+class NegativeBatchEntropyLoss(BaseModule):
+    """NBEL, :func:`negative_batch_entropy`: keeps the predictions spread over the classes.
+
+    Args:
+        loss_weight: beta of equation (3), at least 0.
+        prior: Expected share of each class: None for uniform (the paper's form), C positive numbers (shares or counts),
+            or 'labeled' for the class counts of the labelled set, which ``SemiSupSetupHook`` fills in.
+
+    Raises:
+        ValueError: If the prior is none of these, or a class has no share.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, prior: Sequence[float] | str | None = None) -> None:
+        super().__init__()
+        if isinstance(prior, str) and prior != 'labeled':
+            raise ValueError(f"prior must be None, a sequence of numbers or 'labeled', got {prior!r}")
+        self.loss_weight = loss_weight
+        self.prior = prior
+        # Not persistent: a checkpoint must load strictly into the stock classifier.
+        self.register_buffer('log_prior', None, persistent=False)
+        if prior is not None and not isinstance(prior, str):
+            self.set_prior(prior)
+
+    def set_prior(self, shares: Sequence[float]) -> None:
+        """Take C positive shares or counts, in any unit, as the prior.
+
+        Raises:
+            ValueError: If a share is not a positive number.
+        """
+        values = torch.as_tensor(shares, dtype=torch.float64)
+        bad = (~((values > 0) & values.isfinite())).nonzero().flatten().tolist()
+        if values.dim() != 1 or bad:
+            raise ValueError(f'prior must be C positive numbers; classes {bad[:10]} have {[shares[i] for i in bad[:10]]}')
+        device = self.log_prior.device if self.log_prior is not None else None
+        self.log_prior = (values / values.sum()).log().to(device)
+
+    def forward(self, cls_score: Tensor, log_mean: Tensor | None = None) -> Tensor:
+        """``loss_weight * J_B`` of logits (T, C); all-reduces q_bar when torch.distributed runs and it is not given.
+
+        Raises:
+            ValueError: If the prior does not have C classes, or is 'labeled' and nobody has set it.
+        """
+        if self.prior is not None and self.log_prior is None:
+            raise ValueError("NegativeBatchEntropyLoss(prior='labeled') has no class counts yet: add "
+                             "dict(type='mmsemiloc.SemiSupSetupHook') to custom_hooks, or call set_prior(counts)")
+        if self.log_prior is not None and len(self.log_prior) != cls_score.size(1):
+            raise ValueError(f'prior has {len(self.log_prior)} classes, cls_score has {cls_score.size(1)}')
+        return self.loss_weight * negative_batch_entropy(cls_score, self.log_prior, log_mean)
+
+    def term(self, predictions: Predictions) -> dict[str, Tensor]:
+        """The named loss of one batch; see :class:`Predictions`."""
+        return {'loss_nbel': self(predictions.logits, predictions.whole.log_mean)}

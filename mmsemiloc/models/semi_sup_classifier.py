@@ -1,0 +1,51 @@
+"""Image classifier whose batches mix labelled and unlabelled images."""
+from mmpretrain.models import ImageClassifier
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from mmsemiloc.models.cam_cls_head import CAMClsHead
+from mmsemiloc.models.predictions import WholeBatch
+from mmsemiloc.registry import MODELS
+
+
+@MODELS.register_module()
+class SemiSupClassifier(ImageClassifier):
+    """``ImageClassifier`` with a ``CAMClsHead``, trained on labelled and unlabelled images together.
+
+    An image is labelled if its data sample has ``gt_label`` (or ``gt_score``). With ``AccumOptimWrapper`` the batch of the
+    dataloader is the effective batch of one optimizer step, and is split into micro-batches.
+
+    Args:
+        data_preprocessor: Config of the preprocessor; its type is ``SemiSupDataPreprocessor`` if left out.
+        **kwargs: For ``ImageClassifier``.
+
+    Raises:
+        ValueError: If the head is not a ``CAMClsHead``.
+    """
+
+    def __init__(self, *, data_preprocessor: dict | None = None, **kwargs) -> None:
+        if data_preprocessor is None or isinstance(data_preprocessor, dict):
+            data_preprocessor = {'type': 'mmsemiloc.SemiSupDataPreprocessor', **(data_preprocessor or {})}
+        super().__init__(data_preprocessor=data_preprocessor, **kwargs)
+        if not isinstance(self.head, CAMClsHead):
+            raise ValueError(f'SemiSupClassifier needs a head of type CAMClsHead, got {type(self.head).__name__}')
+
+    def forward(self,
+                inputs: Tensor,
+                data_samples: list[DataSample] | None = None,
+                mode: str = 'tensor',
+                whole: WholeBatch | None = None):
+        """As ``ImageClassifier.forward``; ``whole`` tells mode 'loss' which effective batch the inputs are a part of."""
+        if mode == 'loss':
+            return self.loss(inputs, data_samples, whole)
+        return super().forward(inputs, data_samples, mode)
+
+    def loss(self, inputs: Tensor, data_samples: list[DataSample], whole: WholeBatch | None = None) -> dict:
+        """Losses of images (T, 3, H, W); see ``CAMClsHead.loss``."""
+        return self.head.loss(self.extract_feat(inputs), data_samples, whole)
+
+    def train_step(self, data: dict, optim_wrapper) -> dict:
+        """One optimizer step; a wrapper that splits the batch into micro-batches runs it itself."""
+        if hasattr(optim_wrapper, 'train_batch'):
+            return optim_wrapper.train_batch(self, data)
+        return super().train_step(data, optim_wrapper)

@@ -1,0 +1,74 @@
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmpretrain.structures import DataSample
+
+import mmsemiloc.datasets  # noqa: F401  registers the types
+from mmsemiloc.engine import AccumOptimWrapper
+from mmsemiloc.registry import MODELS
+
+CLASSES = 5
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmpretrain')
+
+
+def make_samples(labels):
+    """Data samples with a label each, or without one where it is None."""
+    return [DataSample() if label is None else DataSample().set_gt_label(label) for label in labels]
+
+
+def make_batch(labels, size=32, seed=0):
+    """A collated batch of random images, one for each label (None: unlabelled)."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (len(labels), 3, size, size), generator=generator, dtype=torch.uint8)
+    return dict(inputs=list(images), data_samples=make_samples(labels))
+
+
+def make_model(mel=0.0, nbel=0.0, locality=0.0, norm_cfg=None, seed=0, drop_rate=0, head=None):
+    """A tiny SemiSupClassifier; the weights of the penalties may be 0."""
+    torch.manual_seed(seed)
+    model = MODELS.build(
+        dict(
+            type='mmsemiloc.SemiSupClassifier',
+            data_preprocessor=dict(mean=[128] * 3, std=[64] * 3, num_classes=CLASSES),
+            backbone=dict(
+                type='DenseNet',
+                arch=dict(growth_rate=4, depths=[2, 2], init_channels=8),
+                drop_rate=drop_rate,
+                norm_cfg=norm_cfg or dict(type='BN')),
+            head=dict(
+                type='mmsemiloc.CAMClsHead',
+                num_classes=CLASSES,
+                in_channels=16,
+                loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=mel),
+                loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=nbel),
+                loss_locality=dict(type='mmsemiloc.LocalityLoss', loss_weight=locality),
+                init_cfg=dict(type='Normal', layer='Linear', std=0.5),
+                **(head or {}))))
+    model.init_weights()
+    return model
+
+
+def in_double(model):
+    """The model in float64, its images too, and with BatchNorm at rest (it would tell parts of a batch apart)."""
+    model.data_preprocessor.register_forward_hook(lambda module, args, out: {**out, 'inputs': out['inputs'].double()})
+    model.backbone.eval()
+    return model.double()
+
+
+class KeepGradients(AccumOptimWrapper):
+    """Does not step, so that the gradients can be looked at."""
+
+    def step(self, **kwargs):
+        pass
+
+    def zero_grad(self, **kwargs):
+        pass
+
+
+def gradients(model):
+    """Copies of all gradients, by parameter name."""
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import torch
+from mmpretrain.models import ClsDataPreprocessor
+from mmpretrain.structures import DataSample
+
+from mmsemiloc.models import SemiSupDataPreprocessor
+from tests.conftest import make_batch, make_samples
+
+LABELS = [None, 3, None, 1]
+
+
+def make(**kwargs):
+    return SemiSupDataPreprocessor(mean=[100] * 3, std=[50] * 3, num_classes=5, **kwargs)
+
+
+@pytest.mark.parametrize('labels', [LABELS, [1, 2, None, None], [None] * 4])
+def test_any_image_may_lack_a_label(labels):
+    out = make()(make_batch(labels, size=8), training=True)
+    assert out['inputs'].shape == (4, 3, 8, 8)
+    assert [s.gt_label.item() if 'gt_label' in s else None for s in out['data_samples']] == labels
+
+
+def test_equals_the_stock_preprocessor_on_labelled_batches():
+    ours = make()(make_batch([0, 1, 2]), training=True)
+    stock = ClsDataPreprocessor(mean=[100] * 3, std=[50] * 3)(make_batch([0, 1, 2]), training=True)
+    assert torch.equal(ours['inputs'], stock['inputs'])
+
+
+def test_stock_preprocessor_fails_on_mixed_batches():
+    """Negative control: the reason for this class."""
+    with pytest.raises(AttributeError):
+        ClsDataPreprocessor()(make_batch([1, None]), training=True)
+
+
+def test_mixup_leaves_unlabelled_images_alone():
+    np.random.seed(0)
+    torch.manual_seed(1)
+    preprocessor = make(batch_augments=dict(augments=dict(type='Mixup', alpha=1.0)))
+    plain = make()(make_batch(LABELS), training=True)['inputs']
+    out = preprocessor(make_batch(LABELS), training=True)
+    assert torch.equal(out['inputs'][[0, 2]], plain[[0, 2]])
+    assert not torch.equal(out['inputs'][[1, 3]], plain[[1, 3]])
+    assert ['gt_score' in s for s in out['data_samples']] == [False, True, False, True]
+    assert set(out['data_samples'][1].gt_score.nonzero().flatten().tolist()) == {1, 3}
+
+
+def test_inference_without_samples():
+    out = make()(dict(inputs=make_batch(LABELS)['inputs']))
+    assert out['inputs'].shape == (4, 3, 32, 32) and out['data_samples'] is None
+
+
+def test_bad_labels():
+    batch = make_batch(LABELS)
+    batch['data_samples'][1] = DataSample(metainfo=dict(img_path='a/b.png')).set_gt_label([1, 2])
+    with pytest.raises(ValueError, match=r'one label an image, got \[1, 2\] for a/b.png'):
+        make()(batch)
+    with pytest.raises(ValueError, match='num_classes'):
+        SemiSupDataPreprocessor(to_onehot=True)(dict(inputs=make_batch([1])['inputs'], data_samples=make_samples([1])))

@@ -1,0 +1,116 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmsemiloc.models import LocalityLoss, locality_penalty
+
+
+def groups(height, width):
+    """The nested half-spaces of equation (7), as lists of (row, column)."""
+    everything = [(i, j) for i in range(height) for j in range(width)]
+    for k in range(1, width + 1):
+        yield [(i, j) for i, j in everything if j < k]
+        yield [(i, j) for i, j in everything if j >= width - k]
+    for k in range(1, height + 1):
+        yield [(i, j) for i, j in everything if i < k]
+        yield [(i, j) for i, j in everything if i >= height - k]
+
+
+def slow_penalty(cam):
+    return sum(math.sqrt(sum(cam[i][j]**2 for i, j in group)) for group in groups(len(cam), len(cam[0])))
+
+
+def slow_gradient(cam):
+    gradient = np.zeros((len(cam), len(cam[0])))
+    for group in groups(len(cam), len(cam[0])):
+        norm = math.sqrt(sum(cam[i][j]**2 for i, j in group))
+        for i, j in group:
+            gradient[i, j] += cam[i][j] / norm if norm else 0
+    return gradient
+
+
+def random_maps(shape, dtype=torch.float64):
+    return torch.tensor(np.random.default_rng(0).normal(size=shape), dtype=dtype)
+
+
+@pytest.mark.parametrize('dtype, tolerance', [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize('size', [(7, 7), (14, 14), (5, 9), (1, 1), (1, 4)])
+def test_value_and_gradient_agree_with_loops(size, dtype, tolerance):
+    cam = random_maps((3, *size), dtype)
+    cam[1, :, 0] = 0  # a zero group
+    cam.requires_grad_()
+    loss = LocalityLoss(loss_weight=0.5)(cam)
+    loss.backward()
+    rows = cam.tolist()
+    assert loss.item() == pytest.approx(0.5 * sum(map(slow_penalty, rows)) / 3, rel=tolerance)
+    expected = torch.tensor(np.stack([0.5 * slow_gradient(row) / 3 for row in rows]), dtype=dtype)
+    torch.testing.assert_close(cam.grad, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize('i, j', [(0, 0), (2, 5), (6, 6)])
+@pytest.mark.parametrize('value', [3.0, -0.25])
+def test_single_pixel(i, j, value):
+    cam = torch.zeros(1, 7, 7, dtype=torch.float64)
+    cam[0, i, j] = value
+    assert LocalityLoss()(cam).item() == pytest.approx(abs(value) * (2 * 7 + 2), rel=1e-12)
+
+
+@pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_zero_map_gives_zero_loss_and_gradient(dtype):
+    cam = torch.zeros(2, 5, 5, dtype=dtype, requires_grad=True)
+    loss = LocalityLoss()(cam)
+    loss.backward()
+    assert loss.item() == 0 and torch.equal(cam.grad, torch.zeros_like(cam))
+
+
+def test_plain_sqrt_is_not_finite_there():
+    """Negative control: autograd through sqrt of a sum of squares gives NaN at zero."""
+    cam = torch.zeros(5, 5, requires_grad=True)
+    cam.square().sum(0).cumsum(0).sqrt().sum().backward()
+    assert cam.grad.isnan().all()
+
+
+def test_half_precision_does_not_overflow():
+    cam = torch.full((1, 7, 7), 1000.0, dtype=torch.float16, requires_grad=True)  # 1000^2 is above float16's range
+    loss = LocalityLoss()(cam)
+    loss.backward()
+    assert loss.dtype == torch.float32 and loss.isfinite() and cam.grad.isfinite().all()
+
+
+def test_gradcheck():
+    cam = random_maps((2, 4, 3)).requires_grad_()
+    assert torch.autograd.gradcheck(LocalityLoss(), cam)
+
+
+def test_several_maps_an_image_are_weighted_by_constants():
+    cam, weight = random_maps((2, 3, 4, 5)), torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+    cam.requires_grad_()
+    loss = LocalityLoss()(cam, weight)
+    loss.backward()
+    expected = sum(weight[t, k].item() * slow_penalty(cam[t, k].tolist()) for t in range(2) for k in range(3)) / 2
+    assert loss.item() == pytest.approx(expected, rel=1e-12)
+    assert weight.grad is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), height=st.integers(1, 6), width=st.integers(1, 6), scale=st.floats(1e-3, 1e3))
+def test_invariances(seed, height, width, scale):
+    cam = torch.randn(2, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    penalty = locality_penalty(cam)
+    for other in (cam.flip(1), cam.flip(2), cam.transpose(1, 2), -cam):
+        torch.testing.assert_close(locality_penalty(other), penalty)
+    torch.testing.assert_close(locality_penalty(scale * cam), scale * penalty)
+    # A single place has the least penalty for its energy: every group that holds the energy counts it whole.
+    assert (penalty >= cam.abs().amax((1, 2)) * (height + width + 2) - 1e-9).all()
+
+
+@pytest.mark.parametrize('cam, weight', [((3, 3), None), ((2, 3, 4, 4), None), ((2, 4, 4), (2, 3)), ((2, 3, 4, 4), (2, 4))])
+def test_bad_shapes(cam, weight):
+    with pytest.raises(ValueError, match='LocalityLoss needs cam'):
+        LocalityLoss()(torch.zeros(cam), None if weight is None else torch.zeros(weight))
+    with pytest.raises(ValueError, match='maps of shape'):
+        locality_penalty(torch.zeros(3))
