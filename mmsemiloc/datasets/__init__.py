@@ -1,0 +1,5 @@
+from mmsemiloc.datasets.digit_scenes import DigitScenes
+from mmsemiloc.datasets.semi_sup_dataset import SemiSupDataset
+from mmsemiloc.datasets.semi_sup_sampler import SemiSupSampler
+
+__all__ = ['DigitScenes', 'SemiSupDataset', 'SemiSupSampler']

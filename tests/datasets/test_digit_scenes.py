@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from mmsemiloc.datasets import DigitScenes
+from mmsemiloc.datasets.digit_scenes import SPLITS, digit_pools, mask_to_box, paste_digit
+
+
+def test_no_digit_is_in_two_splits():
+    pools = {split: [d.tobytes() for pool in digit_pools(split) for d in pool] for split in SPLITS}
+    assert sum(map(len, pools.values())) == len(load_digits().target)
+    everything = [(d.astype(np.float32) / 16).tobytes() for d in load_digits().images]
+    repeated = len(everything) - len(set(everything))
+    assert len(set.union(*map(set, pools.values()))) == len(everything) - repeated
+    assert abs(len(pools['train']) - 0.6 * 1797) < 10
+
+
+def test_scenes_depend_on_seed_and_number_alone():
+    whole, part = DigitScenes(num_images=30), DigitScenes(first=20, num_images=10)
+    for i in range(10):
+        assert np.array_equal(whole[20 + i]['img'], part[i]['img'])
+        assert whole[20 + i]['gt_bbox'] == part[i]['gt_bbox']
+    assert not np.array_equal(DigitScenes(num_images=1, seed=1)[0]['img'], whole[0]['img'])
+    assert not np.array_equal(DigitScenes('val', num_images=1)[0]['img'], whole[0]['img'])
+
+
+def test_classes_are_balanced():
+    assert np.bincount(DigitScenes(num_images=150).get_gt_labels()).tolist() == [15] * 10
+
+
+@pytest.mark.parametrize('split', list(SPLITS))
+def test_boxes_and_masks_fit_the_digit(split):
+    for scene in DigitScenes(split, num_images=40):
+        x1, y1, x2, y2 = scene['gt_bbox']
+        mask = scene['gt_mask']
+        assert scene['img'].shape == (32, 32, 3) and scene['img'].dtype == np.uint8
+        assert 0 <= x1 < x2 <= 32 and 0 <= y1 < y2 <= 32 and 7 <= y2 - y1 <= 20
+        outside = mask.copy()
+        outside[y1:y2, x1:x2] = False
+        assert not outside.any() and mask[y1].any() and mask[y2 - 1].any() and mask[:, x1].any() and mask[:, x2 - 1].any()
+
+
+def test_paste_is_visible_in_the_mask_alone():
+    for grey, sign in ((40, 1), (200, -1)):
+        image = np.full((32, 32, 3), grey, np.uint8)
+        drawn, mask = paste_digit(image, np.ones((8, 8), np.float32), 10, 50.0, np.random.default_rng(0))
+        assert (drawn[mask] == grey + sign * 50).all() and (drawn[~mask] == grey).all() and mask.sum() == 100
+        x1, y1, x2, y2 = mask_to_box(mask)
+        assert (x2 - x1, y2 - y1) == (10, 10)
+
+
+@pytest.mark.parametrize('kwargs, match', [(dict(split='dev'), "'dev'"), (dict(num_images=0), 'num_images=0'),
+                                           (dict(height=(20, 40)), r'height=\(20, 40\)'), (dict(first=-1), 'first=-1')])
+def test_bad_input(kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        DigitScenes(**kwargs)
