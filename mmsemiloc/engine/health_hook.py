@@ -1,0 +1,102 @@
+"""Hook that watches the predictions during training and warns when they collapse."""
+import logging
+
+import torch
+from mmengine import dist
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.registry import HOOKS
+
+
+def cam_area(cam: Tensor, threshold: float = 0.2) -> Tensor:
+    """Share (0 to 1) of each map (T, H, W), scaled to 0..1, that lies above ``threshold``; 0 for a constant map."""
+    low, high = cam.amin((1, 2), keepdim=True), cam.amax((1, 2), keepdim=True)
+    return ((cam - low) > threshold * (high - low)).float().mean((1, 2))
+
+
+@HOOKS.register_module()
+class HealthHook(Hook):
+    """Logs how the predictions on the training images are doing, over the window since the last report.
+
+    ``confidence`` is the mean largest probability, ``batch_entropy`` the entropy in nats of the mean prediction (log C if all
+    classes are used alike, 0 if one is), ``classes_used`` the number of classes that some image was given to, ``cam_area``
+    the mean share of the map of the most probable class above 20 % of its range. All images of all ranks count, labelled
+    or not. Sums stay on the device between reports.
+
+    Args:
+        interval: Iterations a window; best that of the logger.
+        min_class_share: Warn if fewer than this share of min(C, images in the window) classes is used.
+        begin: Iteration before which there is no warning, since a new network predicts few classes.
+
+    Raises:
+        ValueError: If ``interval`` is less than 1 or ``min_class_share`` is no share.
+    """
+
+    def __init__(self, interval: int = 50, min_class_share: float = 0.3, begin: int = 200) -> None:
+        if interval < 1 or not 0 <= min_class_share <= 1:
+            raise ValueError(f'HealthHook needs interval >= 1 and 0 <= min_class_share <= 1, got {interval}, {min_class_share}')
+        self.interval, self.min_class_share, self.begin = interval, min_class_share, begin
+        self._warned = False
+
+    def before_train(self, runner: Runner) -> None:
+        """Listen to the head."""
+        self.head = (runner.model.module if is_model_wrapper(runner.model) else runner.model).head
+        self._reset()
+        self._listener = self.head.register_forward_hook(self._listen)
+
+    def after_train(self, runner: Runner) -> None:
+        """Stop listening."""
+        self._listener.remove()
+
+    def _reset(self) -> None:
+        """Begin a window; sums are (C,) probabilities, (C,) counts, and the sums of confidence and of area."""
+        num_classes, device = self.head.num_classes, self.head.fc.weight.device
+        self._sums = torch.zeros(2 * num_classes + 2, device=device, dtype=torch.float32)
+
+    @torch.no_grad()
+    def _listen(self, head: nn.Module, args: tuple, logits: Tensor) -> None:
+        """Add a training batch; validation, and forwards without a graph, do not count."""
+        if not (head.training and logits.requires_grad):
+            return
+        q = at_least_float32(logits.detach()).softmax(1)
+        confidence, top1 = q.max(1)
+        features = args[0][-1]
+        area = cam_area(head.cam(args[0], top1)).sum() if features.dim() == 4 else q.new_tensor(float('nan'))
+        counts = torch.bincount(top1, minlength=q.size(1)).to(q)
+        self._sums += torch.cat([q.sum(0), counts, confidence.sum()[None], area[None]])
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None) -> None:
+        """Report at the end of a window."""
+        if not self.every_n_train_iters(runner, self.interval):
+            return
+        dist.all_reduce(self._sums, 'sum')
+        q, counts, (confidence, area) = self._sums.cpu().split([self.head.num_classes, self.head.num_classes, 2])
+        images = int(counts.sum())
+        mean = q / images
+        used = int((counts > 0).sum())
+        report = dict(confidence=float(confidence) / images, batch_entropy=float(-torch.special.xlogy(mean, mean).sum()),
+                      classes_used=used, cam_area=float(area) / images)
+        for name, value in report.items():
+            runner.message_hub.update_scalar(f'train/{name}', value)
+        collapsed = used < self.min_class_share * min(len(counts), images)
+        if collapsed and not self._warned and runner.iter + 1 >= self.begin:
+            print_log(self._warning(report, images), logger='current', level=logging.WARNING)
+        self._warned = collapsed and runner.iter + 1 >= self.begin
+        self._reset()
+
+    def _warning(self, report: dict, images: int) -> str:
+        """What happened and which weight to change."""
+        weights = {name: term.loss_weight for name, term in self.head.terms.items()}
+        if 'nbel' in weights:
+            advice = f'raise head.loss_nbel.loss_weight (now {weights["nbel"]:g})'
+        else:
+            advice = 'add head.loss_nbel'
+        if weights.get('mel'):
+            advice += f', or lower head.loss_mel.loss_weight (now {weights["mel"]:g}) or begin it later'
+        return (f'Predictions have collapsed: {report["classes_used"]} of {self.head.num_classes} classes used by the last {images} '
+                f'images, mean confidence {report["confidence"]:.2f}. To spread them out, {advice}.')

@@ -1,0 +1,87 @@
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+
+from mmsemiloc.engine import AccumOptimWrapper
+from mmsemiloc.engine.accum_optim_wrapper import merge_logs, split_batch
+from tests.conftest import KeepGradients, gradients, in_double, make_batch, make_model
+
+LABELS = [0, None, 3, None, None, 1, None, 2, None, None]
+
+
+def one_step(model, size, labels=LABELS, wrapper=KeepGradients):
+    log = in_double(model).train_step(make_batch(labels), wrapper(size, optimizer=torch.optim.SGD(model.parameters(), lr=0.1)))
+    return gradients(model), {key: value.item() for key, value in log.items()}
+
+
+@pytest.mark.parametrize('size', [1, 2, 3, 4, 7, 10, 100])
+def test_micro_batches_give_the_gradients_of_the_whole_batch(size):
+    expected, expected_log = one_step(make_model(mel=0.8, locality=0.1), None)
+    actual, log = one_step(make_model(mel=0.8, locality=0.1), size)
+    assert expected.keys() == actual.keys() and expected
+    for name in expected:
+        torch.testing.assert_close(actual[name], expected[name], rtol=1e-10, atol=1e-13)
+    assert log == pytest.approx(expected_log, rel=1e-10)
+
+
+def test_means_of_micro_batch_means_differ():
+    """Negative control: the labelled images are not spread evenly, so a plain mean over micro-batches is another loss."""
+    expected, _ = one_step(make_model(mel=0.8), None)
+    parts = [one_step(make_model(mel=0.8), None, labels)[0] for labels in (LABELS[:4], LABELS[4:])]
+    wrong = (parts[0]['head.fc.weight'] + parts[1]['head.fc.weight']) / 2
+    assert (wrong - expected['head.fc.weight']).abs().max() > 1e-3
+
+
+def test_one_iteration_is_one_optimizer_step():
+    model = make_model(mel=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    steps = []
+    optimizer.register_step_post_hook(lambda *args: steps.append(1))
+    in_double(model).train_step(make_batch(LABELS), AccumOptimWrapper(3, optimizer=optimizer))
+    assert len(steps) == 1 and not gradients(model)
+
+
+def test_without_micro_batches_it_is_the_stock_wrapper():
+    weights = []
+    for wrapper in (OptimWrapper, AccumOptimWrapper):
+        model = make_model(mel=0.8, nbel=0.5, locality=0.1)
+        in_double(model)
+        model.train_step(make_batch(LABELS), wrapper(optimizer=torch.optim.SGD(model.parameters(), lr=0.1)))
+        weights.append(model.state_dict())
+    for a, b in zip(*(w.values() for w in weights), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_nbel_over_several_micro_batches_is_refused():
+    with pytest.raises(NotImplementedError, match='over 3 micro-batches'):
+        one_step(make_model(nbel=0.5), 4)
+    one_step(make_model(nbel=0.5), 10)
+    one_step(make_model(nbel=0.0), 4)
+
+
+def test_stock_training_step_is_refused():
+    model = make_model()
+    wrapper = AccumOptimWrapper(2, optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    with pytest.raises(RuntimeError, match='SemiSupDistributedDataParallel'):
+        wrapper.update_params(model.head.fc.weight.sum())
+
+
+@pytest.mark.parametrize('kwargs, match', [(dict(micro_batch_size=0), 'got 0'), (dict(accumulative_counts=4), 'accumulative_counts=4')])
+def test_bad_arguments(kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        AccumOptimWrapper(**kwargs, optimizer=torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1))
+
+
+def test_split_batch():
+    batch = make_batch(LABELS)
+    parts = split_batch(batch, 4)
+    assert [len(p['data_samples']) for p in parts] == [4, 4, 2]
+    assert sum((p['inputs'] for p in parts), []) == batch['inputs']
+    assert split_batch(dict(inputs=torch.zeros(5, 3), data_samples=[1] * 5), None)[0]['inputs'].shape == (5, 3)
+
+
+def test_merge_logs():
+    nan = float('nan')
+    logs = [dict(loss=torch.tensor(1.0), acc=torch.tensor(50.0)), dict(loss=torch.tensor(4.0), acc=torch.tensor(nan))]
+    merged = merge_logs(logs, [torch.tensor(0.75), torch.tensor(0.25)])
+    assert merged['loss'] == 1.75 and merged['acc'] == 50

@@ -1,0 +1,89 @@
+import pytest
+import torch
+import torch.multiprocessing as mp
+from mmengine.registry import init_default_scope
+
+from mmsemiloc.engine import SemiSupDistributedDataParallel
+from mmsemiloc.models import entropy_loss, predictions
+from tests.conftest import KeepGradients, gradients, in_double, make_batch, make_model
+
+LABELS = [0, 3, None, 1, None, None, None, None]  # three labelled images in the first half, none in the second
+WEIGHTS = dict(mel=0.8, nbel=0.5, locality=0.1)
+
+
+class Alone:
+    """Stands for mmengine.dist in a rank that does not know of the others."""
+
+    @staticmethod
+    def get_world_size():
+        return 1
+
+    @staticmethod
+    def all_reduce(data, op):
+        pass
+
+
+def step(model, batch, size=None):
+    inner = getattr(model, 'module', model)
+    log = model.train_step(batch, KeepGradients(size, optimizer=torch.optim.SGD(model.parameters(), lr=0.1)))
+    return gradients(inner), {key: value.item() for key, value in log.items()}
+
+
+def part(batch, rank, ranks):
+    half = len(batch['inputs']) // ranks
+    return {key: value[rank * half:(rank + 1) * half] for key, value in batch.items()}
+
+
+CASES = {  # weights, micro-batch size, modules that do not reduce over ranks
+    'full': (WEIGHTS, None, []),
+    'micro': ({**WEIGHTS, 'nbel': 0.0}, 3, []),
+    'local nbel': (WEIGHTS, None, [entropy_loss]),
+    'local counts': (WEIGHTS, None, [predictions]),
+}
+
+
+def worker(rank, ranks, folder):
+    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/init', rank=rank, world_size=ranks)
+    init_default_scope('mmpretrain')
+    results = {}
+    for name, (weights, size, alone) in CASES.items():
+        model = SemiSupDistributedDataParallel(in_double(make_model(**weights)))
+        with pytest.MonkeyPatch.context() as patch:
+            for module in alone:
+                patch.setattr(module, 'dist', Alone)
+            results[name] = step(model, part(make_batch(LABELS), rank, ranks), size)
+    torch.save(results, f'{folder}/{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+@pytest.fixture(scope='module')
+def ranks(tmp_path_factory):
+    """Results of all cases on each of two ranks (started once: that takes seconds)."""
+    folder = tmp_path_factory.mktemp('ranks')
+    mp.spawn(worker, (2, str(folder)), nprocs=2)
+    return [torch.load(folder / f'{rank}.pth', weights_only=False) for rank in range(2)]
+
+
+def single(name):
+    return step(in_double(make_model(**CASES[name][0])), make_batch(LABELS))
+
+
+@pytest.mark.parametrize('name', ['full', 'micro'])
+def test_two_ranks_give_the_gradients_of_one_process(ranks, name):
+    expected, log = single(name)
+    for rank in ranks:
+        for key in expected:
+            torch.testing.assert_close(rank[name][0][key], expected[key], rtol=1e-9, atol=1e-12)
+    for key in [key for key in log if key.startswith('loss_')]:  # DDP averages the ranks' losses
+        assert sum(rank[name][1][key] for rank in ranks) / 2 == pytest.approx(log[key], rel=1e-9)
+
+
+def test_every_rank_knows_the_nbel_of_all(ranks):
+    assert ranks[0]['full'][1]['loss_nbel'] == ranks[1]['full'][1]['loss_nbel'] == pytest.approx(single('full')[1]['loss_nbel'])
+
+
+@pytest.mark.parametrize('name', ['local nbel', 'local counts'])
+def test_without_all_reduce_the_gradients_differ(ranks, name):
+    """Negative control: local NBELs, or cross-entropies divided by each rank's own R, are another loss."""
+    expected, _ = single('full')
+    assert (ranks[0][name][0]['head.fc.weight'] - expected['head.fc.weight']).abs().max() > 1e-6
