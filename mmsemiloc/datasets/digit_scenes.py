@@ -79,7 +79,8 @@ def digit_scene(split: str, index: int, seed: int, image_size: int = 32, height:
     background = photo[y:y + image_size, x:x + image_size]
     # Scenes pass through the pool before a digit comes again, so few labelled images are of as many different digits.
     digit = pool[index // NUM_CLASSES % len(pool)]
-    img, mask = paste_digit(background, digit, int(rng.integers(height[0], height[1] + 1)), rng.uniform(*contrast), rng)
+    side, ink = int(rng.integers(height[0], height[1] + 1)), float(rng.uniform(contrast[0], contrast[1]))
+    img, mask = paste_digit(background, digit, side, ink, rng)
     return dict(img=img, gt_label=label, gt_bbox=mask_to_box(mask), gt_mask=mask)
 
 

@@ -22,7 +22,8 @@ class SemiSupDataset(ConcatDataset):
     """
 
     def __init__(self, labeled: dict | Dataset, unlabeled: dict | Dataset | None = None) -> None:
-        datasets = [DATASETS.build(part) if isinstance(part, dict) else part for part in (labeled, unlabeled) if part is not None]
+        parts = [part for part in (labeled, unlabeled) if part is not None]
+        datasets = [DATASETS.build(part) if isinstance(part, dict) else part for part in parts]
         # Only labels give the classes: an unlabelled dataset does not know their names, and ConcatDataset would refuse it.
         super().__init__(datasets, ignore_keys=sorted({key for part in datasets for key in part.metainfo}))
 

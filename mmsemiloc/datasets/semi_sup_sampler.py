@@ -14,14 +14,14 @@ def labeled_per_batch(batch_size: int, labeled_ratio: float) -> int:
     """R = round(ratio * T) labelled images in a batch of T.
 
     Raises:
-        ValueError: If the ratio is no share, or asks for labelled and unlabelled images but the batch has room for one kind.
+        ValueError: If the ratio is no share, or asks for both kinds of images but the batch has room for one.
     """
     if not 0 <= labeled_ratio <= 1:
         raise ValueError(f'labeled_ratio must be between 0 and 1, got {labeled_ratio}')
     labeled = round(labeled_ratio * batch_size)
     if 0 < labeled_ratio < 1 and labeled in (0, batch_size):
-        raise ValueError(f'labeled_ratio={labeled_ratio} of a (micro-)batch of {batch_size} images rounds to {labeled} labelled '
-                         f'and {batch_size - labeled} unlabelled: enlarge the batch or change the ratio')
+        raise ValueError(f'labeled_ratio={labeled_ratio} of a (micro-)batch of {batch_size} images rounds to {labeled} '
+                         f'labelled and {batch_size - labeled} unlabelled: enlarge the batch or change the ratio')
     return labeled
 
 
@@ -52,12 +52,13 @@ class ShuffledPasses:
 
     def __init__(self, size: int, key: tuple[int, ...] | None) -> None:
         self.size, self.key = size, key
-        self.number, self.order = -1, np.empty(0, np.int64)
+        self.number = -1
+        self.order: np.ndarray = np.empty(0, np.int64)
 
     def _pass(self, number: int) -> np.ndarray:
         """The permutation of one pass; the last one used is kept."""
         if number != self.number:
-            order = np.arange(self.size, dtype=np.int32 if self.size < 2**31 else np.int64)
+            order: np.ndarray = np.arange(self.size, dtype=np.int32 if self.size < 2**31 else np.int64)
             if self.key is not None:
                 np.random.default_rng([*self.key, number]).shuffle(order)
             self.number, self.order = number, order

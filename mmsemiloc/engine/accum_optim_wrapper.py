@@ -68,8 +68,8 @@ class AccumOptimWrapper(OptimWrapper):
             RuntimeError: Always, if ``micro_batch_size`` is set.
         """
         if self.micro_batch_size is not None:
-            raise RuntimeError('AccumOptimWrapper(micro_batch_size=...) works only with model type mmsemiloc.SemiSupClassifier, '
-                               "and when distributed with model_wrapper_cfg=dict(type='mmsemiloc."
+            raise RuntimeError('AccumOptimWrapper(micro_batch_size=...) works only with model type '
+                               "mmsemiloc.SemiSupClassifier, and when distributed with model_wrapper_cfg=dict(type='mmsemiloc."
                                "SemiSupDistributedDataParallel')")
         super().update_params(loss, *args, **kwargs)
 

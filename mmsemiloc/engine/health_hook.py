@@ -39,7 +39,8 @@ class HealthHook(Hook):
 
     def __init__(self, interval: int = 50, min_class_share: float = 0.3, begin: int = 200) -> None:
         if interval < 1 or not 0 <= min_class_share <= 1:
-            raise ValueError(f'HealthHook needs interval >= 1 and 0 <= min_class_share <= 1, got {interval}, {min_class_share}')
+            raise ValueError('HealthHook needs interval >= 1 and 0 <= min_class_share <= 1, got '
+                             f'{interval}, {min_class_share}')
         self.interval, self.min_class_share, self.begin = interval, min_class_share, begin
         self._warned = False
 
@@ -70,7 +71,11 @@ class HealthHook(Hook):
         counts = torch.bincount(top1, minlength=q.size(1)).to(q)
         self._sums += torch.cat([q.sum(0), counts, confidence.sum()[None], area[None]])
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None) -> None:
+    def after_train_iter(self,
+                         runner: Runner,
+                         batch_idx: int,
+                         data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
         """Report at the end of a window."""
         if not self.every_n_train_iters(runner, self.interval):
             return
@@ -98,5 +103,5 @@ class HealthHook(Hook):
             advice = 'add head.loss_nbel'
         if weights.get('mel'):
             advice += f', or lower head.loss_mel.loss_weight (now {weights["mel"]:g}) or begin it later'
-        return (f'Predictions have collapsed: {report["classes_used"]} of {self.head.num_classes} classes used by the last {images} '
-                f'images, mean confidence {report["confidence"]:.2f}. To spread them out, {advice}.')
+        return (f'Predictions have collapsed: {report["classes_used"]} of {self.head.num_classes} classes used by the last '
+                f'{images} images, mean confidence {report["confidence"]:.2f}. To spread them out, {advice}.')

@@ -39,15 +39,15 @@ class LossScheduleHook(Hook):
     Example:
         NBEL started from CE + MEL after 100 epochs::
 
-            custom_hooks = [dict(type='mmsemiloc.LossScheduleHook', by_epoch=True, schedule=dict(nbel=dict(begin=100, end=100)))]
+            dict(type='mmsemiloc.LossScheduleHook', by_epoch=True, schedule=dict(nbel=dict(begin=100, end=100)))
     """
 
     def __init__(self, schedule: dict[str, dict], by_epoch: bool = False) -> None:
         for name, values in schedule.items():
             full = {'begin': 0, 'end': 0, 'start_value': 0.0, **values}
             if len(full) > 3 or not 0 <= full['begin'] <= full['end']:
-                raise ValueError(f'LossScheduleHook: schedule of {name!r} needs 0 <= begin <= end and no keys but begin, end and '
-                                 f'start_value, got {values}')
+                raise ValueError(f'LossScheduleHook: schedule of {name!r} needs 0 <= begin <= end and no keys but begin, end '
+                                 f'and start_value, got {values}')
         self.schedule = schedule
         self.by_epoch = by_epoch
 

@@ -28,8 +28,8 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
         """
         inputs = super().forward(dict(inputs=data['inputs']))['inputs']
         samples = data.get('data_samples')
-        index = labeled_indices(samples or [])
-        if index:
+        index = labeled_indices(samples) if samples else []
+        if samples and index:
             labeled = [samples[i] for i in index]
             if 'gt_label' in labeled[0]:
                 for sample, label in zip(labeled, self._labels(labeled), strict=True):

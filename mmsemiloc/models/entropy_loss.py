@@ -127,6 +127,7 @@ class NegativeBatchEntropyLoss(BaseModule):
         self.loss_weight = loss_weight
         self.prior = prior
         # Not persistent: a checkpoint must load strictly into the stock classifier.
+        self.log_prior: Tensor | None
         self.register_buffer('log_prior', None, persistent=False)
         if prior is not None and not isinstance(prior, str):
             self.set_prior(prior)

@@ -36,7 +36,7 @@ class SemiSupClassifier(ImageClassifier):
                 mode: str = 'tensor',
                 whole: WholeBatch | None = None):
         """As ``ImageClassifier.forward``; ``whole`` tells mode 'loss' which effective batch the inputs are a part of."""
-        if mode == 'loss':
+        if mode == 'loss' and data_samples is not None:
             return self.loss(inputs, data_samples, whole)
         return super().forward(inputs, data_samples, mode)
 

@@ -66,7 +66,8 @@ def test_stock_training_step_is_refused():
         wrapper.update_params(model.head.fc.weight.sum())
 
 
-@pytest.mark.parametrize('kwargs, match', [(dict(micro_batch_size=0), 'got 0'), (dict(accumulative_counts=4), 'accumulative_counts=4')])
+@pytest.mark.parametrize('kwargs, match', [(dict(micro_batch_size=0), 'got 0'),
+                                           (dict(accumulative_counts=4), 'accumulative_counts=4')])
 def test_bad_arguments(kwargs, match):
     with pytest.raises(ValueError, match=match):
         AccumOptimWrapper(**kwargs, optimizer=torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1))

@@ -3,7 +3,7 @@ import torch
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 from mmpretrain.structures import DataSample
 
-from mmsemiloc.models import LocalityLoss, MeanEntropyLoss, NegativeBatchEntropyLoss, class_activation_maps, locality_penalty
+from mmsemiloc.models import MeanEntropyLoss, NegativeBatchEntropyLoss, class_activation_maps, locality_penalty
 from mmsemiloc.registry import MODELS
 from tests.conftest import make_samples
 

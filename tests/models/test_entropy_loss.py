@@ -72,7 +72,8 @@ def test_uniform_prior_differs_by_log_c_only():
     assert (with_prior - NegativeBatchEntropyLoss()(logits)).item() == pytest.approx(math.log(5), abs=1e-12)
 
 
-@pytest.mark.parametrize('loss', [MeanEntropyLoss(0.8), NegativeBatchEntropyLoss(0.5), NegativeBatchEntropyLoss(prior=[1, 2, 3, 4])])
+@pytest.mark.parametrize('loss', [MeanEntropyLoss(0.8), NegativeBatchEntropyLoss(0.5),
+                                  NegativeBatchEntropyLoss(prior=[1, 2, 3, 4])])
 def test_gradcheck(loss):
     logits = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(loss, logits)

@@ -1,0 +1,66 @@
+# DigitScenes, small enough for a laptop's CPU: 32x32 images, 150 labels, a DenseNet of 8 layers with an 8x8 map.
+
+_base_ = 'runtime.py'
+
+steps = 1600
+num_labeled = 150
+batch_size = 96  # images a step
+labeled_ratio = 1 / 3  # R/T: 32 labelled beside 64 unlabelled
+
+# The penalties join after a supervised warm-up of a quarter of the run, and ramp up to the half.
+mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.2)
+nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.2)
+locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=1e-4)
+ramp = dict(begin=steps // 4, end=steps // 2)
+
+model = dict(
+    type='mmsemiloc.SemiSupClassifier',
+    data_preprocessor=dict(mean=[128, 128, 128], std=[64, 64, 64], num_classes=10),
+    backbone=dict(type='DenseNet', arch=dict(growth_rate=16, depths=[8], init_channels=32), bn_size=2),
+    head=dict(type='mmsemiloc.CAMClsHead', num_classes=10, in_channels=160))
+
+grey = (128, 128, 128)
+uniform = dict(magnitude_level=1, magnitude_std='inf', total_level=1)  # draw the magnitude evenly from its range
+train_pipeline = [
+    dict(type='RandomCrop', crop_size=32, padding=3, padding_mode='reflect'),
+    dict(type='Rotate', magnitude_range=(0, 15), prob=0.7, pad_val=grey, **uniform),
+    dict(type='Shear', magnitude_range=(0, 0.2), prob=0.7, pad_val=grey, **uniform),
+    dict(type='Brightness', magnitude_range=(0, 0.4), prob=0.7, **uniform),
+    dict(type='ColorTransform', magnitude_range=(0, 0.5), prob=0.7, **uniform),
+    dict(type='Invert', prob=0.3),
+    dict(type='Cutout', shape=10, pad_val=grey, prob=0.5),
+    dict(type='PackInputs'),
+]
+test_pipeline = [dict(type='PackInputs', algorithm_keys=('gt_bbox', ))]
+
+train_dataloader = dict(
+    batch_size=batch_size,
+    num_workers=0,
+    dataset=dict(
+        type='mmsemiloc.SemiSupDataset',
+        labeled=dict(type='mmsemiloc.DigitScenes', num_images=num_labeled, pipeline=train_pipeline),
+        unlabeled=dict(type='mmsemiloc.DigitScenes', first=num_labeled, num_images=3850, pipeline=train_pipeline)),
+    sampler=dict(
+        type='mmsemiloc.SemiSupSampler', batch_size=batch_size, labeled_ratio=labeled_ratio, epoch_length=steps))
+val_dataloader = dict(
+    batch_size=250,
+    num_workers=0,
+    dataset=dict(type='mmsemiloc.DigitScenes', split='val', num_images=1000, pipeline=test_pipeline),
+    sampler=dict(type='DefaultSampler', shuffle=False))
+test_dataloader = dict(
+    batch_size=250,
+    num_workers=0,
+    dataset=dict(type='mmsemiloc.DigitScenes', split='test', num_images=2000, pipeline=test_pipeline),
+    sampler=dict(type='DefaultSampler', shuffle=False))
+val_evaluator = dict(type='Accuracy', topk=(1, ))
+test_evaluator = val_evaluator
+
+optim_wrapper = dict(
+    type='mmsemiloc.AccumOptimWrapper',
+    optimizer=dict(type='SGD', lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4))
+param_scheduler = dict(type='CosineAnnealingLR', T_max=steps, by_epoch=False)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=steps, val_interval=steps)
+val_cfg = dict()
+test_cfg = dict()
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=steps, max_keep_ckpts=1))
+log_processor = dict(by_epoch=False, window_size=100)

@@ -1,0 +1,7 @@
+"""DigitScenes, cross-entropy with the labels of all 4,000 images, as many images a step as the full loss: the ceiling.
+
+    python tools/train.py configs/digits/digits_all_labels.py
+"""
+_base_ = '../_base_/digits.py'
+train_dataloader = dict(
+    dataset=dict(labeled=dict(num_images=4000), unlabeled=None), sampler=dict(labeled_ratio=1.0))

@@ -1,0 +1,11 @@
+"""DigitScenes, cross-entropy + locality penalty.
+
+    python tools/train.py configs/digits/digits_ce_loc.py
+"""
+_base_ = '../_base_/digits.py'
+model = dict(head=dict(loss_locality={{_base_.locality}}))
+custom_hooks = [
+    dict(type='mmsemiloc.SemiSupSetupHook'),
+    dict(type='mmsemiloc.HealthHook', interval=100),
+    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(locality={{_base_.ramp}})),
+]

@@ -1,0 +1,11 @@
+"""DigitScenes, cross-entropy + mean entropy (MEL) + negative batch entropy (NBEL).
+
+    python tools/train.py configs/digits/digits_ce_mel_nbel.py
+"""
+_base_ = '../_base_/digits.py'
+model = dict(head=dict(loss_mel={{_base_.mel}}, loss_nbel={{_base_.nbel}}))
+custom_hooks = [
+    dict(type='mmsemiloc.SemiSupSetupHook'),
+    dict(type='mmsemiloc.HealthHook', interval=100),
+    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(mel={{_base_.ramp}}, nbel={{_base_.ramp}})),
+]

@@ -1,0 +1,11 @@
+"""DigitScenes, the full loss: cross-entropy + MEL + NBEL + locality penalty.
+
+    python tools/train.py configs/digits/digits_full.py
+"""
+_base_ = '../_base_/digits.py'
+model = dict(head=dict(loss_mel={{_base_.mel}}, loss_nbel={{_base_.nbel}}, loss_locality={{_base_.locality}}))
+custom_hooks = [
+    dict(type='mmsemiloc.SemiSupSetupHook'),
+    dict(type='mmsemiloc.HealthHook', interval=100),
+    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(mel={{_base_.ramp}}, nbel={{_base_.ramp}}, locality={{_base_.ramp}})),
+]

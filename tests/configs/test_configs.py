@@ -1,0 +1,162 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from PIL import Image
+
+from mmsemiloc.registry import DATASETS, MODELS
+from tests.models.test_semi_sup_classifier import scores
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+TRAINABLE = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
+
+
+def tiny_digits(name, tmp_path, steps=4, **options):
+    """A digits config cut down to a few steps and images."""
+    cfg = Config.fromfile(CONFIGS / 'digits' / f'{name}.py')
+    cfg.merge_from_dict({
+        'work_dir': str(tmp_path / name), 'train_cfg.max_iters': steps, 'train_cfg.val_interval': steps,
+        'train_dataloader.sampler.epoch_length': steps, 'default_hooks.checkpoint.interval': steps,
+        'train_dataloader.dataset.labeled.num_images': 40, 'val_dataloader.dataset.num_images': 20,
+        'vis_backends': [], 'visualizer.vis_backends': [], **options})
+    if cfg.train_dataloader.dataset.get('unlabeled'):
+        cfg.train_dataloader.dataset.unlabeled.update(first=40, num_images=100)
+    return cfg
+
+
+def test_there_are_the_promised_configs():
+    names = {p.stem for p in TRAINABLE}
+    assert {'densenet_mel_nbel_loc', 'digits_ce', 'digits_ce_mel', 'digits_ce_mel_nbel', 'digits_ce_loc', 'digits_full',
+            'digits_all_labels'} <= names
+    assert len(names) == len(TRAINABLE), 'mim finds configs by their base name'
+
+
+@pytest.mark.parametrize('path', TRAINABLE, ids=lambda p: p.stem)
+def test_config_parses_builds_and_has_a_docstring_with_its_command(path):
+    assert f'configs/{path.relative_to(CONFIGS)}' in path.read_text().split('"""')[1]
+    cfg = Config.fromfile(path)
+    model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.model.get('data_preprocessor') or cfg.data_preprocessor})
+    sampler = cfg.train_dataloader.sampler
+    assert sampler.batch_size == cfg.train_dataloader.batch_size
+    assert model.head.in_channels == model.backbone(torch.zeros(1, 3, 32, 32))[-1].size(1)
+    for hook in cfg.custom_hooks:
+        assert set(hook.get('schedule', {})) <= set(model.head.terms.keys())
+
+
+@pytest.fixture(scope='session')
+def imagenet_folder(tmp_path_factory):
+    """A folder with the layout of ImageNet: 3 classes of 8 pictures of different sizes, lists in meta/."""
+    root = tmp_path_factory.mktemp('imagenet')
+    rng = np.random.default_rng(0)
+    lists = {'labeled_64000': [], 'unlabeled_200000': [], 'val': []}
+    for label, name in enumerate(['n01440764', 'n01443537', 'n01484850']):
+        (root / 'train' / name).mkdir(parents=True)
+        (root / 'val').mkdir(exist_ok=True)
+        for i in range(8):
+            size = (*rng.integers(230, 300, 2), 3)
+            path = f'{name}/{name}_{i}.JPEG'
+            Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)).save(root / 'train' / path)
+            lists['unlabeled_200000' if i % 2 else 'labeled_64000'].append(path if i % 2 else f'{path} {label}')
+        Image.fromarray(rng.integers(0, 256, (250, 250, 3), dtype=np.uint8)).save(root / 'val' / f'{name}.JPEG')
+        lists['val'].append(f'{name}.JPEG {label}')
+    (root / 'meta').mkdir()
+    for name, lines in lists.items():
+        (root / 'meta' / f'{name}.txt').write_text('\n'.join(lines) + '\n')
+    return root
+
+
+@pytest.mark.slow
+def test_flagship_runs_on_an_imagenet_folder(imagenet_folder, tmp_path):
+    cfg = Config.fromfile(CONFIGS / 'densenet_mel_nbel_loc.py')
+    cfg.merge_from_dict({
+        'work_dir': str(tmp_path), 'train_cfg.max_epochs': 1, 'vis_backends': [], 'visualizer.vis_backends': [],
+        'train_dataloader.dataset.labeled.data_root': str(imagenet_folder),
+        'train_dataloader.dataset.unlabeled.data_root': str(imagenet_folder),
+        'val_dataloader.dataset.data_root': str(imagenet_folder), 'test_dataloader.dataset.data_root': str(imagenet_folder),
+        'train_dataloader.batch_size': 4, 'train_dataloader.sampler.batch_size': 4,
+        'train_dataloader.sampler.epoch_length': 2, 'default_hooks.logger.interval': 1, 'custom_hooks.1.interval': 1})
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    cfg.custom_hooks[2].schedule = dict(nbel=dict(begin=0, end=0), locality=dict(begin=0, end=0))  # all terms at once
+    runner = Runner.from_cfg(cfg)
+    before = runner.model.head.fc.weight.detach().clone()
+    runner.train()
+    assert runner.iter == 2 and not torch.equal(runner.model.head.fc.weight, before)
+    logged = runner.message_hub.log_scalars
+    for key in ('loss_ce', 'loss_mel', 'loss_nbel', 'loss_locality', 'acc_labeled', 'confidence', 'batch_entropy',
+                'classes_used', 'cam_area', 'weight_nbel'):
+        assert np.isfinite(logged[f'train/{key}'].current()), key
+    assert 'val/accuracy/top1' in logged and 'val/accuracy/top5' in logged
+
+
+def train(cfg):
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', [p.stem for p in TRAINABLE if p.parent.name == 'digits'])
+def test_digits_configs_train(name, tmp_path):
+    runner = train(tiny_digits(name, tmp_path))
+    assert np.isfinite(runner.message_hub.get_scalar('train/loss').current())
+    assert (tmp_path / name / 'iter_4.pth').exists()
+
+
+def force_terms(cfg):
+    """All terms from the first step on."""
+    for hook in cfg.custom_hooks:
+        for values in hook.get('schedule', {}).values():
+            values.update(begin=0, end=0)
+    return cfg
+
+
+@pytest.fixture(scope='session')
+def full_run(tmp_path_factory):
+    """A short run of the full loss."""
+    return train(force_terms(tiny_digits('digits_full', tmp_path_factory.mktemp('full'), experiment_name='full_run')))
+
+
+def final_weights(runner):
+    return {key: value.clone() for key, value in runner.model.state_dict().items()}
+
+
+@pytest.mark.slow
+def test_hidden_labels_do_not_reach_the_model(full_run, tmp_path, monkeypatch):
+    """Permuting the labels of the unlabelled images leaves the run bit-identical; those of the labelled ones do not."""
+    build = DATASETS.get('mmsemiloc.DigitScenes').load_data_list
+
+    def permuted(first):
+        def load(self):
+            scenes = build(self)
+            if self.scenes.start == first and len(scenes) > 20:
+                labels = np.random.default_rng(0).permutation([s['gt_label'] for s in scenes])
+                scenes = [{**scene, 'gt_label': int(label)} for scene, label in zip(scenes, labels, strict=True)]
+            return scenes
+        return load
+
+    weights = {}
+    for part, first in (('labeled', 0), ('unlabeled', 40)):
+        monkeypatch.setattr(DATASETS.get('mmsemiloc.DigitScenes'), 'load_data_list', permuted(first))
+        cfg = force_terms(tiny_digits('digits_full', tmp_path / part, experiment_name=f'permuted_{part}'))
+        weights[part] = final_weights(train(cfg))
+    expected = final_weights(full_run)
+    assert all(torch.equal(expected[key], weights['unlabeled'][key]) for key in expected)
+    assert not all(torch.equal(expected[key], weights['labeled'][key]) for key in expected)  # negative control
+
+
+@pytest.mark.slow
+def test_checkpoint_of_a_run_loads_into_the_stock_classifier(full_run):
+    from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
+    cfg = full_run.cfg.model
+    stock = MMPRETRAIN_MODELS.build(dict(
+        type='ImageClassifier', backbone=cfg.backbone.to_dict(), neck=dict(type='GlobalAveragePooling'),
+        data_preprocessor={**cfg.data_preprocessor, 'type': 'ClsDataPreprocessor'},
+        head=dict(type='LinearClsHead', num_classes=10, in_channels=cfg.head.in_channels)))
+    checkpoint = torch.load(Path(full_run.work_dir) / 'iter_4.pth', weights_only=False)
+    stock.load_state_dict(checkpoint['state_dict'], strict=True)
+    batch = next(iter(full_run.val_dataloader))
+    assert torch.equal(scores(full_run.model, batch), scores(stock, batch))

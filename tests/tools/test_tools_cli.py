@@ -1,0 +1,214 @@
+"""The command-line tools: help, one-line errors, mixed precision, and real runs with one and two processes."""
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config, ConfigDict
+from PIL import Image
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+CONFIG = '''
+default_scope = 'mmpretrain'
+model = dict(
+    type='ImageClassifier',
+    data_preprocessor=dict(num_classes=2, mean=[127.5], std=[50.0], to_rgb=False),
+    backbone=dict(type='LeNet5', num_classes=2),
+    head=dict(type='ClsHead', loss=dict(type='CrossEntropyLoss')))
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=0,
+    dataset=dict(
+        type='CustomDataset',
+        data_root='DATA',
+        pipeline=[dict(type='LoadImageFromFile', color_type='grayscale'), dict(type='PackInputs')]),
+    sampler=dict(type='DefaultSampler', shuffle=True))
+test_dataloader = dict(train_dataloader, sampler=dict(type='DefaultSampler', shuffle=False))
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
+train_cfg = dict(by_epoch=True, max_epochs=1)
+test_cfg = dict()
+test_evaluator = dict(type='Accuracy')
+default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
+'''
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A folder with a config and its 16 images of two classes, dark and bright."""
+    folder = tmp_path_factory.mktemp('run')
+    noise = np.random.default_rng(0)
+    for i in range(16):
+        path = folder / 'data' / ['dark', 'bright'][i % 2] / f'{i}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise.integers(0, 100, (32, 32), dtype=np.uint8) + np.uint8(150 * (i % 2))).save(path)
+    (folder / 'mini.py').write_text(CONFIG.replace('DATA', str(folder / 'data')))
+    return folder
+
+
+def run(tool, *args, cwd, status=0, **env):
+    """Run a tool in a process of its own and return what it printed to stdout and stderr."""
+    command = [sys.executable, TOOLS / tool] if tool.endswith('.py') else ['bash', TOOLS / tool]
+    result = subprocess.run([*command, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300,
+                            env={**os.environ, 'PYTHON': sys.executable, **env})
+    assert result.returncode == status, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+@pytest.fixture(scope='module')
+def trained(folder):
+    """What a run of one epoch printed; its checkpoint is work_dirs/mini/epoch_1.pth."""
+    return run('train.py', 'mini.py', '--seed', 3, '--cfg-options', 'optim_wrapper.optimizer.lr=0.02', cwd=folder)
+
+
+@pytest.fixture
+def load_tool(monkeypatch):
+    """Import a tool as a module."""
+    monkeypatch.syspath_prepend(TOOLS)
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f'tool_{name}', TOOLS / f'{name}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    return load
+
+
+@pytest.mark.parametrize('tool', ['train.py', 'test.py', 'dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
+def test_help_shows_an_example(tool, tmp_path):
+    shown = run(tool, '--help', cwd=tmp_path)
+    assert 'example:' in shown and tool in shown.split('example:')[1]
+
+
+@pytest.mark.parametrize('tool, args, message', [
+    ('train.py', ['missing.py'], 'train.py: error: no such config file: missing.py'),
+    ('dist_train.sh', ['mini.py'], 'dist_train.sh: error: expected CONFIG GPUS'),
+    ('dist_train.sh', ['mini.py', 'two'], "dist_train.sh: error: GPUS must be a number of processes, got 'two'"),
+    ('dist_test.sh', ['mini.py', '2'], 'dist_test.sh: error: expected CONFIG CHECKPOINT GPUS'),
+    ('slurm_train.sh', ['gpu'], 'slurm_train.sh: error: expected PARTITION JOB_NAME CONFIG WORK_DIR'),
+])
+def test_wrong_call_is_a_line_and_exit_code_2(tool, args, message, folder):
+    shown = run(tool, *args, cwd=folder, status=2)
+    assert shown.startswith(message) and shown.count('\n') == 1
+
+
+@pytest.mark.parametrize('tool, args, message', [
+    ('train', ['broken.py'], 'cannot read broken.py: '),
+    ('train', ['empty.py'], 'empty.py has no model, train_dataloader, train_cfg, optim_wrapper'),
+    ('train', ['mini.py', '--cfg-options', 'lr'], '--cfg-options: expected key=value ..., got lr'),
+    ('train', ['mini.py', '--cfg-options', 'model.type=Nonsense'], 'Nonsense is not in the'),
+    ('train', ['mini.py', '--launcher', 'pytorch'], 'RANK is not set'),
+    ('train', ['mini.py', '--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper'], "'ApexOptimWrapper'"),
+    ('train', ['mini.py', '--resume', 'missing.pth'], 'no such checkpoint: missing.pth'),
+    ('test', ['mini.py', 'missing.pth'], 'no such checkpoint: missing.pth'),
+    ('test', ['mini.py', 'torn.pth'], 'cannot load checkpoint torn.pth: '),
+    ('test', ['mini.py', 'torn.pth', '--out', 'metrics.csv'], 'or .pkl (predictions), got metrics.csv'),
+])
+def test_bad_input_is_a_line_and_exit_code_2(tool, args, message, folder, load_tool, monkeypatch, capsys):
+    (folder / 'broken.py').write_text('model = dict(')
+    (folder / 'empty.py').write_text('')
+    torch.save(dict(weight=torch.ones(100)), folder / 'torn.pth')
+    (folder / 'torn.pth').write_bytes((folder / 'torn.pth').read_bytes()[:200])
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv('RANK', raising=False)
+    monkeypatch.setattr(sys, 'argv', [f'{tool}.py', *args])
+    module = load_tool(tool)
+    with pytest.raises(SystemExit) as stop:
+        module.main()
+    shown = capsys.readouterr().err.splitlines()[-1]
+    assert stop.value.code == 2
+    assert shown.startswith(f'{tool}.py: error: ') and message in shown
+
+
+@pytest.mark.parametrize('spelling', ['--local_rank', '--local-rank'])
+@pytest.mark.parametrize('tool, files', [('train', ['c.py']), ('test', ['c.py', 'c.pth'])])
+def test_both_spellings_of_local_rank(load_tool, tool, files, spelling):
+    assert load_tool(tool).make_parser().parse_args([*files, f'{spelling}=3']).local_rank == 3
+
+
+@pytest.mark.parametrize('before, after', [
+    (dict(), 'AmpOptimWrapper'),
+    (dict(type='OptimWrapper'), 'AmpOptimWrapper'),
+    (dict(type='AmpOptimWrapper'), 'AmpOptimWrapper'),
+    (dict(type='mmengine.OptimWrapper'), 'mmengine.AmpOptimWrapper'),
+    (dict(type='AccumOptimWrapper'), 'AmpAccumOptimWrapper'),
+    (dict(type='mmsemiloc.AccumOptimWrapper'), 'mmsemiloc.AmpAccumOptimWrapper'),
+    (dict(type='mmsemiloc.AmpAccumOptimWrapper'), 'mmsemiloc.AmpAccumOptimWrapper'),
+])
+def test_amp_on_gpu_changes_the_type_only(load_tool, before, after):
+    wrapper = ConfigDict(before)
+    load_tool('_common').enable_amp(wrapper, 'cuda')
+    assert wrapper == dict(type=after)
+
+
+def test_amp_on_cpu_is_bfloat16(load_tool):
+    wrapper = ConfigDict(type='mmsemiloc.AccumOptimWrapper')
+    load_tool('_common').enable_amp(wrapper, 'cpu')
+    assert wrapper == dict(type='mmsemiloc.AmpAccumOptimWrapper', dtype='bfloat16')
+
+
+@pytest.mark.parametrize('kind, device, message', [
+    ('ApexOptimWrapper', 'cuda', "optim_wrapper.type 'ApexOptimWrapper'"),
+    ('OptimWrapper', 'cpu', 'does not run on CPUs'),
+])
+def test_amp_refuses_what_cannot_work(load_tool, kind, device, message):
+    with pytest.raises(ValueError, match=message):
+        load_tool('_common').enable_amp(ConfigDict(type=kind), device)
+
+
+def test_cpu_processes_keep_the_settings_of_the_model_wrapper(load_tool):
+    cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=60)),
+                      model_wrapper_cfg=dict(type='mmsemiloc.SemiSupDistributedDataParallel', find_unused_parameters=True)))
+    load_tool('_common').distribute_on_cpu(cfg)
+    assert cfg.env_cfg.dist_cfg == dict(backend='gloo', timeout=60)
+    assert cfg.model_wrapper_cfg == dict(type='mmsemiloc.SemiSupDistributedDataParallel', find_unused_parameters=True,
+                                         device_ids=None)
+
+
+def test_train_writes_a_checkpoint_and_obeys_its_arguments(folder, trained):
+    checkpoint = torch.load(folder / 'work_dirs/mini/epoch_1.pth', weights_only=False)
+    assert checkpoint['meta']['seed'] == 3
+    assert checkpoint['optimizer']['param_groups'][0]['lr'] == 0.02
+    assert 'Epoch(train) [1][4/4]' in trained
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('resume', [['--resume'], ['--resume', 'work_dirs/mini/epoch_1.pth']], ids=['newest', 'file'])
+def test_resume_goes_on_after_the_first_epoch(folder, trained, resume):
+    shown = run('train.py', 'mini.py', '--cfg-options', 'train_cfg.max_epochs=2',
+                *(resume if len(resume) == 2 else ['--work-dir', 'work_dirs/mini', *resume]), cwd=folder)
+    assert 'Epoch(train) [2][4/4]' in shown and 'Epoch(train) [1]' not in shown
+    (folder / 'work_dirs/mini/epoch_2.pth').unlink()
+    (folder / 'work_dirs/mini/last_checkpoint').write_text(str(folder / 'work_dirs/mini/epoch_1.pth'))
+
+
+def test_test_writes_metrics(folder, trained, tmp_path):
+    run('test.py', folder / 'mini.py', folder / 'work_dirs/mini/epoch_1.pth', '--out', 'out/metrics.json', cwd=tmp_path)
+    assert 0 <= json.loads((tmp_path / 'out/metrics.json').read_text())['accuracy/top1'] <= 100
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_test_like_one(folder, trained, tmp_path):
+    """Half the batch on each of two CPU processes, without shuffling: the weights are those of one process."""
+    options = ['--seed', 3, '--cfg-options', 'train_dataloader.sampler.shuffle=False']
+    run('train.py', folder / 'mini.py', '--work-dir', 'one', *options, cwd=tmp_path)
+    options.append('train_dataloader.batch_size=2')
+    shown = run('dist_train.sh', folder / 'mini.py', 2, '--work-dir', 'two', *options, cwd=tmp_path)
+    assert 'GPU number: 2' in shown
+    one, two = (torch.load(tmp_path / name / 'epoch_1.pth', weights_only=False)['state_dict'] for name in ('one', 'two'))
+    torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-6)
+
+    run('dist_test.sh', folder / 'mini.py', tmp_path / 'two/epoch_1.pth', 2, '--out', 'pred.pkl', cwd=tmp_path)
+    assert (tmp_path / 'pred.pkl').is_file()
+
+
+def test_slurm_passes_words_on_unchanged(folder, tmp_path):
+    (tmp_path / 'srun').write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / 'srun').chmod(0o755)
+    shown = run('slurm_train.sh', 'gpu', 'my job', 'mini.py', 'out dir', '--cfg-options', 'a=[1, 2]', cwd=folder,
+                PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4', SRUN_ARGS='--exclusive --qos=high').splitlines()
+    assert {'--job-name=my job', 'out dir', 'a=[1, 2]', '--ntasks=4', '--gres=gpu:4', '--exclusive', '--qos=high'} <= set(shown)
