@@ -1,7 +1,11 @@
 from mmsemiloc.engine.accum_optim_wrapper import AccumOptimWrapper
+from mmsemiloc.engine.amp_accum_optim_wrapper import AmpAccumOptimWrapper
 from mmsemiloc.engine.distributed import SemiSupDistributedDataParallel
 from mmsemiloc.engine.health_hook import HealthHook
 from mmsemiloc.engine.loss_schedule_hook import LossScheduleHook
 from mmsemiloc.engine.setup_hook import SemiSupSetupHook
 
-__all__ = ['AccumOptimWrapper', 'HealthHook', 'LossScheduleHook', 'SemiSupDistributedDataParallel', 'SemiSupSetupHook']
+__all__ = [
+    'AccumOptimWrapper', 'AmpAccumOptimWrapper', 'HealthHook', 'LossScheduleHook', 'SemiSupDistributedDataParallel',
+    'SemiSupSetupHook'
+]

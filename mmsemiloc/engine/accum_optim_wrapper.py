@@ -22,10 +22,10 @@ def split_batch(data: dict, size: int | None) -> list[dict]:
 
 def merge_logs(logs: list[dict], shares: list[Tensor]) -> dict:
     """Logged values of the whole batch from those of its parts: sums for losses, means for diagnostics (NaN left out)."""
-    weight = torch.stack(shares)
     merged = {}
     for key in dict.fromkeys(key for log in logs for key in log):
         values = torch.stack([log[key].detach() for log in logs])
+        weight = torch.stack(shares).to(values)
         total = torch.nansum(values * weight) if 'loss' not in key else (values * weight).sum()
         merged[key] = total if 'loss' in key else total / (weight * ~values.isnan()).sum()
     return merged
@@ -99,7 +99,7 @@ class AccumOptimWrapper(OptimWrapper):
                     losses = model(**module.data_preprocessor(part, True), mode='loss', whole=whole)
                 loss, log = module.parse_losses(losses)
                 shares.append(whole.share(len(part['data_samples'])))
-                self.backward(loss * shares[-1])
+                self.backward(loss * shares[-1].to(loss))
             logs.append(log)
         self.step()
         self.zero_grad()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsemiloc.models.cam import class_activation_maps
+from mmsemiloc.models.numerics import at_least_float32
 from mmsemiloc.models.predictions import Predictions, WholeBatch, labeled_indices
 from mmsemiloc.registry import MODELS
 
@@ -112,7 +113,8 @@ class CAMClsHead(LinearClsHead):
         soft = 'gt_score' in samples[0]
         target = torch.stack([s.gt_score for s in samples]) if soft else torch.cat([s.gt_label for s in samples])
         # The classifier multiplies every term by the micro-batch's share of the images; J_C is divided by R instead.
-        loss = self.loss_module(logits, target, avg_factor=whole.labeled * whole.share(num_images))
+        scores = at_least_float32(logits)
+        loss = self.loss_module(scores, target, avg_factor=(whole.labeled * whole.share(num_images)).to(scores))
         hard = target.argmax(1) if soft else target
         return dict(loss_ce=loss, acc_labeled=(logits.detach().argmax(1) == hard).float().mean() * 100)
 

@@ -1,0 +1,68 @@
+"""Mixed precision for the wrapper that splits the batch into micro-batches."""
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from mmengine.device import get_device
+from torch import Tensor, nn
+
+from mmsemiloc.engine.accum_optim_wrapper import AccumOptimWrapper
+from mmsemiloc.registry import OPTIM_WRAPPERS
+
+DTYPES = ('float16', 'bfloat16')
+
+
+@OPTIM_WRAPPERS.register_module()
+class AmpAccumOptimWrapper(AccumOptimWrapper):
+    """``AccumOptimWrapper`` under autocast; the losses stay in float32.
+
+    MMEngine's ``AmpOptimWrapper`` refuses CPUs, which compute bfloat16 well; hence this is no subclass of it.
+
+    Args:
+        dtype: 'float16' (with a loss scaler) or 'bfloat16' (without, it has float32's range); by default float16 on
+            accelerators and bfloat16 on CPUs.
+        init_scale: First factor of the loss with float16; halved when gradients overflow, which skips the step.
+        **kwargs: For ``AccumOptimWrapper``.
+
+    Raises:
+        ValueError: If the type is neither, or is float16 on a CPU.
+    """
+
+    def __init__(self, dtype: str | None = None, init_scale: float = 2.0**16, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.device_type = get_device()
+        dtype = dtype or ('bfloat16' if self.device_type == 'cpu' else 'float16')
+        if dtype not in DTYPES or (dtype == 'float16' and self.device_type == 'cpu'):
+            raise ValueError(f'dtype must be one of {DTYPES}, and bfloat16 on a CPU; got {dtype!r} on {self.device_type}')
+        self.cast_dtype = getattr(torch, dtype)
+        self.loss_scaler = torch.amp.GradScaler(self.device_type, init_scale=init_scale, enabled=dtype == 'float16')
+
+    @contextlib.contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Autocast for the forward pass."""
+        with super().optim_context(model), torch.autocast(self.device_type, self.cast_dtype):
+            yield
+
+    def backward(self, loss: Tensor, **kwargs) -> None:
+        """Gradients of the scaled loss."""
+        super().backward(self.loss_scaler.scale(loss), **kwargs)
+
+    def step(self, **kwargs) -> None:
+        """Clip and step on unscaled gradients; nothing if they overflowed."""
+        if self.clip_grad_kwargs:
+            self.loss_scaler.unscale_(self.optimizer)
+            self._clip_grad()
+        self.loss_scaler.step(self.optimizer, **kwargs)
+        self.loss_scaler.update()
+
+    def state_dict(self) -> dict:
+        """That of the optimizer, and of the scaler as ``loss_scaler``."""
+        return {**super().state_dict(), 'loss_scaler': self.loss_scaler.state_dict()}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Load what :meth:`state_dict` returned, or the state of a wrapper without a scaler."""
+        state_dict = dict(state_dict)
+        scaler = state_dict.pop('loss_scaler', None)
+        if scaler and self.loss_scaler.is_enabled():
+            self.loss_scaler.load_state_dict(scaler)
+        super().load_state_dict(state_dict)
