@@ -45,7 +45,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=250,
     num_workers=0,
-    dataset=dict(type='mmsemiloc.DigitScenes', split='val', num_images=1000, pipeline=test_pipeline),
+    dataset=dict(type='mmsemiloc.DigitScenes', split='val', num_images=2000, pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False))
 test_dataloader = dict(
     batch_size=250,

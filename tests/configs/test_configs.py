@@ -41,6 +41,7 @@ def test_config_parses_builds_and_has_a_docstring_with_its_command(path):
     model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.model.get('data_preprocessor') or cfg.data_preprocessor})
     sampler = cfg.train_dataloader.sampler
     assert sampler.batch_size == cfg.train_dataloader.batch_size
+    model.backbone.eval()
     assert model.head.in_channels == model.backbone(torch.zeros(1, 3, 32, 32))[-1].size(1)
     for hook in cfg.custom_hooks:
         assert set(hook.get('schedule', {})) <= set(model.head.terms.keys())
