@@ -212,3 +212,15 @@ def test_slurm_passes_words_on_unchanged(folder, tmp_path):
     shown = run('slurm_train.sh', 'gpu', 'my job', 'mini.py', 'out dir', '--cfg-options', 'a=[1, 2]', cwd=folder,
                 PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4', SRUN_ARGS='--exclusive --qos=high').splitlines()
     assert {'--job-name=my job', 'out dir', 'a=[1, 2]', '--ntasks=4', '--gres=gpu:4', '--exclusive', '--qos=high'} <= set(shown)
+
+
+@pytest.mark.slow
+def test_the_full_loss_on_digits_with_two_processes(tmp_path):
+    """NBEL over two ranks, through the DDP wrapper of the config."""
+    options = ['train_cfg.max_iters=4', 'train_cfg.val_interval=4', 'default_hooks.checkpoint.interval=4',
+               'default_hooks.logger.interval=2', 'train_dataloader.dataset.unlabeled.num_images=100',
+               'val_dataloader.dataset.num_images=20', *(f'custom_hooks.2.schedule.{name}.{key}=0' for key in ('begin', 'end')
+                                                         for name in ('mel', 'nbel', 'locality'))]
+    config = TOOLS.parent / 'configs' / 'digits' / 'digits_full.py'
+    output = run('dist_train.sh', config, 2, '--work-dir', tmp_path, '--cfg-options', *options, cwd=tmp_path)
+    assert 'loss_nbel' in output and 'Iter(val)' in output and (tmp_path / 'iter_4.pth').exists()

@@ -1,0 +1,116 @@
+"""Several runs side by side, each in a process of its own."""
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from rich.markup import escape
+
+from mmsemiloc.study.progress import ProgressDisplay
+from mmsemiloc.study.runs import Failure, Result, Run, read_result
+
+THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS')
+
+
+def prepare(run: Run, force: bool) -> None:
+    """Make the run's folder, without what an interrupted run left in it; with ``force``, without a finished one either."""
+    if force or not run.trained.is_file():
+        shutil.rmtree(run.folder, ignore_errors=True)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    run.cfg.dump(str(run.config))
+
+
+def failure(run: Run, exit_code: int) -> Failure:
+    """What a run's log says about its end: the last error, else the last line."""
+    if exit_code < 0:
+        return Failure(run.label, f'killed by signal {-exit_code}' + (' (out of memory?)' if exit_code == -9 else ''), run.log)
+    lines = [line for line in run.log.read_text(errors='replace').splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r'[\w.]+(Error|Exception)\b', line)]
+    return Failure(run.label, (errors or lines or [f'exit code {exit_code}'])[-1], run.log)
+
+
+def execute(run: Run, split: str, threads: int, processes: list[subprocess.Popen],
+            report: Callable[[dict], None]) -> Result | Failure:
+    """Train and evaluate in a process, and wait for it.
+
+    Args:
+        run: A prepared run.
+        split: 'val' or 'test'.
+        threads: CPU threads of the process.
+        processes: The process is added to this list.
+        report: Called with each message of the process.
+    """
+    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+    command = [sys.executable, '-m', 'mmsemiloc.study.worker', str(run.folder), split]
+    with run.log.open('a') as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
+        processes.append(process)
+        with process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                report(json.loads(line))
+    result = read_result(run, split)
+    return result if process.returncode == 0 and result is not None else failure(run, process.returncode)
+
+
+def summary(result: Result | Failure) -> str:
+    """One line about a run that has ended."""
+    if isinstance(result, Failure):
+        return f'[red]failed[/red], log: {escape(str(result.log))}'
+    text = f'{result.split} accuracy {result.accuracy:.1f} %, {result.classes_used} of {result.num_classes} classes used'
+    return f'{text}, trained {result.steps} steps in {result.seconds:.0f} s'
+
+
+def launch(runs: Sequence[Run], split: str, display: ProgressDisplay, jobs: int = 1, threads: int = 1,
+           force: bool = False) -> list[Result | Failure]:
+    """Train and evaluate all runs; a failed one does not stop the others, and a finished one is read back.
+
+    Args:
+        runs: Runs with different folders.
+        split: 'val' or 'test'.
+        display: Where progress is shown.
+        jobs: Runs side by side.
+        threads: CPU threads of each.
+        force: Whether to train finished runs again.
+
+    Returns:
+        One result or failure a run, in order.
+
+    Raises:
+        SystemExit: On Ctrl-C, once the processes have ended.
+    """
+    processes: list[subprocess.Popen] = []
+
+    def do(run: Run) -> Result | Failure:
+        done = None if force else read_result(run, split)
+        if done is not None:
+            display.console.print(f'{run.label}: {summary(done)} (read back)', highlight=False, soft_wrap=True)
+            return done
+        display.start(run.label)
+        prepare(run, force)
+        result = execute(run, split, threads, processes, lambda message: display.update(run.label, message))
+        display.finish(run.label, summary(result))
+        return result
+
+    with ThreadPoolExecutor(jobs) as pool, stopping(processes):
+        try:
+            return list(pool.map(do, runs))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise SystemExit('stopped; the same command goes on with the runs that are not finished') from None
+
+
+@contextlib.contextmanager
+def stopping(processes: list[subprocess.Popen]):
+    """End the processes that still run when the block is left, after Ctrl-C for example."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()

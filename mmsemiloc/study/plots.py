@@ -1,0 +1,95 @@
+"""Plots as PNG bytes. Those with text are drawn for a light or a dark page."""
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart; lighter ones on dark pages.
+LINES = {
+    False: ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#7a6000'),
+    True: ('#56b4e9', '#e69f00', '#2fcf9f', '#e6a3c8', '#f0e442'),
+}
+TEXT = {False: '#333333', True: '#d0d0d0'}
+STYLES = ('-', '--', '-.', ':')
+
+
+def to_png(figure: Figure, dpi: int = 150) -> bytes:
+    """PNG of a figure with a transparent background."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=dpi, transparent=True)
+    return buffer.getvalue()
+
+
+def curve_plot(lines: Mapping[str, Sequence[Sequence[float]]], dark: bool = False) -> bytes:
+    """Lines over optimizer steps.
+
+    Args:
+        lines: For each name a list of [step, value]; one without values has no line, but its colour stays its own.
+        dark: Whether the page is dark.
+    """
+    figure = Figure(figsize=(3.6, 2.3), layout='constrained')
+    axes = figure.add_subplot()
+    for i, (name, points) in enumerate(lines.items()):
+        if not points:
+            continue
+        axes.plot(*zip(*points, strict=True), STYLES[i % len(STYLES)], color=LINES[dark][i % len(LINES[dark])], label=name,
+                  marker='o' if len(points) == 1 else None)
+    axes.set_xlabel('step', color=TEXT[dark])
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.spines[['left', 'bottom']].set_color(TEXT[dark])
+    axes.tick_params(colors=TEXT[dark], labelsize=8)
+    axes.grid(alpha=0.25)
+    figure.legend(loc='outside upper right', ncols=3, fontsize=8, frameon=False, labelcolor=TEXT[dark])
+    return to_png(figure)
+
+
+def confusion_plot(counts: np.ndarray, classes: Sequence[str] | np.ndarray, dark: bool = False) -> bytes:
+    """Confusion matrix, rows in % of the images of the true class; numbers only where there is room for them.
+
+    Args:
+        counts: (C, C), row the true class, column the predicted one.
+        classes: C names.
+        dark: Whether the page is dark.
+    """
+    share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    figure = Figure(figsize=(4, 4), layout='constrained')
+    axes = figure.add_subplot()
+    axes.imshow(share, cmap='viridis' if dark else 'Blues', vmin=0, vmax=100)
+    if len(classes) <= 20:
+        axes.set_xticks(range(len(classes)), classes)
+        axes.set_yticks(range(len(classes)), classes)
+        for (row, column), value in np.ndenumerate(share):
+            bright = (value >= 50) == dark  # whether the colour of the cell is
+            axes.text(column, row, f'{value:.0f}', ha='center', va='center', fontsize=8, color='#222' if bright else '#fff')
+    axes.set_xlabel('predicted class', color=TEXT[dark])
+    axes.set_ylabel('true class', color=TEXT[dark])
+    axes.tick_params(colors=TEXT[dark], labelsize=8, length=0)
+    axes.spines[:].set_visible(False)
+    return to_png(figure)
+
+
+def image_plot(image: np.ndarray, cam: np.ndarray | None = None, boxes: Sequence[Sequence[float]] = ()) -> bytes:
+    """An image, or its grey version under a map, with boxes.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+        cam: Map (H, W); its positive part is shown, each map from 0 to its largest value. None: the image alone.
+        boxes: [x1, y1, x2, y2] in pixels, x2 and y2 outside.
+    """
+    height, width = image.shape[:2]
+    figure = Figure(figsize=(2 * width / max(height, width), 2 * height / max(height, width)))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis('off')
+    if cam is None:
+        axes.imshow(image)
+    else:
+        axes.imshow(image.mean(2), cmap='gray', vmin=0, vmax=255)
+        positive = np.maximum(cam, 0)
+        strength = positive / max(positive.max(), np.finfo(np.float32).tiny)
+        axes.imshow(strength, cmap='inferno', vmin=0, vmax=1, alpha=0.25 + 0.5 * strength)
+    for x1, y1, x2, y2 in boxes:
+        for color, line in (('black', 3.5), ('#39ff6a', 1.8)):  # a dark rim keeps the box visible on bright images
+            axes.add_patch(Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=line))
+    return to_png(figure, dpi=100)

@@ -1,0 +1,103 @@
+"""The process of one run: ``python -m mmsemiloc.study.worker FOLDER SPLIT`` trains and evaluates what is not done yet.
+
+Progress goes to the standard output that the process was started with, one JSON object a line. Everything that MMEngine
+and its neighbours print goes to the standard error.
+"""
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from mmsemiloc.study.evaluate import evaluate_checkpoint, summarize
+from mmsemiloc.study.runs import Run, write_json
+
+Send = Callable[[dict], None]
+
+
+class ProgressHook(Hook):
+    """Counts images and reports the step and the loss.
+
+    Args:
+        send: Called with ``step``, ``total`` and ``loss``.
+        period: Least number of seconds between two reports.
+    """
+
+    def __init__(self, send: Send, period: float = 0.5) -> None:
+        self.send, self.period = send, period
+        self.images, self.last = 0, 0.0
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Count, and report now and then."""
+        assert data_batch is not None and outputs is not None
+        self.images += len(data_batch['data_samples'])
+        step = runner.iter + 1
+        if time.monotonic() - self.last >= self.period or step == runner.max_iters:
+            self.last = time.monotonic()
+            self.send(dict(step=step, total=runner.max_iters, loss=float(outputs['loss'])))
+
+
+def read_curves(folder: Path) -> dict[str, list[list[float]]]:
+    """What MMEngine logged below ``folder``: for each name a list of [step, value]; empty without ``LocalVisBackend``."""
+    curves: dict[str, list[list[float]]] = {}
+    for file in sorted(folder.glob('*/vis_data/scalars.json')):
+        for line in file.read_text().splitlines():
+            values = json.loads(line)
+            for name, value in values.items():
+                if name != 'step' and isinstance(value, int | float):
+                    curves.setdefault(name, []).append([values['step'], value])
+    return curves
+
+
+def peak_memory_mib() -> float:
+    """Largest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
+
+
+def train(run: Run, send: Send) -> None:
+    """Train, and write what came of it to ``run.trained``."""
+    runner = Runner.from_cfg(run.cfg)
+    progress = ProgressHook(send)
+    runner.register_hook(progress)
+    start = time.monotonic()
+    runner.train()
+    write_json(run.trained, dict(
+        steps=runner.iter,
+        images=progress.images,
+        seconds=time.monotonic() - start,
+        memory_mib=peak_memory_mib(),
+        curves=read_curves(run.folder)))
+
+
+def work(run: Run, split: str, send: Send) -> None:
+    """Train and evaluate what is not done yet."""
+    if not run.trained.is_file():
+        train(run, send)
+    if not run.evaluated(split).is_file():
+        send(dict(stage=f'evaluating on {split}'))
+        # The name alone: the folder may have been moved, or the work dir be relative to another folder.
+        checkpoint = run.folder / Path(find_latest_checkpoint(str(run.folder)) or 'no checkpoint').name
+        evaluation = evaluate_checkpoint(run.cfg, str(checkpoint), split)
+        evaluation.save(run.predictions(split))
+        write_json(run.evaluated(split), summarize(evaluation))
+
+
+def main() -> None:
+    """Entry point of the process."""
+    folder, split = Path(sys.argv[1]), sys.argv[2]
+    channel = os.fdopen(os.dup(sys.stdout.fileno()), 'w')
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    cfg = Config.fromfile(folder / 'config.py')
+    work(Run(folder.name, cfg.randomness.seed, folder, cfg), split,
+         lambda message: print(json.dumps(message), file=channel, flush=True))
+
+
+if __name__ == '__main__':
+    main()

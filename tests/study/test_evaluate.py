@@ -1,0 +1,128 @@
+"""Predictions, maps and their summary, against a slow recomputation."""
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score
+from sklearn.metrics import confusion_matrix as slow_confusion_matrix
+
+from mmsemiloc.study.evaluate import Evaluation, Examples, confusion_matrix, evaluate, summarize
+from tests.conftest import CLASSES, make_batch, make_model
+
+LABELS = [0, 1, 2, 3, 4, 0, 1]
+BOXES = [[2, 3, 10, 12], [0, 0, 32, 32], [5, 5, 6, 30], [1, 0, 9, 4], [20, 20, 32, 32], [0, 9, 3, 17], [8, 8, 24, 24]]
+
+
+class Loader(list):
+    """Batches, with a dataset as a DataLoader has it."""
+    dataset = None
+
+
+def make_loader(boxes=BOXES, batch_size=3):
+    data = make_batch(LABELS)
+    for sample, box in zip(data['data_samples'], boxes or [], strict=bool(boxes)):
+        sample.set_field(box, 'gt_bbox')
+    starts = range(0, len(LABELS), batch_size)
+    return Loader({key: values[i:i + batch_size] for key, values in data.items()} for i in starts)
+
+
+def slow_share(cam, box):
+    """Energy inside a box, pixel by pixel."""
+    inside = total = 0.0
+    for y, row in enumerate(cam):
+        for x, value in enumerate(row):
+            total += max(float(value), 0.0)
+            if box[0] <= x < box[2] and box[1] <= y < box[3]:
+                inside += max(float(value), 0.0)
+    return inside / total if total else 0.0
+
+
+@pytest.fixture
+def model():
+    return make_model().eval()
+
+
+def test_predictions_and_maps_are_those_of_single_images(model):
+    loader = make_loader()
+    evaluation = evaluate(model, loader)
+    assert evaluation.labels.tolist() == LABELS
+    index = 0
+    for data in loader:
+        for image, sample in zip(data['inputs'], data['data_samples'], strict=True):
+            batch = model.data_preprocessor(dict(inputs=[image], data_samples=[sample]))
+            with torch.no_grad():
+                feature = model.extract_feat(batch['inputs'])[-1][0]
+                logits = model.head.fc(feature.mean((1, 2)))
+            np.testing.assert_allclose(evaluation.probabilities[index], logits.softmax(0), rtol=1e-4, atol=1e-6)
+            best = int(logits.argmax())
+            assert evaluation.predicted[index] == best
+            cam = sum(w * channel for w, channel in zip(model.head.fc.weight[best].detach(), feature, strict=True))
+            cam = torch.nn.functional.interpolate(cam[None, None], (32, 32), mode='bilinear')[0, 0].numpy()
+            np.testing.assert_allclose(evaluation.examples.cams[index], cam, rtol=1e-4, atol=1e-5)
+            assert evaluation.cam_in_box[index] == pytest.approx(slow_share(cam, BOXES[index]), rel=1e-4)
+            assert evaluation.box_area[index] == pytest.approx(slow_share(np.ones((32, 32)), BOXES[index]))
+            np.testing.assert_array_equal(evaluation.examples.images[index], image.numpy()[::-1].transpose(1, 2, 0))
+            index += 1
+    assert index == len(LABELS)
+
+
+def test_batch_size_does_not_matter(model):
+    one, other = (evaluate(model, make_loader(batch_size=size)) for size in (2, 7))
+    np.testing.assert_allclose(one.probabilities, other.probabilities, rtol=1e-5)
+    np.testing.assert_allclose(one.cam_in_box, other.cam_in_box, rtol=1e-4)
+
+
+def test_summary_without_boxes_and_number_of_examples(model):
+    evaluation = evaluate(model, make_loader(boxes=None), num_examples=2)
+    assert np.isnan(evaluation.cam_in_box).all()
+    assert evaluation.examples.images.shape == (2, 32, 32, 3) and evaluation.examples.boxes.shape == (2, 0, 4)
+    summary = summarize(evaluation)
+    assert summary['cam_in_box'] is None and summary['box_area'] is None
+    assert evaluation.classes.tolist() == [str(i) for i in range(CLASSES)]
+
+
+def test_images_of_other_sizes_are_evaluated_without_their_padding(model):
+    small = make_batch([1], size=24)
+    small['data_samples'][0].set_field([0, 0, 12, 24], 'gt_bbox')
+    loader = make_loader()
+    loader[0] = {key: [*values, *small[key]] for key, values in loader[0].items()}
+    evaluation = evaluate(model, loader)
+    assert evaluation.box_area[3] == 0.5
+    assert len(evaluation.labels) == len(LABELS) + 1 and len(evaluation.examples.images) == len(LABELS)
+
+
+def test_a_head_without_maps_is_refused(model):
+    model.head = torch.nn.Linear(1, 1)
+    with pytest.raises(ValueError, match='CAMClsHead, got Linear'):
+        evaluate(model, make_loader())
+
+
+def make_evaluation(images=40, seed=0):
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.ones(4), images)
+    probabilities[:, 3] = 0  # one class is never predicted
+    nothing = Examples(np.zeros((1, 2, 2, 3), np.uint8), np.zeros((1, 2, 2)), np.zeros((1, 0, 4)))
+    shares = rng.random((2, images))
+    return Evaluation(np.array(list('abcd')), rng.integers(0, 4, images), probabilities, *shares, nothing)
+
+
+def test_summary_and_confusion_matrix_agree_with_scikit_learn():
+    evaluation = make_evaluation()
+    predicted = [max(range(4), key=row.__getitem__) for row in evaluation.probabilities.tolist()]
+    summary = summarize(evaluation)
+    assert summary['accuracy'] == pytest.approx(100 * accuracy_score(evaluation.labels, predicted))
+    assert summary['classes_used'] == len(set(predicted)) == 3 and summary['num_classes'] == 4
+    assert summary['cam_in_box'] == pytest.approx(100 * math.fsum(evaluation.cam_in_box) / 40)
+    expected = slow_confusion_matrix(evaluation.labels, predicted, labels=range(4))
+    np.testing.assert_array_equal(confusion_matrix(evaluation), expected)
+
+
+def test_saved_and_loaded(tmp_path):
+    evaluation = make_evaluation()
+    evaluation.save(tmp_path / 'val.npz')
+    loaded = Evaluation.load(tmp_path / 'val.npz')
+    for key in ('classes', 'labels', 'probabilities', 'cam_in_box', 'box_area'):
+        np.testing.assert_array_equal(getattr(loaded, key), getattr(evaluation, key))
+    np.testing.assert_array_equal(loaded.examples.images, evaluation.examples.images)
+    assert [path.name for path in tmp_path.iterdir()] == ['val.npz']

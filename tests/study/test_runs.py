@@ -1,0 +1,76 @@
+"""What identifies a run, and when it counts as finished."""
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmsemiloc.study import plan_run
+from mmsemiloc.study.launch import failure
+from mmsemiloc.study.runs import fingerprint, read_result, to_row, write_json
+from mmsemiloc.study.worker import read_curves
+
+TRAINING = dict(steps=3, images=12, seconds=1.5, memory_mib=100.0, curves={'loss_ce': [[1, 2.0]]})
+EVALUATION = dict(accuracy=50.0, classes_used=2, num_classes=3, cam_in_box=None, box_area=None)
+
+
+def make_config(**values):
+    return Config(dict(model=dict(lr=0.1), randomness=dict(seed=0, deterministic=True), **values))
+
+
+def test_the_fingerprint_depends_on_what_the_config_says():
+    same = fingerprint(make_config())
+    assert fingerprint(make_config(work_dir='elsewhere')) == same
+    other_seed = make_config()
+    other_seed.randomness.seed = 7
+    assert fingerprint(other_seed) == same
+    other = make_config()
+    other.model.lr = 0.2
+    assert fingerprint(other) != same
+
+
+def test_a_run_has_its_own_folder_and_seed(tmp_path):
+    cfg = make_config()
+    runs = [plan_run('a', cfg, seed, tmp_path) for seed in (0, 1)]
+    assert len({run.folder for run in runs}) == 2
+    assert [run.cfg.randomness.seed for run in runs] == [0, 1]
+    assert all(run.cfg.randomness.deterministic and run.cfg.work_dir == str(run.folder) for run in runs)
+    assert cfg.randomness.seed == 0 and 'work_dir' not in cfg
+    with pytest.raises(ValueError, match='-1'):
+        plan_run('a', cfg, -1, tmp_path)
+
+
+def test_a_run_is_finished_when_trained_and_evaluated_on_the_split(tmp_path):
+    run = plan_run('a', make_config(), 3, tmp_path)
+    run.folder.mkdir(parents=True)
+    assert read_result(run, 'val') is None
+    write_json(run.trained, TRAINING)
+    assert read_result(run, 'val') is None
+    write_json(run.evaluated('val'), EVALUATION)
+    result = read_result(run, 'val')
+    assert (result.name, result.seed, result.split, result.accuracy) == ('a', 3, 'val', 50.0)
+    assert result.curves == TRAINING['curves'] and 'curves' not in to_row(result)
+    assert read_result(run, 'test') is None
+    assert not list(run.folder.glob('*.partial'))
+
+
+def test_a_failure_says_what_happened(tmp_path):
+    run = plan_run('a', make_config(), 0, tmp_path)
+    run.folder.mkdir(parents=True)
+    run.log.write_text('Traceback\n  line\nValueError: prior [bad]\n\n')
+    assert failure(run, 1).message == 'ValueError: prior [bad]'
+    assert 'signal 9 (out of memory?)' in failure(run, -9).message
+    run.log.write_text('torch.OutOfMemoryError: 3 GiB\nwarning at exit\n')
+    assert failure(run, 1).message == 'torch.OutOfMemoryError: 3 GiB'
+    run.log.write_text('terminate called\n')
+    assert failure(run, 1).message == 'terminate called'
+    run.log.write_text('')
+    assert failure(run, 3).message == 'exit code 3'
+
+
+def test_curves_are_read_from_the_log(tmp_path):
+    folder = Path(tmp_path) / '20260101' / 'vis_data'
+    folder.mkdir(parents=True)
+    lines = [dict(step=5, loss=2.0, lr=0.1), dict(step=10, loss=1.0, note='x')]
+    (folder / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
+    assert read_curves(tmp_path) == {'loss': [[5, 2.0], [10, 1.0]], 'lr': [[5, 0.1]]}

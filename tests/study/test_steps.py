@@ -1,0 +1,96 @@
+"""Another number of steps: equal to a config whose text says that number."""
+import shutil
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmsemiloc.study import with_steps
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+DIGITS = sorted(path.name for path in (CONFIGS / 'digits').glob('*.py'))
+# Not derived from the number of steps in the text, but scaled with it: how often to report.
+REPORTS = ('interval', 'window_size')
+
+
+def without_reports(value):
+    """The nested values without those named in REPORTS, and without the lines' own variables."""
+    if isinstance(value, dict):
+        is_report = ('LoggerHook', 'HealthHook')
+        drop = (*REPORTS, 'begin') if str(value.get('type', '')).endswith(is_report) else ('window_size', )
+        return {key: without_reports(part) for key, part in value.items() if key not in drop}
+    return [without_reports(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def changed(path, value):
+    """The full digits config with one more value."""
+    cfg = Config.fromfile(CONFIGS / 'digits/digits_full.py')
+    cfg.merge_from_dict({path: value})
+    return cfg
+
+
+@pytest.mark.parametrize('name', DIGITS)
+@pytest.mark.parametrize('factor', [0.25, 2])
+def test_every_derived_value_is_that_of_a_config_written_for_the_steps(name, factor, tmp_path):
+    shutil.copytree(CONFIGS, tmp_path / 'configs')
+    base = tmp_path / 'configs/_base_/digits.py'
+    old = Config.fromfile(CONFIGS / 'digits' / name)
+    steps = int(old.steps * factor)
+    text = base.read_text()
+    assert text.count(f'\nsteps = {old.steps}\n') == 1
+    base.write_text(text.replace(f'\nsteps = {old.steps}\n', f'\nsteps = {steps}\n'))
+    written = Config.fromfile(tmp_path / 'configs/digits' / name).to_dict()
+
+    scaled = with_steps(old, steps).to_dict()
+    for cfg in (written, scaled):
+        cfg.pop('ramp', None)  # a variable of the text, whose value has gone into the hook
+    assert without_reports(scaled) == without_reports(written)
+    assert without_reports(old.to_dict()) != without_reports(written)  # the comparison sees what is not scaled
+
+
+def test_reports_keep_their_number_and_nothing_vanishes():
+    cfg = Config.fromfile(CONFIGS / 'digits/digits_full.py')
+    short = with_steps(cfg, 6)
+    assert short.default_hooks.logger.interval == 1
+    assert short.log_processor.window_size == 1
+    health = [hook for hook in short.custom_hooks if hook.type.endswith('HealthHook')]
+    assert health[0].interval == 1
+    half = with_steps(cfg, cfg.train_cfg.max_iters // 2)
+    assert half.default_hooks.logger.interval == cfg.default_hooks.logger.interval // 2
+
+
+def test_the_given_config_stays_as_it_is():
+    cfg = Config.fromfile(CONFIGS / 'digits/digits_full.py')
+    before = cfg.to_dict()
+    assert with_steps(cfg, cfg.train_cfg.max_iters).to_dict() == before
+    with_steps(cfg, 10)
+    assert cfg.to_dict() == before
+
+
+def test_schedulers_milestones_and_endless_values():
+    schedulers = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=160),
+                  dict(type='MultiStepLR', by_epoch=False, milestones=[800, 1200], gamma=0.1, end=float('inf'))]
+    cfg = changed('train_cfg.max_iters', 1600)
+    cfg.param_scheduler = schedulers
+    cfg.default_hooks.checkpoint.interval = -1
+    linear, multi = with_steps(cfg, 400).param_scheduler
+    assert (linear.begin, linear.end, linear.start_factor) == (0, 40, 0.1)
+    assert (multi.milestones, multi.end, multi.gamma) == ([200, 300], float('inf'), 0.1)
+    assert with_steps(cfg, 400).default_hooks.checkpoint.interval == -1
+
+
+@pytest.mark.parametrize('path, value, match', [
+    ('param_scheduler.warmup_iters', 100, 'warmup_iters'),
+    ('param_scheduler.by_epoch', True, 'counts epochs'),
+    ('default_hooks.mystery', dict(type='MysteryHook', every=100), 'MysteryHook'),
+    ('train_cfg', dict(_delete_=True, by_epoch=True, max_epochs=3), 'max_epochs'),
+    ('custom_hooks', [dict(type='mmsemiloc.LossScheduleHook', by_epoch=True, schedule={})], 'LossScheduleHook counts epochs'),
+])
+def test_unknown_values_are_refused(path, value, match):
+    with pytest.raises(ValueError, match=match):
+        with_steps(changed(path, value), 10)
+
+
+def test_steps_must_be_positive():
+    with pytest.raises(ValueError, match='got 0'):
+        with_steps(Config.fromfile(CONFIGS / 'digits/digits_ce.py'), 0)

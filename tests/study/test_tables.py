@@ -1,0 +1,74 @@
+"""Means, spreads and paired differences."""
+import csv
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from mmsemiloc.study import Result
+from mmsemiloc.study.tables import difference_table, format_spread, mean_and_std, paired_differences, spread_table, write_csv
+
+
+def make_result(name, seed, accuracy, cam_in_box=30.0):
+    return Result(name=name, seed=seed, split='val', folder='f', steps=10, images=320, seconds=5.0, memory_mib=1.0,
+                  accuracy=accuracy, classes_used=9, num_classes=10, cam_in_box=cam_in_box, box_area=20.0, curves={})
+
+
+CE = [make_result('ce', seed, value) for seed, value in enumerate([50.0, 52.0, 57.0])]
+FULL = [make_result('full', seed, value) for seed, value in enumerate([56.0, 55.0, 64.0])]
+
+
+def test_mean_and_sample_standard_deviation():
+    values = [50.0, 52.0, 57.0, 41.5]
+    mean, std = mean_and_std(values)
+    assert mean == pytest.approx(np.mean(values)) and std == pytest.approx(np.std(values, ddof=1))
+    assert std != pytest.approx(np.std(values))  # not that of a population
+    assert math.isnan(mean_and_std([3.0])[1])
+    with pytest.raises(ValueError, match='none'):
+        mean_and_std([])
+
+
+def test_formats():
+    assert format_spread([1.0, 2.0, 3.0]) == '2.0 ± 1.0'
+    assert format_spread([2.0]) == '2.0'
+    assert format_spread([1.0, 2.0], digits=2, sign=True) == '+1.50 ± 0.71'
+    assert format_spread([1.0, None]) == '–' and format_spread([]) == '–'
+
+
+def test_spread_table_has_one_row_a_config():
+    table = spread_table(CE + FULL)
+    assert [row[:2] for row in table.rows] == [['ce', '53.0 ± 3.6'], ['full', '58.3 ± 4.9']]
+    assert table.rows[0][-1] == '0 1 2'
+
+
+def test_paired_differences_by_seed():
+    assert paired_differences(CE, FULL, 'accuracy') == {0: 6.0, 1: 3.0, 2: 7.0}
+    assert paired_differences(CE[1:], FULL[:2], 'accuracy') == {1: 3.0}
+    without = [make_result('full', 0, 50.0, cam_in_box=None)]
+    assert paired_differences(CE, without, 'cam_in_box') == {}
+
+
+def test_difference_table():
+    table = difference_table(CE + FULL[1:])
+    accuracy = table.rows[0]
+    assert accuracy == ['full', 'accuracy %', '+5.00 ± 2.83', '–', '+3.00', '+7.00']
+    assert difference_table(CE) is None
+
+
+def test_markdown_and_terminal():
+    table = spread_table(CE + FULL)
+    lines = table.to_markdown().splitlines()
+    assert len(lines) == 4 and len({line.count('|') for line in lines}) == 1
+    console = Console(width=80, record=True)
+    console.print(table.to_rich())
+    assert '58.3 ± 4.9' in console.export_text()  # values are not cut on a narrow terminal
+
+
+def test_csv_has_one_row_a_run(tmp_path):
+    path = tmp_path / 'new' / 'study.csv'
+    write_csv(CE + FULL, path, options='a=1')
+    rows = list(csv.DictReader(path.open()))
+    assert [(row['name'], int(row['seed']), float(row['accuracy'])) for row in rows] == [
+        (result.name, result.seed, result.accuracy) for result in CE + FULL]
+    assert {row['options'] for row in rows} == {'a=1'} and 'curves' not in rows[0]

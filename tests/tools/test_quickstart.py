@@ -1,0 +1,79 @@
+"""The quickstart: its table is that of the saved predictions, its page is complete, its terminal is quiet."""
+import re
+
+import numpy as np
+import pytest
+
+from mmsemiloc.datasets import DigitScenes
+from mmsemiloc.study.evaluate import Evaluation
+from tests.tools.conftest import STEPS, run_tool
+
+
+def evaluations(folder):
+    """The saved predictions by the name of the config."""
+    return {path.parts[-3].rpartition('-')[0]: Evaluation.load(path) for path in folder.glob('runs/*/seed3/test.npz')}
+
+
+@pytest.mark.slow
+def test_the_table_is_that_of_the_predictions(quickstart):
+    dataset = DigitScenes(split='test', num_images=2000)
+    scenes = [dataset.scene(index) for index in range(2000)]
+    rows = {}
+    for title, name in (('CE only', 'digits_ce'), ('full loss', 'digits_full')):
+        evaluation = evaluations(quickstart.folder)[name]
+        predicted = [int(np.argmax(row)) for row in evaluation.probabilities]
+        right = sum(p == scene['gt_label'] for p, scene in zip(predicted, scenes, strict=True))
+        rows[title] = [f'{100 * right / 2000:.1f}', f'{len(set(predicted))} of 10',
+                       f'{100 * sum(evaluation.cam_in_box) / 2000:.1f}', str(STEPS)]
+    area = np.mean([(x2 - x1) * (y2 - y1) / 32**2 for x1, y1, x2, y2 in (scene['gt_bbox'] for scene in scenes)])
+    rows['uniform map'] = ['–', '–', f'{100 * area:.1f}', '–']
+    printed = {line[2:15].strip(): re.split(r'\s{2,}', line[15:].strip()) for line in quickstart.stdout.splitlines()}
+    for title, cells in rows.items():
+        assert printed[title][:4] == cells
+        assert all(f'<td>{cell}</td>' in quickstart.page for cell in cells)
+
+
+@pytest.mark.slow
+def test_both_models_saw_the_same_images_and_differ(quickstart):
+    ce, full = (evaluations(quickstart.folder)[name] for name in ('digits_ce', 'digits_full'))
+    np.testing.assert_array_equal(ce.labels, np.arange(2000) % 10)
+    np.testing.assert_array_equal(ce.examples.images, full.examples.images)
+    assert len(ce.examples.images) == 12 and not np.array_equal(ce.examples.cams, full.examples.cams)
+    scene = DigitScenes(split='test', num_images=1).scene(0)
+    np.testing.assert_array_equal(ce.examples.images[0], scene['img'][..., ::-1])  # the file is BGR, the page is RGB
+    np.testing.assert_array_equal(ce.examples.boxes[0], [scene['gt_bbox']])
+
+
+@pytest.mark.slow
+def test_the_page_is_complete_and_needs_nothing_else(quickstart):
+    page = quickstart.page
+    assert not re.search(r'(src|href|srcset)="(?!data:)', page)
+    names = re.findall(r'<img alt="([^"]*)" src="data:image/png;base64,', page)
+    for index in range(12):
+        assert {f'image {index}', f'CE only, image {index}', f'full loss, image {index}'} <= set(names)
+    curves = set(re.findall('<code>(.*?)</code>', page))
+    assert {'loss_ce', 'loss_mel', 'loss_nbel', 'loss_locality', 'acc_labeled', 'confidence', 'batch_entropy', 'classes_used',
+            'cam_area', 'weight_mel', 'weight_nbel', 'weight_locality'} <= curves
+
+
+@pytest.mark.slow
+def test_the_terminal_shows_progress_and_the_table_only(quickstart):
+    assert quickstart.stderr == ''
+    lines = [line for line in quickstart.stdout.splitlines() if line.strip()]
+    assert len(lines) < 25 and not re.search('warn|mmengine|INFO', quickstart.stdout, re.IGNORECASE)
+    assert sum(f'step {STEPS}/{STEPS}' in line for line in lines) == 2
+    assert lines[-2] == f'Report: {quickstart.folder / "report.html"}' and 'README' in lines[-1]
+
+
+@pytest.mark.parametrize('arguments, expected', [
+    (['--steps', '0'], 'got 0'),
+    (['--seed', '-1'], 'got -1'),
+    (['--extra', 'nowhere.py'], 'no such config file: nowhere.py'),
+    (['--extra', 'configs/digits/digits_ce.py'], 'digits_ce'),
+])
+def test_bad_input_is_one_line(refuse, arguments, expected):
+    assert expected in refuse('quickstart', *arguments)
+
+
+def test_help_has_an_example():
+    assert 'example:\n  python tools/quickstart.py' in run_tool('quickstart.py', '--help')[0]

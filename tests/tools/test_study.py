@@ -1,0 +1,63 @@
+"""The study tool: it reads finished runs back, reports failures, and its table is that of its runs."""
+import csv
+import json
+import shutil
+
+import pytest
+
+from tests.tools.conftest import ROOT, STEPS, run_tool
+
+CONFIGS = [ROOT / 'configs/digits' / name for name in ('digits_ce.py', 'digits_full.py')]
+
+
+@pytest.fixture
+def runs(quickstart, tmp_path):
+    """A copy of the quickstart's runs, which a test may change."""
+    return shutil.copytree(quickstart.folder / 'runs', tmp_path / 'runs')
+
+
+@pytest.mark.slow
+def test_finished_runs_are_read_back(runs, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in runs.rglob('*') if path.is_file()}
+    stdout, _ = run_tool('study.py', *CONFIGS, '--seeds', 3, '--split', 'test', '--steps', STEPS, '--work-dir', runs,
+                         '--csv', tmp_path / 'study.csv', '--markdown', tmp_path / 'study.md')
+    assert stdout.count('(read back)') == 2
+    assert {path: path.stat().st_mtime_ns for path in runs.rglob('*') if path.is_file()} == before
+    rows = {row['name']: row for row in csv.DictReader((tmp_path / 'study.csv').open())}
+    for name, row in rows.items():
+        saved = json.loads(next(runs.glob(f'{name}-*/seed3/test.json')).read_text())
+        assert float(row['accuracy']) == saved['accuracy'] and float(row['cam_in_box']) == saved['cam_in_box']
+    difference = float(rows['digits_full']['accuracy']) - float(rows['digits_ce']['accuracy'])
+    assert f'| digits_full | accuracy % | {difference:+.2f} | {difference:+.2f} |' in (tmp_path / 'study.md').read_text()
+    assert int(rows['digits_ce']['steps']) == STEPS and int(rows['digits_ce']['images']) == 32 * STEPS
+
+
+@pytest.mark.slow
+def test_another_split_is_evaluated_without_training_and_a_failure_stops_nothing(runs, tmp_path):
+    broken = tmp_path / 'broken.py'
+    broken.write_text(f"_base_ = '{CONFIGS[0]}'\nmodel = dict(head=dict(type='mmsemiloc.NoSuchHead'))\n")
+    trained = next(runs.glob('digits_ce-*/seed3/train.json'))
+    before = trained.stat().st_mtime_ns
+    stdout, _ = run_tool('study.py', broken, CONFIGS[0], '--seeds', 3, '--steps', STEPS, '--work-dir', runs, '--jobs', 2,
+                         status=1)
+    assert trained.stat().st_mtime_ns == before and trained.with_name('val.json').is_file()
+    accuracy = json.loads(trained.with_name('val.json').read_text())['accuracy']
+    assert f'digits_ce seed 3: val accuracy {accuracy:.1f} %' in stdout
+    failed = stdout.split('FAILED broken seed 3: ')[1]
+    assert 'NoSuchHead' in failed and str(next(runs.glob('broken-*/seed3/console.log'))) in failed
+
+
+@pytest.mark.parametrize('arguments, expected', [
+    (['nowhere.py'], 'no such config file: nowhere.py'),
+    ([CONFIGS[0], CONFIGS[0]], 'got twice: digits_ce'),
+    ([CONFIGS[0], '--seeds', '1', '1'], 'got twice: 1'),
+    ([CONFIGS[0], '--steps', '0'], 'got 0'),
+    ([CONFIGS[0], '--cfg-options', 'steps=10'], 'use --steps'),
+    ([ROOT / 'configs/densenet_mel_nbel_loc.py', '--steps', '10'], 'max_iters'),
+])
+def test_bad_input_is_one_line(refuse, arguments, expected):
+    assert expected in refuse('study', *arguments)
+
+
+def test_help_has_an_example():
+    assert 'example:\n  python tools/study.py' in run_tool('study.py', '--help')[0]

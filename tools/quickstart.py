@@ -1,0 +1,114 @@
+"""Train on DigitScenes with and without the penalties, compare, and write a report."""
+import argparse
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from _common import Parser
+from mmsemiloc.study.evaluate import Evaluation
+from mmsemiloc.study.launch import launch
+from mmsemiloc.study.progress import ProgressDisplay
+from mmsemiloc.study.report import Model, make_report
+from mmsemiloc.study.runs import Failure, Result, Run, plan_run
+from mmsemiloc.study.steps import with_steps
+from mmsemiloc.study.tables import METRICS, Table
+from study import positive, read_config
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs/digits'
+TITLES = {'digits_ce': 'CE only', 'digits_full': 'full loss'}
+SECONDS_A_STEP = 0.2  # of both trainings together on 2 cores of a laptop
+DESCRIPTION = """\
+Train a small DenseNet on DigitScenes (handwritten digits over photographs, made on the spot) twice, with cross-entropy on
+the few labelled images and with the full loss, which also learns from the unlabelled ones; compare both on the test
+split and write DIR/report.html. Finished trainings are read back when the command is given again."""
+
+
+def make_parser() -> Parser:
+    """The arguments of this tool."""
+    parser = Parser(DESCRIPTION, 'python tools/quickstart.py --seed 1 --work-dir work_dirs/quickstart_seed1')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'), metavar='DIR',
+                        help='folder of the report and the runs (default: work_dirs/quickstart)')
+    parser.add_argument('--steps', type=positive, metavar='N',
+                        help='optimizer steps, with all schedules in proportion, to try things out (default: the config\'s)')
+    parser.add_argument('--seed', type=int, default=0, help='random seed of both trainings (default: 0)')
+    parser.add_argument('--extra', nargs='+', default=[], metavar='CONFIG', help='more configs to train and compare')
+    parser.add_argument('--force', action='store_true', help='train again what is finished already')
+    return parser
+
+
+def cpu_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def plan_runs(args: argparse.Namespace) -> list[Run]:
+    """CE, the full loss and the extra configs, all with the same steps and seed.
+
+    Raises:
+        ValueError: If a config is wrong or comes twice.
+    """
+    paths = [CONFIGS / 'digits_ce.py', CONFIGS / 'digits_full.py', *map(Path, args.extra)]
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        raise ValueError(f'--extra needs file names other than {", ".join(TITLES)} and each other, got {args.extra}')
+    configs = [read_config(str(path), 'test') for path in paths]
+    steps = args.steps or configs[1].train_cfg.max_iters
+    return [plan_run(name, with_steps(cfg, steps), args.seed, args.work_dir / 'runs')
+            for name, cfg in zip(names, configs, strict=True)]
+
+
+def result_table(results: list[Result]) -> Table:
+    """One row a model, and one for a map that knows nothing."""
+    rows = []
+    for result in results:
+        cam = '–' if result.cam_in_box is None else f'{result.cam_in_box:.1f}'
+        rows.append([TITLES.get(result.name, result.name), f'{result.accuracy:.1f}',
+                     f'{result.classes_used} of {result.num_classes}', cam, str(result.steps), f'{result.seconds:.0f}'])
+    if results[0].box_area is not None:
+        rows.append(['uniform map', '–', '–', f'{results[0].box_area:.1f}', '–', '–'])
+    return Table(f'{results[0].split} split', ['model', *METRICS.values(), 'steps', 'seconds'], rows)
+
+
+def write_report(runs: list[Run], results: list[Result], table: Table, path: Path) -> None:
+    """Write the page."""
+    models = []
+    for run, result in zip(runs, results, strict=True):
+        evaluation = Evaluation.load(run.predictions(result.split))
+        models.append(Model(TITLES.get(run.name, run.name), result, evaluation, run.config.read_text(encoding='utf-8')))
+    introduction = (
+        'A small DenseNet was trained on handwritten digits over photographs, of which only a few have a label. CE only: '
+        'cross-entropy on the labelled images. Full loss: the same, and penalties on doubtful predictions, on predictions that '
+        'use few classes, and on activation maps that spread over the image, on the unlabelled images as well. All models were '
+        f'trained for {results[0].steps} steps with seed {results[0].seed}. It is one seed: tools/study.py compares several.')
+    path.write_text(make_report('Quickstart of mmsemiloc', introduction, table, models), encoding='utf-8')
+
+
+def main() -> None:
+    """Run the tool."""
+    parser = make_parser()
+    args = parser.parse_args()
+    with parser.one_line_errors():
+        runs = plan_runs(args)
+    console = Console()
+    steps = runs[0].cfg.train_cfg.max_iters
+    report = args.work_dir / 'report.html'
+    minutes = max(1, round(steps * SECONDS_A_STEP * len(runs) / len(TITLES) / 60))
+    console.print(f'Trains on DigitScenes, {steps} steps each: cross-entropy only, and the full loss.\n'
+                  f'About {minutes} min on 2 CPU cores; then see {report}', highlight=False, soft_wrap=True)
+    with ProgressDisplay(console) as display:
+        outcomes = launch(runs, 'test', display, jobs=min(len(runs), cpu_cores()), force=args.force)
+    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            parser.exit(1, f'{parser.prog}: {outcome.label} failed: {outcome.message}\n  log: {outcome.log}\n')
+    table = result_table(results)
+    console.print(table.to_rich())
+    write_report(runs, results, table, report)
+    console.print(f'Report: {report}', highlight=False, soft_wrap=True)
+    console.print('Next: your own images, see "Your own data" in README.md; several seeds: tools/study.py --help',
+                  highlight=False, soft_wrap=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,108 @@
+"""Train configs with several seeds and compare them."""
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config
+from rich.console import Console
+
+from _common import CfgOptions, Parser, load_config
+from mmsemiloc.study.launch import launch
+from mmsemiloc.study.progress import ProgressDisplay
+from mmsemiloc.study.runs import Failure, Result, Run, plan_run
+from mmsemiloc.study.steps import with_steps
+from mmsemiloc.study.tables import difference_table, spread_table, write_csv
+
+SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+DESCRIPTION = """\
+Train configs with several seeds and compare them: mean and sample standard deviation over seeds, and the difference to
+the first config by seed. Finished runs are read back, so that a study that was stopped goes on; a run that was stopped
+starts over. Choose hyperparameters with --split val, and look at --split test once, at the end."""
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, got {text}')
+    return int(text)
+
+
+def make_parser() -> Parser:
+    """The arguments of this tool."""
+    parser = Parser(DESCRIPTION, 'python tools/study.py configs/digits/digits_ce.py configs/digits/digits_full.py '
+                    '--seeds 0 1 2 --jobs 2 --csv study.csv')
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files; the first one is the baseline')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED', help='(default: 0 1 2)')
+    parser.add_argument('--split', choices=('val', 'test'), default='val', help='split of the results (default: val)')
+    parser.add_argument('--steps', type=positive, metavar='N',
+                        help='optimizer steps, with all schedules in proportion, to try things out (default: the config\'s)')
+    parser.add_argument('--jobs', type=positive, default=1, metavar='N', help='runs side by side (default: 1)')
+    parser.add_argument('--threads', type=positive, default=1, metavar='N', help='CPU threads of each run (default: 1)')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/study'), metavar='DIR',
+                        help='folder of all runs (default: work_dirs/study)')
+    parser.add_argument('--csv', type=Path, metavar='FILE', help='write one row a run to FILE')
+    parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, default={}, metavar='KEY=VALUE',
+                        help='values that replace those of every config')
+    parser.add_argument('--force', action='store_true', help='train finished runs again, for example after a change of code')
+    return parser
+
+
+def read_config(path: str, split: str, options: dict | None = None, steps: int | None = None) -> Config:
+    """The config to train and to evaluate on a split."""
+    args = argparse.Namespace(config=path, cfg_options=options, launcher='none', work_dir=None)
+    cfg = load_config(args, (*SECTIONS, f'{split}_dataloader'))
+    return cfg if steps is None else with_steps(cfg, steps)
+
+
+def plan_runs(args: argparse.Namespace) -> list[Run]:
+    """All runs: for each seed all configs, so that comparisons are complete early.
+
+    Raises:
+        ValueError: If two configs have the same name, a seed comes twice, or a config is wrong.
+    """
+    names = [Path(path).stem for path in args.configs]
+    for values in (names, args.seeds):
+        twice = sorted({str(value) for value in values if values.count(value) > 1})
+        if twice:
+            raise ValueError(f'each config (by its file name) and each seed can be given once, got twice: {", ".join(twice)}')
+    if 'steps' in args.cfg_options:
+        raise ValueError('--cfg-options steps=... would not change the values that follow from it; use --steps')
+    configs = [read_config(path, args.split, args.cfg_options, args.steps) for path in args.configs]
+    return [plan_run(name, cfg, seed, args.work_dir) for seed in args.seeds for name, cfg in zip(names, configs, strict=True)]
+
+
+def report(outcomes: list[Result | Failure], names: list[str], args: argparse.Namespace, console: Console) -> None:
+    """Print the tables, write the files and name the failures."""
+    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+    results.sort(key=lambda result: names.index(result.name))
+    if results:
+        tables = [table for table in (spread_table(results), difference_table(results)) if table is not None]
+        for table in tables:
+            console.print(table.to_rich())
+        if args.csv:
+            options = ' '.join(f'{key}={value}' for key, value in args.cfg_options.items())
+            write_csv(results, args.csv, options=options)
+        if args.markdown:
+            args.markdown.parent.mkdir(parents=True, exist_ok=True)
+            args.markdown.write_text('\n'.join(f'{table.title}\n\n{table.to_markdown()}' for table in tables), encoding='utf-8')
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            console.print(f'FAILED {outcome.label}: {outcome.message}\n  log: {outcome.log}', markup=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the tool."""
+    parser = make_parser()
+    args = parser.parse_args()
+    with parser.one_line_errors():
+        runs = plan_runs(args)
+    console = Console()
+    with ProgressDisplay(console) as display:
+        outcomes = launch(runs, args.split, display, args.jobs, args.threads, args.force)
+    report(outcomes, [Path(path).stem for path in args.configs], args, console)
+    if any(isinstance(outcome, Failure) for outcome in outcomes):
+        raise SystemExit(1)
+
+
+if __name__ == '__main__':
+    main()
