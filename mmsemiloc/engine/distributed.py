@@ -1,5 +1,6 @@
 """DDP wrapper for models whose optimizer wrapper runs the training step."""
 from mmengine.model import MMDistributedDataParallel
+from torch import nn
 
 from mmsemiloc.registry import MODEL_WRAPPERS
 
@@ -9,7 +10,16 @@ class SemiSupDistributedDataParallel(MMDistributedDataParallel):
     """``MMDistributedDataParallel`` that leaves the training step to ``AccumOptimWrapper``.
 
     MMEngine's wrapper has a ``train_step`` of its own and never calls the model's.
+
+    Args:
+        module: A ``SemiSupClassifier``.
+        *args: For ``MMDistributedDataParallel``.
+        broadcast_buffers: Whether each forward pass copies BatchNorm's statistics from rank 0; as in MMEngine, not.
+        **kwargs: For ``MMDistributedDataParallel``.
     """
+
+    def __init__(self, module: nn.Module, *args, broadcast_buffers: bool = False, **kwargs) -> None:
+        super().__init__(module, *args, broadcast_buffers=broadcast_buffers, **kwargs)
 
     def train_step(self, data: dict, optim_wrapper) -> dict:
         """One optimizer step; see ``SemiSupClassifier.train_step``."""
