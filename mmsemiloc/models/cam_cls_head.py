@@ -86,7 +86,7 @@ class CAMClsHead(LinearClsHead):
 
         Returns:
             ``loss_ce``, the losses of the active terms, and ``acc_labeled``, the share (%) of the labelled images that are
-            classified right (NaN if there is none).
+            classified right (NaN if the effective batch has none).
 
         Raises:
             ValueError: If NBEL is on and gradients of other batches wait for the same optimizer step.
@@ -106,17 +106,18 @@ class CAMClsHead(LinearClsHead):
 
     def _labeled_losses(self, logits: Tensor, samples: list[DataSample], whole: WholeBatch, num_images: int) -> dict:
         """J_C and accuracy on the labelled images; without any, a loss of exactly 0 with a gradient of 0."""
+        # Every value will be weighted by the micro-batch's share of the images; these are means over the R labelled ones.
+        divisor = (whole.labeled * whole.share(num_images)).to(at_least_float32(logits))
         if not samples:
             warn_once('CAMClsHead: a batch without a labelled image; its cross-entropy is 0. Intended only when training '
                       'without labels: otherwise look at labeled_ratio of SemiSupSampler.')
-            return dict(loss_ce=logits.sum(), acc_labeled=logits.new_tensor(float('nan')))
+            return dict(loss_ce=logits.sum(), acc_labeled=0 / divisor)
         soft = 'gt_score' in samples[0]
         target = torch.stack([s.gt_score for s in samples]) if soft else torch.cat([s.gt_label for s in samples])
-        # The classifier multiplies every term by the micro-batch's share of the images; J_C is divided by R instead.
-        scores = at_least_float32(logits)
-        loss = self.loss_module(scores, target, avg_factor=(whole.labeled * whole.share(num_images)).to(scores))
-        hard = target.argmax(1) if soft else target
-        return dict(loss_ce=loss, acc_labeled=(logits.detach().argmax(1) == hard).float().mean() * 100)
+        correct = (logits.detach().argmax(1) == (target.argmax(1) if soft else target)).sum()
+        return dict(
+            loss_ce=self.loss_module(at_least_float32(logits), target, avg_factor=divisor),
+            acc_labeled=100 * correct / divisor)
 
     def _refuse_foreign_accumulation(self) -> None:
         """NBEL is not additive: a mean of small-batch NBELs is another objective."""

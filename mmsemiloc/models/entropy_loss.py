@@ -2,25 +2,12 @@
 from collections.abc import Sequence
 
 import torch
-from mmengine import dist
 from mmengine.model import BaseModule
 from torch import Tensor
-from torch.nn import functional as F
 
-from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.models.mean_prediction import log_mean_over_ranks, log_probabilities, log_sum_predictions
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.registry import MODELS
-
-
-def log_probabilities(cls_score: Tensor) -> Tensor:
-    """log q of logits (T, C), in float32 or better.
-
-    Raises:
-        ValueError: If ``cls_score`` is not a non-empty matrix.
-    """
-    if cls_score.dim() != 2 or cls_score.numel() == 0:
-        raise ValueError(f'cls_score must have shape (T, C) with T, C >= 1, got {tuple(cls_score.shape)}')
-    return F.log_softmax(at_least_float32(cls_score), dim=1)
 
 
 def mean_entropy(cls_score: Tensor) -> Tensor:
@@ -40,23 +27,6 @@ def mean_entropy(cls_score: Tensor) -> Tensor:
     """
     log_probs = log_probabilities(cls_score)
     return -(log_probs.exp() * log_probs).sum(1).mean()
-
-
-def log_mean_prediction(cls_score: Tensor) -> Tensor:
-    """log q_bar (C,) of logits (T, C) over the images of *all* ranks, without gradient.
-
-    Stays in the log domain, so a class that no image predicts gives a large negative number, never ``log(0)``.
-    """
-    log_probs = log_probabilities(cls_score.detach())
-    log_sum, count = log_probs.logsumexp(0), log_probs.new_tensor(float(len(log_probs)))
-    if dist.get_world_size() > 1:
-        largest = log_sum.clone()
-        dist.all_reduce(largest, 'max')
-        log_sum = (log_sum - largest).exp()
-        dist.all_reduce(log_sum, 'sum')
-        log_sum = log_sum.log() + largest  # at least one rank contributes exp(0), so this is no log(0)
-        dist.all_reduce(count, 'sum')
-    return log_sum - count.log()
 
 
 def negative_batch_entropy(cls_score: Tensor, log_prior: Tensor | None = None, log_mean: Tensor | None = None) -> Tensor:
@@ -79,7 +49,7 @@ def negative_batch_entropy(cls_score: Tensor, log_prior: Tensor | None = None, l
         tensor(-1.3863)
     """
     if log_mean is None:
-        log_mean = log_mean_prediction(cls_score)
+        log_mean = log_mean_over_ranks(log_sum_predictions(cls_score), len(cls_score))
     log_ratio = log_mean if log_prior is None else log_mean - log_prior.to(log_mean)
     value = (log_mean.exp() * log_ratio).sum()
     carrier = (log_probabilities(cls_score).exp().mean(0) * log_ratio).sum()  # has the gradient of the value
@@ -160,4 +130,4 @@ class NegativeBatchEntropyLoss(BaseModule):
 
     def term(self, predictions: Predictions) -> dict[str, Tensor]:
         """The named loss of one batch; see :class:`Predictions`."""
-        return {'loss_nbel': self(predictions.logits, predictions.whole.log_mean)}
+        return {'loss_nbel': self(predictions.logits, predictions.whole.log_mean(predictions.logits))}

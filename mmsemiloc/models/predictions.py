@@ -1,5 +1,5 @@
 """What the head hands to every term of the loss: the predictions of one (micro-)batch."""
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from mmengine import dist
@@ -7,23 +7,25 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from mmsemiloc.models.cam import class_activation_maps
+from mmsemiloc.models.mean_prediction import log_mean_over_ranks, log_sum_predictions
 from mmsemiloc.models.numerics import at_least_float32
 
 
-@dataclass(frozen=True)
+@dataclass
 class WholeBatch:
-    """What a micro-batch must know of the effective batch that it is a part of.
+    """What the micro-batches of one effective batch must know of it.
 
     Losses are means over the effective batch, and DDP averages gradients over ranks; so the counts are means over ranks.
 
     Attributes:
         images: T, images a rank in the effective batch, a scalar tensor.
         labeled: R, labelled images a rank in the effective batch, a scalar tensor.
-        log_mean: log q_bar (C,) of the effective batch, or None if the micro-batches at hand are the whole of it.
     """
     images: Tensor
     labeled: Tensor
-    log_mean: Tensor | None = None
+    _log_sum: Tensor | None = field(default=None, repr=False)
+    _summed: int = field(default=0, repr=False)
+    _log_mean: Tensor | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, data_samples: list[DataSample], device: torch.device) -> 'WholeBatch':
@@ -35,6 +37,24 @@ class WholeBatch:
     def share(self, num_images: int) -> Tensor:
         """Weight of a micro-batch's mean in the effective batch's mean."""
         return num_images / self.images
+
+    def add(self, logits: Tensor) -> None:
+        """Add the predictions (T, C) of a micro-batch to the mean prediction, before any loss is computed."""
+        assert self._log_mean is None, 'the mean prediction is complete'
+        log_sum = log_sum_predictions(logits)
+        self._log_sum = log_sum if self._log_sum is None else torch.logaddexp(self._log_sum, log_sum)
+        self._summed += len(logits)
+
+    def log_mean(self, logits: Tensor) -> Tensor:
+        """log q_bar (C,) of the effective batch over all ranks.
+
+        The first micro-batch whose loss is computed is the last one that is added; later ones are counted already.
+        """
+        if self._log_mean is None:
+            self.add(logits)
+            assert self._log_sum is not None
+            self._log_mean = log_mean_over_ranks(self._log_sum, self._summed)
+        return self._log_mean
 
 
 @dataclass(frozen=True)

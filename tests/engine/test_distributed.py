@@ -4,7 +4,7 @@ import torch.multiprocessing as mp
 from mmengine.registry import init_default_scope
 
 from mmsemiloc.engine import SemiSupDistributedDataParallel
-from mmsemiloc.models import entropy_loss, predictions
+from mmsemiloc.models import mean_prediction, predictions
 from tests.conftest import KeepGradients, gradients, in_double, make_batch, make_model
 
 LABELS = [0, 3, None, 1, None, None, None, None]  # three labelled images in the first half, none in the second
@@ -36,8 +36,8 @@ def part(batch, rank, ranks):
 
 CASES = {  # weights, micro-batch size, modules that do not reduce over ranks
     'full': (WEIGHTS, None, []),
-    'micro': ({**WEIGHTS, 'nbel': 0.0}, 3, []),
-    'local nbel': (WEIGHTS, None, [entropy_loss]),
+    'micro': (WEIGHTS, 3, []),
+    'local nbel': (WEIGHTS, None, [mean_prediction]),
     'local counts': (WEIGHTS, None, [predictions]),
 }
 

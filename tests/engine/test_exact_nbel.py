@@ -1,0 +1,143 @@
+"""NBEL over micro-batches: gradients of one loss over the retained graphs of all micro-batches."""
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+from mmpretrain.models.utils.batch_augments import RandomBatchAugment
+
+from mmsemiloc.engine import accum_optim_wrapper
+from mmsemiloc.engine.accum_optim_wrapper import split_batch
+from mmsemiloc.engine.replay import RandomState, statistics_at_rest
+from mmsemiloc.models import WholeBatch, entropy_loss
+from tests.conftest import KeepGradients, gradients, make_batch, make_model
+
+LABELS = [0, None, 3, None, None, 1, None, 2, None, None, 4, None, 0, None]
+WEIGHTS = dict(mel=0.8, nbel=0.5, locality=0.1)
+PRIORS = [None, [1, 2, 3, 4, 5]]
+SIZES = [14, 7, 4, 2]  # 1, 2, 4 (ragged) and 7 micro-batches
+
+
+def build(dtype=torch.float64, prior=None, **kwargs):
+    """A model in training mode with dropout, whose images have the dtype of its weights."""
+    model = make_model(**WEIGHTS, drop_rate=0.3, **kwargs).to(dtype)
+    model.data_preprocessor.register_forward_hook(lambda module, args, out: {**out, 'inputs': out['inputs'].to(dtype)})
+    if prior is not None:
+        model.head.terms['nbel'].set_prior(prior)
+    return model.train()
+
+
+def retained_graph(model, size):
+    """The reference: forward all micro-batches, keep their graphs, one loss of all predictions."""
+    data = make_batch(LABELS)
+    torch.manual_seed(1)
+    feats, samples = [], []
+    for part in split_batch(data, size):
+        batch = model.data_preprocessor(part, True)
+        feats.append(model.extract_feat(batch['inputs'])[-1])
+        samples += batch['data_samples']
+    losses = model.head.loss((torch.cat(feats), ), samples)
+    sum(value for key, value in losses.items() if 'loss' in key).backward()
+    return gradients(model), dict(model.named_buffers()), torch.get_rng_state(), losses
+
+
+def exact(model, size, data=None):
+    torch.manual_seed(1)
+    log = model.train_step(data or make_batch(LABELS), KeepGradients(size, optimizer=torch.optim.SGD(model.parameters(), 0.1)))
+    return gradients(model), dict(model.named_buffers()), torch.get_rng_state(), log
+
+
+def relative_error(actual, expected):
+    flat = [torch.cat([g[name].flatten().double() for name in sorted(expected)]) for g in (actual, expected)]
+    return ((flat[0] - flat[1]).norm() / flat[1].norm()).item()
+
+
+@pytest.mark.parametrize('dtype, tolerance', [(torch.float64, 1e-10), (torch.float32, 1e-5)])
+@pytest.mark.parametrize('prior', PRIORS, ids=['uniform', 'prior'])
+@pytest.mark.parametrize('size', SIZES)
+def test_equals_the_retained_graph(size, prior, dtype, tolerance):
+    expected = retained_graph(build(dtype, prior), size)
+    actual = exact(build(dtype, prior), size)
+    assert relative_error(actual[0], expected[0]) <= tolerance
+    for name, buffer in expected[1].items():
+        assert torch.equal(buffer, actual[1][name]), name
+    assert torch.equal(expected[2], actual[2])  # later random numbers are the same, too
+    for key, value in expected[3].items():
+        assert actual[3][key].item() == pytest.approx(value.item(), rel=max(tolerance, 1e-9)), key
+
+
+def test_checkpointing_moves_statistics_once():
+    expected = retained_graph(build(), 4)
+    model = build()
+    for module in model.backbone.modules():
+        if hasattr(module, 'memory_efficient'):
+            module.memory_efficient = True
+    actual = exact(model, 4)
+    assert relative_error(actual[0], expected[0]) <= 1e-10
+    for name, buffer in expected[1].items():
+        assert torch.equal(buffer, actual[1][name]), name
+
+
+def test_mixup_is_replayed_and_leaves_the_samples_of_the_second_pass_alone():
+    def mixing():
+        model = build()
+        model.data_preprocessor.batch_augments = RandomBatchAugment(dict(type='Mixup', alpha=1.0))
+        model.data_preprocessor.to_onehot = True
+        return model
+
+    errors = []
+    for size in (4, 7):
+        np.random.seed(0)
+        expected = retained_graph(mixing(), size)
+        np.random.seed(0)
+        errors.append(relative_error(exact(mixing(), size)[0], expected[0]))
+    assert max(errors) <= 1e-10
+
+
+class NoReplay(RandomState):
+    """Negative control: random numbers go on in the second pass."""
+
+    def restore(self):
+        pass
+
+
+def test_without_replayed_random_numbers_the_gradients_differ(monkeypatch):
+    monkeypatch.setattr(accum_optim_wrapper, 'RandomState', NoReplay)
+    assert relative_error(exact(build(), 4)[0], retained_graph(build(), 4)[0]) > 1e-3
+
+
+def test_with_moving_statistics_the_buffers_differ(monkeypatch):
+    monkeypatch.setattr(accum_optim_wrapper, 'statistics_at_rest', lambda model: contextlib.nullcontext())
+    expected, actual = retained_graph(build(), 4)[1], exact(build(), 4)[1]
+    assert not all(torch.equal(buffer, actual[name]) for name, buffer in expected.items())
+
+
+def test_the_mean_of_small_nbels_is_another_objective(monkeypatch):
+    """Negative control: stock accumulation, each micro-batch with its own mean prediction."""
+    monkeypatch.setattr(WholeBatch, 'add', lambda self, logits: None)
+    monkeypatch.setattr(WholeBatch, 'log_mean', lambda self, logits: entropy_loss.log_mean_over_ranks(
+        entropy_loss.log_sum_predictions(logits), len(logits)))
+    assert relative_error(exact(build(), 2)[0], retained_graph(build(), 2)[0]) > 1e-4
+
+
+def test_first_pass_is_skipped_when_nbel_is_off():
+    forwards = []
+    for beta in (0.5, 0.0):
+        model = build()
+        model.head.terms['nbel'].loss_weight = beta
+        count = []
+        model.backbone.register_forward_hook(lambda *args, count=count: count.append(1))
+        exact(model, 4)
+        forwards.append(len(count))
+    assert forwards == [7, 4]  # 2 M - 1 and M forward passes
+
+
+def test_statistics_at_rest_restores_the_layers():
+    layer = torch.nn.BatchNorm1d(3, momentum=0.3)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    with statistics_at_rest(layer):
+        layer(torch.randn(4, 3))
+    assert layer.momentum == 0.3
+    assert all(torch.equal(before[name], value) for name, value in layer.state_dict().items())
+    layer(torch.randn(4, 3))
+    assert layer.num_batches_tracked == 1
