@@ -79,7 +79,7 @@ def write_report(runs: list[Run], results: list[Result], table: Table, path: Pat
     introduction = (
         'A small DenseNet was trained on handwritten digits over photographs, of which only a few have a label. CE only: '
         'cross-entropy on the labelled images. Full loss: the same, and penalties on doubtful predictions, on predictions that '
-        'use few classes, and on activation maps that spread over the image, on the unlabelled images as well. All models were '
+        'use few classes, and on large activation maps, on the unlabelled images as well. All models were '
         f'trained for {results[0].steps} steps with seed {results[0].seed}. It is one seed: tools/study.py compares several.')
     path.write_text(make_report('Quickstart of mmsemiloc', introduction, table, models), encoding='utf-8')
 

@@ -2,16 +2,16 @@
 
 _base_ = 'runtime.py'
 
-steps = 1600
+steps = 3000
 num_labeled = 150
-batch_size = 96  # images a step
-labeled_ratio = 1 / 3  # R/T: 32 labelled beside 64 unlabelled
+batch_size = 64  # images a step
+labeled_ratio = 0.5  # R/T: 32 labelled beside 32 unlabelled
 
-# The penalties join after a supervised warm-up of a quarter of the run, and ramp up to the half.
-mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.2)
-nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.2)
-locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=1e-4)
-ramp = dict(begin=steps // 4, end=steps // 2)
+# The penalties join after a supervised warm-up and are whole at half of the run; the learning rate falls after that.
+mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=1.0)
+nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
+locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=1e-6)
+ramp = dict(begin=steps * 3 // 8, end=steps // 2)
 
 model = dict(
     type='mmsemiloc.SemiSupClassifier',
@@ -58,7 +58,7 @@ test_evaluator = val_evaluator
 optim_wrapper = dict(
     type='mmsemiloc.AccumOptimWrapper',
     optimizer=dict(type='SGD', lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4))
-param_scheduler = dict(type='CosineAnnealingLR', T_max=steps, by_epoch=False)
+param_scheduler = dict(type='MultiStepLR', by_epoch=False, milestones=[steps * 3 // 4, steps * 9 // 10], gamma=0.1)
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=steps, val_interval=steps)
 val_cfg = dict()
 test_cfg = dict()

@@ -39,7 +39,7 @@ CURVES = {
                     'accuracy above means that the labels are learnt by heart.'),
     'loss_mel': ('Mean entropy × weight', 'The penalty on doubtful predictions. It falls as the predictions get confident.'),
     'loss_nbel': ('Negative batch entropy × weight', 'The penalty on using few classes. Lowest if all classes are used alike.'),
-    'loss_locality': ('Locality × weight', 'The penalty on activation maps that spread over the image.'),
+    'loss_locality': ('Locality × weight', 'The structured-sparsity penalty on the activation maps.'),
     'confidence': ('Mean confidence', 'Mean probability of the predicted class, labelled images or not.'),
     'batch_entropy': ('Entropy of the mean prediction', 'The logarithm of the number of classes if all are used alike; 0 if '
                       'all images get the same class.'),

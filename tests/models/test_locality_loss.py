@@ -96,6 +96,16 @@ def test_several_maps_an_image_are_weighted_by_constants():
     assert weight.grad is None
 
 
+def test_of_maps_with_one_sum_the_flat_one_has_the_least_penalty():
+    """The reason why large weights flatten maps; at one energy instead of one sum, the single place has the least."""
+    flat = torch.ones(8, 8, dtype=torch.float64)
+    place = torch.zeros(8, 8, dtype=torch.float64)
+    place[3, 4] = 64
+    assert locality_penalty(flat).item() == pytest.approx(184.48, abs=0.01)
+    assert locality_penalty(place).item() == pytest.approx(64 * 18)
+    assert locality_penalty(place / place.norm()) < locality_penalty(flat / flat.norm())
+
+
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 10**6), height=st.integers(1, 6), width=st.integers(1, 6), scale=st.floats(1e-3, 1e3))
 def test_invariances(seed, height, width, scale):
