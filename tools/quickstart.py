@@ -17,7 +17,7 @@ from study import positive, read_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs/digits'
 TITLES = {'digits_ce': 'CE only', 'digits_full': 'full loss'}
-SECONDS_A_STEP = 0.2  # of both trainings together on 2 cores of a laptop
+SECONDS_A_STEP = 0.12  # of both trainings together on 2 cores of a laptop
 DESCRIPTION = """\
 Train a small DenseNet on DigitScenes (handwritten digits over photographs, made on the spot) twice, with cross-entropy on
 the few labelled images and with the full loss, which also learns from the unlabelled ones; compare both on the test

@@ -118,11 +118,12 @@ def test_foreign_accumulation_with_nbel_is_refused():
     head.loss(maps(1), make_samples(LABELS))  # additive terms may be accumulated
 
 
-def test_extreme_predictions_have_finite_gradients():
-    head = full_head().float()
-    feats = (torch.zeros(6, D, 5, 7, requires_grad=True), )  # all maps are zero
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])
+def test_extreme_predictions_have_finite_gradients(dtype):
+    head = full_head().to(dtype)
+    feats = (torch.zeros(6, D, 5, 7, dtype=dtype, requires_grad=True), )  # all maps are zero
     with torch.no_grad():
-        head.fc.bias.copy_(torch.tensor([1e4, -1e4, -1e4, -1e4]))
+        head.fc.bias.copy_(torch.tensor([1e4, -1e4, -1e4, -1e4], dtype=dtype))
     sum(v for k, v in head.loss(feats, make_samples(LABELS)).items() if 'loss' in k).backward()
     assert feats[0].grad.isfinite().all() and all(p.grad.isfinite().all() for p in head.parameters())
 
