@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
@@ -161,3 +162,33 @@ def test_checkpoint_of_a_run_loads_into_the_stock_classifier(full_run):
     stock.load_state_dict(checkpoint['state_dict'], strict=True)
     batch = next(iter(full_run.val_dataloader))
     assert torch.equal(scores(full_run.model, batch), scores(stock, batch))
+
+
+class RecordImages(Hook):
+    """Remembers which images each step saw, in order."""
+
+    def __init__(self):
+        self.seen = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.seen.append([('gt_label' in sample, sample.sample_idx) for sample in data_batch['data_samples']])
+
+
+@pytest.mark.slow
+def test_resume_continues_the_order_of_images_in_mid_epoch(tmp_path):
+    def images(resume_from=None, seed=0):
+        cfg = tiny_digits('digits_full', tmp_path, steps=7, experiment_name=f'resume{resume_from}{seed}',
+                          **{'train_dataloader.sampler.epoch_length': 4, 'default_hooks.checkpoint.interval': 5,
+                             'default_hooks.checkpoint.max_keep_ckpts': -1, 'randomness.seed': seed})
+        if resume_from:
+            cfg.merge_from_dict(dict(resume=True, load_from=resume_from))
+        runner = Runner.from_cfg(cfg)
+        record = RecordImages()
+        runner.register_hook(record)
+        runner.train()
+        return record.seen
+
+    whole = images()
+    assert len(whole) == 7
+    assert images(str(tmp_path / 'digits_full' / 'iter_5.pth')) == whole[5:]
+    assert images(seed=1)[5:] != whole[5:]  # negative control
