@@ -45,6 +45,8 @@ def main() -> None:
         if args.deterministic:
             cfg.merge_from_dict({'randomness.deterministic': True})
         runner = build_runner(cfg)
+        # Runner.train() would begin with this: here, what is wrong with the data is reported like all wrong input.
+        runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner.train()
 
 

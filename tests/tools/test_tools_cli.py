@@ -224,3 +224,11 @@ def test_the_full_loss_on_digits_with_two_processes(tmp_path):
     config = TOOLS.parent / 'configs' / 'digits' / 'digits_full.py'
     output = run('dist_train.sh', config, 2, '--work-dir', tmp_path, '--cfg-options', *options, cwd=tmp_path)
     assert 'loss_nbel' in output and 'Iter(val)' in output and (tmp_path / 'iter_4.pth').exists()
+
+
+def test_an_impossible_ratio_is_one_line(tmp_path):
+    config = TOOLS.parent / 'configs' / 'digits' / 'digits_full.py'
+    output = run('train.py', config, '--work-dir', tmp_path, '--cfg-options', 'train_dataloader.sampler.labeled_ratio=0.001',
+                 cwd=tmp_path, status=2)
+    assert output.strip().splitlines()[-1].startswith('train.py: error: labeled_ratio=0.001 of a (micro-)batch of 64 images')
+    assert 'Traceback' not in output
