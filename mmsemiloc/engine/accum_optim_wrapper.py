@@ -21,10 +21,9 @@ def split_batch(data: dict, size: int | None) -> list[dict]:
     return [{key: value[i:i + (size or total)] for key, value in data.items()} for i in range(0, total, size or total)]
 
 
-def merge_logs(logs: list[dict], shares: list[Tensor]) -> dict:
-    """Logged values of the whole batch: the mean of those of its parts, weighted by their share of the images."""
-    parts = [*zip(logs, shares, strict=True)]
-    return {key: sum(log[key].detach() * share.to(log[key]) for log, share in parts) for key in logs[0]}
+def add_logs(logs: list[dict]) -> dict:
+    """Logged values of the whole batch: each micro-batch gives its part of them."""
+    return {key: sum(log[key].detach() for log in logs) for key in logs[0]}
 
 
 def gradient_sync(model: nn.Module, last: bool) -> contextlib.AbstractContextManager:
@@ -92,7 +91,7 @@ class AccumOptimWrapper(OptimWrapper):
             runs = [(parts[-1], None), *zip(parts[:-1], states, strict=True)]
         else:
             runs = [(part, None) for part in parts]
-        logs, shares, end = [], [], None
+        logs, end = [], None
         for i, (part, state) in enumerate(runs):
             if state is not None:  # a second pass, with the random numbers of the first
                 end = end or RandomState(whole.images.device)
@@ -100,15 +99,14 @@ class AccumOptimWrapper(OptimWrapper):
             with gradient_sync(model, last=i == len(runs) - 1):
                 with statistics_at_rest(module) if state is not None else contextlib.nullcontext():
                     loss, log = self._forward(model, module, part, whole)
-                shares.append(whole.share(len(part['data_samples'])))
                 with statistics_at_rest(module):  # gradient checkpointing runs layers again in the backward pass
-                    self.backward(loss * shares[-1].to(loss))
+                    self.backward(loss)
             logs.append(log)
         if end is not None:
             end.restore()
         self.step()
         self.zero_grad()
-        return merge_logs(logs, shares)
+        return add_logs(logs)
 
     def _sum_predictions(self, model: nn.Module, module: nn.Module, part: dict, whole: WholeBatch) -> RandomState:
         """First pass of a micro-batch: add its predictions; return the state that its random numbers began with."""

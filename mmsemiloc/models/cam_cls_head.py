@@ -77,7 +77,9 @@ class CAMClsHead(LinearClsHead):
         return {name: term for name, term in self.terms.items() if term.loss_weight != 0}
 
     def loss(self, feats: Sequence[Tensor], data_samples: list[DataSample], whole: WholeBatch | None = None) -> dict:
-        """Losses of one (micro-)batch.
+        """Losses of one (micro-)batch, as its part in those of the effective batch.
+
+        Parts add up over micro-batches and average over ranks (which DDP does with their gradients).
 
         Args:
             feats: Maps of the backbone's stages, each (T, D, H, W).
@@ -99,25 +101,26 @@ class CAMClsHead(LinearClsHead):
         index = torch.tensor(places, dtype=torch.long, device=logits.device)
         labeled = torch.zeros(len(logits), dtype=torch.bool, device=logits.device).index_fill_(0, index, True)
         predictions = Predictions(logits, feats[-1], self.fc.weight, labeled, self.cam_target, whole)
-        losses = self._labeled_losses(logits[index], [data_samples[i] for i in places], whole, len(logits))
+        losses = self._labeled_losses(logits[index], [data_samples[i] for i in places], whole)
+        share = whole.share(len(logits))
         for term in self.active_terms().values():
-            losses.update(term.term(predictions))
+            losses.update({name: value * share.to(value) for name, value in term.term(predictions).items()})
         return losses
 
-    def _labeled_losses(self, logits: Tensor, samples: list[DataSample], whole: WholeBatch, num_images: int) -> dict:
+    def _labeled_losses(self, logits: Tensor, samples: list[DataSample], whole: WholeBatch) -> dict:
         """J_C and accuracy on the labelled images; without any, a loss of exactly 0 with a gradient of 0."""
-        # Every value will be weighted by the micro-batch's share of the images; these are means over the R labelled ones.
-        divisor = (whole.labeled * whole.share(num_images)).to(at_least_float32(logits))
+        logits = at_least_float32(logits)
+        labeled = whole.labeled.to(logits)
         if not samples:
             warn_once('CAMClsHead: a batch without a labelled image; its cross-entropy is 0. Intended only when training '
                       'without labels: otherwise look at labeled_ratio of SemiSupSampler.')
-            return dict(loss_ce=logits.sum(), acc_labeled=0 / divisor)
+            return dict(loss_ce=logits.sum(), acc_labeled=0 / labeled)
         soft = 'gt_score' in samples[0]
         target = torch.stack([s.gt_score for s in samples]) if soft else torch.cat([s.gt_label for s in samples])
         correct = (logits.detach().argmax(1) == (target.argmax(1) if soft else target)).sum()
         return dict(
-            loss_ce=self.loss_module(at_least_float32(logits), target, avg_factor=divisor),
-            acc_labeled=100 * correct / divisor)
+            loss_ce=self.loss_module(logits, target, avg_factor=labeled),
+            acc_labeled=100 * correct / labeled)
 
     def _refuse_foreign_accumulation(self) -> None:
         """NBEL is not additive: a mean of small-batch NBELs is another objective."""

@@ -3,7 +3,7 @@ import torch
 from mmengine.optim import OptimWrapper
 
 from mmsemiloc.engine import AccumOptimWrapper
-from mmsemiloc.engine.accum_optim_wrapper import merge_logs, split_batch
+from mmsemiloc.engine.accum_optim_wrapper import add_logs, split_batch
 from tests.conftest import KeepGradients, gradients, in_double, make_batch, make_model
 
 LABELS = [0, None, 3, None, None, 1, None, 2, None, None]
@@ -74,6 +74,6 @@ def test_split_batch():
     assert split_batch(dict(inputs=torch.zeros(5, 3), data_samples=[1] * 5), None)[0]['inputs'].shape == (5, 3)
 
 
-def test_merge_logs():
-    logs = [dict(loss=torch.tensor(1.0)), dict(loss=torch.tensor(4.0))]
-    assert merge_logs(logs, [torch.tensor(0.75), torch.tensor(0.25)]) == dict(loss=1.75)
+def test_add_logs():
+    assert add_logs([dict(loss=torch.tensor(1.0), acc=torch.tensor(30.0)), dict(loss=torch.tensor(4.0), acc=torch.tensor(20.0))
+                     ]) == dict(loss=5, acc=50)
