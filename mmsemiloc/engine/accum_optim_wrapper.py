@@ -42,20 +42,26 @@ class AccumOptimWrapper(OptimWrapper):
 
     Args:
         micro_batch_size: Images a micro-batch; None for the whole batch at once.
+        nbel_batch_size: For comparisons: NBEL as the mean over groups of so many consecutive images a rank, exact within
+            each. As large as a micro-batch, it is what plain accumulation trains (and there is no second pass). None, the
+            default, for the whole batch.
         **kwargs: For ``OptimWrapper``, except ``accumulative_counts``.
 
     Raises:
-        ValueError: If ``micro_batch_size`` is less than 1 or ``accumulative_counts`` is set.
+        ValueError: If ``micro_batch_size`` is less than 1, ``nbel_batch_size`` is no multiple of it, or
+            ``accumulative_counts`` is set.
     """
 
-    def __init__(self, micro_batch_size: int | None = None, **kwargs) -> None:
+    def __init__(self, micro_batch_size: int | None = None, nbel_batch_size: int | None = None, **kwargs) -> None:
         if kwargs.get('accumulative_counts', 1) != 1:
             raise ValueError(f'AccumOptimWrapper: accumulative_counts={kwargs["accumulative_counts"]} would accumulate over '
                              'iterations; enlarge the dataloader\'s batch_size and set micro_batch_size instead')
         if micro_batch_size is not None and micro_batch_size < 1:
             raise ValueError(f'micro_batch_size must be at least 1, got {micro_batch_size}')
+        if nbel_batch_size is not None and (nbel_batch_size < 1 or not micro_batch_size or nbel_batch_size % micro_batch_size):
+            raise ValueError(f'nbel_batch_size must be a multiple of micro_batch_size={micro_batch_size}, got {nbel_batch_size}')
         super().__init__(**kwargs)
-        self.micro_batch_size = micro_batch_size
+        self.micro_batch_size, self.nbel_batch_size = micro_batch_size, nbel_batch_size
 
     def update_params(self, loss: Tensor, *args, **kwargs) -> None:
         """Refuse the stock training step, which would run the effective batch at once.
@@ -85,8 +91,18 @@ class AccumOptimWrapper(OptimWrapper):
         """
         module: nn.Module = model.module if is_model_wrapper(model) else model  # type: ignore[assignment]
         whole = WholeBatch.of(data['data_samples'], next(module.parameters()).device)
-        parts = split_batch(data, self.micro_batch_size)
-        if len(parts) > 1 and 'nbel' in module.head.active_terms():
+        groups = split_batch(data, self.nbel_batch_size)
+        logs = []
+        for i, group in enumerate(groups):
+            parts = split_batch(group, self.micro_batch_size)
+            logs += self._run_group(model, module, parts, whole.without_predictions(), last=i == len(groups) - 1)
+        self.step()
+        self.zero_grad()
+        return add_logs(logs)
+
+    def _run_group(self, model: nn.Module, module: nn.Module, parts: list[dict], whole: WholeBatch, last: bool) -> list[dict]:
+        """Both passes over micro-batches that share a mean prediction; values to log of each."""
+        if len(parts) > 1 and module.head.needs_whole_batch():
             states = [self._sum_predictions(model, module, part, whole) for part in parts[:-1]]
             runs = [(parts[-1], None), *zip(parts[:-1], states, strict=True)]
         else:
@@ -96,7 +112,7 @@ class AccumOptimWrapper(OptimWrapper):
             if state is not None:  # a second pass, with the random numbers of the first
                 end = end or RandomState(whole.images.device)
                 state.restore()
-            with gradient_sync(model, last=i == len(runs) - 1):
+            with gradient_sync(model, last=last and i == len(runs) - 1):
                 with statistics_at_rest(module) if state is not None else contextlib.nullcontext():
                     loss, log = self._forward(model, module, part, whole)
                 with statistics_at_rest(module):  # gradient checkpointing runs layers again in the backward pass
@@ -104,9 +120,7 @@ class AccumOptimWrapper(OptimWrapper):
             logs.append(log)
         if end is not None:
             end.restore()
-        self.step()
-        self.zero_grad()
-        return add_logs(logs)
+        return logs
 
     def _sum_predictions(self, model: nn.Module, module: nn.Module, part: dict, whole: WholeBatch) -> RandomState:
         """First pass of a micro-batch: add its predictions; return the state that its random numbers began with."""

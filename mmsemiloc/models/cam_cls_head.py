@@ -76,6 +76,10 @@ class CAMClsHead(LinearClsHead):
         """The penalties whose weight is not 0 at the moment."""
         return {name: term for name, term in self.terms.items() if term.loss_weight != 0}
 
+    def needs_whole_batch(self) -> bool:
+        """Whether an active term reads the predictions of all micro-batches of the effective batch."""
+        return any(getattr(term, 'needs_whole_batch', False) for term in self.active_terms().values())
+
     def loss(self, feats: Sequence[Tensor], data_samples: list[DataSample], whole: WholeBatch | None = None) -> dict:
         """Losses of one (micro-)batch, as its part in those of the effective batch.
 
@@ -125,8 +129,9 @@ class CAMClsHead(LinearClsHead):
     def _refuse_foreign_accumulation(self) -> None:
         """NBEL is not additive: a mean of small-batch NBELs is another objective."""
         pending = self.fc.weight.grad
-        if 'nbel' in self.active_terms() and torch.is_grad_enabled() and pending is not None and bool(pending.any()):
+        if self.needs_whole_batch() and torch.is_grad_enabled() and pending is not None and bool(pending.any()):
             raise ValueError(
                 'NegativeBatchEntropyLoss: gradients of an earlier batch are waiting for the same optimizer step. NBEL does '
                 'not add up over batches, so accumulating it this way (accumulative_counts > 1?) trains something else; '
-                "use optim_wrapper=dict(type='mmsemiloc.AccumOptimWrapper', micro_batch_size=...) instead.")
+                "use optim_wrapper=dict(type='mmsemiloc.AccumOptimWrapper', micro_batch_size=...) instead, or "
+                "loss_nbel=dict(estimator='ema').")

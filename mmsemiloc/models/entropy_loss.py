@@ -5,9 +5,12 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmsemiloc.models.mean_prediction import log_mean_over_ranks, log_probabilities, log_sum_predictions
+from mmsemiloc.models.mean_prediction import log_mean_of_batch, log_probabilities
 from mmsemiloc.models.predictions import Predictions
+from mmsemiloc.models.running_mean import RunningMean
 from mmsemiloc.registry import MODELS
+
+ESTIMATORS = ('exact', 'ema')
 
 
 def mean_entropy(cls_score: Tensor) -> Tensor:
@@ -49,7 +52,7 @@ def negative_batch_entropy(cls_score: Tensor, log_prior: Tensor | None = None, l
         tensor(-1.3863)
     """
     if log_mean is None:
-        log_mean = log_mean_over_ranks(log_sum_predictions(cls_score), len(cls_score))
+        log_mean = log_mean_of_batch(cls_score)
     log_ratio = log_mean if log_prior is None else log_mean - log_prior.to(log_mean)
     value = (log_mean.exp() * log_ratio).sum()
     carrier = (log_probabilities(cls_score).exp().mean(0) * log_ratio).sum()  # has the gradient of the value
@@ -81,17 +84,38 @@ class MeanEntropyLoss(BaseModule):
 class NegativeBatchEntropyLoss(BaseModule):
     """NBEL, :func:`negative_batch_entropy`: keeps the predictions spread over the classes.
 
+    Which mean q_bar of the predictions it reads is the choice of ``estimator``:
+
+    - 'exact': that of the effective batch, over all ranks and, with ``AccumOptimWrapper``, all micro-batches (which costs a
+      second forward pass of all but one of them).
+    - 'ema': that of the present (micro-)batch of all ranks, mixed with those before it, ``p_n = (1 - m) p_(n-1) + m q_n``.
+      Value and gradient are those of equation (2) at ``q_bar = p_n``, so ``loss_weight`` means the same, and there is no
+      second pass. Biased twice: p_n lags behind the model by about 1/m (micro-)batches, so when predictions change it
+      pushes against what has been; and as p_n holds q_n with weight m, it varies like the mean of about (2 - m)/m
+      micro-batches, whose entropy is on average (C - 1)/(2 images) nats too low for confident, independent predictions.
+
     Args:
         loss_weight: beta of equation (3), at least 0.
         prior: Expected share of each class: None for uniform (the paper's form), C positive numbers (shares or counts),
             or 'labeled' for the class counts of the labelled set, which ``SemiSupSetupHook`` fills in.
+        estimator: 'exact' or 'ema'.
+        momentum: m of 'ema', the weight of the present (micro-)batch, above 0 and at most 1. To look back over N images in
+            micro-batches of n on each of k ranks, take about 2 n k / N.
 
     Raises:
-        ValueError: If the prior is none of these, or a class has no share.
+        ValueError: If the prior is none of these or a class has no share, the estimator is unknown, or the momentum is out
+            of range.
     """
 
-    def __init__(self, loss_weight: float = 1.0, prior: Sequence[float] | str | None = None) -> None:
+    def __init__(self,
+                 loss_weight: float = 1.0,
+                 prior: Sequence[float] | str | None = None,
+                 estimator: str = 'exact',
+                 momentum: float = 0.1) -> None:
         super().__init__()
+        if estimator not in ESTIMATORS:
+            raise ValueError(f'estimator must be one of {ESTIMATORS}, got {estimator!r}')
+        self.running_mean = RunningMean(momentum) if estimator == 'ema' else None
         if isinstance(prior, str) and prior != 'labeled':
             raise ValueError(f"prior must be None, a sequence of numbers or 'labeled', got {prior!r}")
         self.loss_weight = loss_weight
@@ -101,6 +125,11 @@ class NegativeBatchEntropyLoss(BaseModule):
         self.register_buffer('log_prior', None, persistent=False)
         if prior is not None and not isinstance(prior, str):
             self.set_prior(prior)
+
+    @property
+    def needs_whole_batch(self) -> bool:
+        """Whether the term reads the predictions of the whole effective batch, so that its micro-batches need two passes."""
+        return self.running_mean is None
 
     def set_prior(self, shares: Sequence[float]) -> None:
         """Take C positive shares or counts, in any unit, as the prior.
@@ -118,6 +147,8 @@ class NegativeBatchEntropyLoss(BaseModule):
     def forward(self, cls_score: Tensor, log_mean: Tensor | None = None) -> Tensor:
         """``loss_weight * J_B`` of logits (T, C); all-reduces q_bar when torch.distributed runs and it is not given.
 
+        With 'ema', the mean of ``cls_score`` is mixed with the past instead, and in training mode becomes a part of it.
+
         Raises:
             ValueError: If the prior does not have C classes, or is 'labeled' and nobody has set it.
         """
@@ -126,8 +157,11 @@ class NegativeBatchEntropyLoss(BaseModule):
                              "dict(type='mmsemiloc.SemiSupSetupHook') to custom_hooks, or call set_prior(counts)")
         if self.log_prior is not None and len(self.log_prior) != cls_score.size(1):
             raise ValueError(f'prior has {len(self.log_prior)} classes, cls_score has {cls_score.size(1)}')
+        if self.running_mean is not None:
+            log_mean = self.running_mean(log_mean_of_batch(cls_score))
         return self.loss_weight * negative_batch_entropy(cls_score, self.log_prior, log_mean)
 
     def term(self, predictions: Predictions) -> dict[str, Tensor]:
         """The named loss of one batch; see :class:`Predictions`."""
-        return {'loss_nbel': self(predictions.logits, predictions.whole.log_mean(predictions.logits))}
+        exact = predictions.whole.log_mean(predictions.logits) if self.needs_whole_batch else None
+        return {'loss_nbel': self(predictions.logits, exact)}

@@ -36,3 +36,8 @@ def log_mean_over_ranks(log_sum: Tensor, count: int) -> Tensor:
         log_sum = log_sum.log() + largest  # at least one rank contributes exp(0), so this is no log(0)
         dist.all_reduce(images, 'sum')
     return log_sum - images.log()
+
+
+def log_mean_of_batch(cls_score: Tensor) -> Tensor:
+    """log q_bar (C,) over the images of all ranks, each with its logits (T, C), without gradient."""
+    return log_mean_over_ranks(log_sum_predictions(cls_score), len(cls_score))

@@ -34,6 +34,10 @@ class WholeBatch:
         dist.all_reduce(counts, 'mean')
         return cls(images=counts[0], labeled=counts[1])
 
+    def without_predictions(self) -> 'WholeBatch':
+        """The same counts, before any prediction is added."""
+        return WholeBatch(images=self.images, labeled=self.labeled)
+
     def share(self, num_images: int) -> Tensor:
         """Weight of a micro-batch's mean in the effective batch's mean."""
         return num_images / self.images
