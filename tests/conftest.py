@@ -27,27 +27,29 @@ def make_batch(labels, size=32, seed=0):
     return dict(inputs=list(images), data_samples=make_samples(labels))
 
 
-def make_model(mel=0.0, nbel=0.0, locality=0.0, norm_cfg=None, seed=0, drop_rate=0, head=None):
-    """A tiny SemiSupClassifier; the weights of the penalties may be 0."""
+def make_model(mel=0.0, nbel=0.0, locality=0.0, norm_cfg=None, seed=0, drop_rate=0, head=None, backbone=None):
+    """A tiny SemiSupClassifier, of a DenseNet or another backbone with 16 channels; the weights of the penalties may be 0."""
     torch.manual_seed(seed)
     model = MODELS.build(
         dict(
             type='mmsemiloc.SemiSupClassifier',
             data_preprocessor=dict(mean=[128] * 3, std=[64] * 3, num_classes=CLASSES),
-            backbone=dict(
+            backbone=backbone or dict(
                 type='DenseNet',
                 arch=dict(growth_rate=4, depths=[2, 2], init_channels=8),
                 drop_rate=drop_rate,
                 norm_cfg=norm_cfg or dict(type='BN')),
-            head=dict(
-                type='mmsemiloc.CAMClsHead',
-                num_classes=CLASSES,
-                in_channels=16,
-                loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=mel),
-                loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=nbel),
-                loss_locality=dict(type='mmsemiloc.LocalityLoss', loss_weight=locality),
-                init_cfg=dict(type='Normal', layer='Linear', std=0.5),
-                **(head or {}))))
+            head={
+                **dict(
+                    type='mmsemiloc.CAMClsHead',
+                    num_classes=CLASSES,
+                    in_channels=16,
+                    loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=mel),
+                    loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=nbel),
+                    loss_locality=dict(type='mmsemiloc.LocalityLoss', loss_weight=locality),
+                    init_cfg=dict(type='Normal', layer='Linear', std=0.5)),
+                **(head or {})
+            }))
     model.init_weights()
     return model
 
@@ -72,3 +74,15 @@ class KeepGradients(AccumOptimWrapper):
 def gradients(model):
     """Copies of all gradients, by parameter name."""
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+class Alone:
+    """Stands for mmengine.dist in a rank that does not know of the others."""
+
+    @staticmethod
+    def get_world_size():
+        return 1
+
+    @staticmethod
+    def all_reduce(data, op):
+        pass

@@ -59,7 +59,8 @@ class AccumOptimWrapper(OptimWrapper):
         if micro_batch_size is not None and micro_batch_size < 1:
             raise ValueError(f'micro_batch_size must be at least 1, got {micro_batch_size}')
         if nbel_batch_size is not None and (nbel_batch_size < 1 or not micro_batch_size or nbel_batch_size % micro_batch_size):
-            raise ValueError(f'nbel_batch_size must be a multiple of micro_batch_size={micro_batch_size}, got {nbel_batch_size}')
+            raise ValueError(f'nbel_batch_size must be a multiple of micro_batch_size={micro_batch_size}, '
+                             f'got {nbel_batch_size}')
         super().__init__(**kwargs)
         self.micro_batch_size, self.nbel_batch_size = micro_batch_size, nbel_batch_size
 

@@ -21,21 +21,23 @@ class AmpAccumOptimWrapper(AccumOptimWrapper):
     Args:
         dtype: 'float16' (with a loss scaler) or 'bfloat16' (without, it has float32's range); by default float16 on
             accelerators and bfloat16 on CPUs.
-        init_scale: First factor of the loss with float16; halved when gradients overflow, which skips the step.
+        init_scale: First factor of the loss with float16; halved when gradients overflow, which skips the step. Steps
+            skipped since the beginning of training are logged as ``skipped_steps``.
         **kwargs: For ``AccumOptimWrapper``.
 
     Raises:
-        ValueError: If the type is neither, or is float16 on a CPU.
+        ValueError: If the type is neither.
     """
 
     def __init__(self, dtype: str | None = None, init_scale: float = 2.0**16, **kwargs) -> None:
         super().__init__(**kwargs)
         self.device_type = get_device()
         dtype = dtype or ('bfloat16' if self.device_type == 'cpu' else 'float16')
-        if dtype not in DTYPES or (dtype == 'float16' and self.device_type == 'cpu'):
-            raise ValueError(f'dtype must be one of {DTYPES}, and bfloat16 on a CPU; got {dtype!r} on {self.device_type}')
+        if dtype not in DTYPES:
+            raise ValueError(f'dtype must be one of {DTYPES}, got {dtype!r}')
         self.cast_dtype = getattr(torch, dtype)
         self.loss_scaler = torch.amp.GradScaler(self.device_type, init_scale=init_scale, enabled=dtype == 'float16')
+        self.skipped_steps = 0
 
     @contextlib.contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -52,16 +54,21 @@ class AmpAccumOptimWrapper(AccumOptimWrapper):
         if self.clip_grad_kwargs:
             self.loss_scaler.unscale_(self.optimizer)
             self._clip_grad()
+        scale = self.loss_scaler.get_scale()
         self.loss_scaler.step(self.optimizer, **kwargs)
         self.loss_scaler.update()
+        self.skipped_steps += self.loss_scaler.get_scale() < scale
+        if self.loss_scaler.is_enabled():
+            self.message_hub.update_scalar('train/skipped_steps', self.skipped_steps)
 
     def state_dict(self) -> dict:
         """That of the optimizer, and of the scaler as ``loss_scaler``."""
-        return {**super().state_dict(), 'loss_scaler': self.loss_scaler.state_dict()}
+        return {**super().state_dict(), 'loss_scaler': self.loss_scaler.state_dict(), 'skipped_steps': self.skipped_steps}
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load what :meth:`state_dict` returned, or the state of a wrapper without a scaler."""
         state_dict = dict(state_dict)
+        self.skipped_steps = state_dict.pop('skipped_steps', 0)
         scaler = state_dict.pop('loss_scaler', None)
         if scaler and self.loss_scaler.is_enabled():
             self.loss_scaler.load_state_dict(scaler)

@@ -5,22 +5,10 @@ from mmengine.registry import init_default_scope
 
 from mmsemiloc.engine import SemiSupDistributedDataParallel
 from mmsemiloc.models import mean_prediction, predictions
-from tests.conftest import KeepGradients, gradients, in_double, make_batch, make_model
+from tests.conftest import Alone, KeepGradients, gradients, in_double, make_batch, make_model
 
 LABELS = [0, 3, None, 1, None, None, None, None]  # three labelled images in the first half, none in the second
 WEIGHTS = dict(mel=0.8, nbel=0.5, locality=0.1)
-
-
-class Alone:
-    """Stands for mmengine.dist in a rank that does not know of the others."""
-
-    @staticmethod
-    def get_world_size():
-        return 1
-
-    @staticmethod
-    def all_reduce(data, op):
-        pass
 
 
 def step(model, batch, size=None):

@@ -6,16 +6,17 @@ import pytest
 import torch
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 
-from mmsemiloc.engine import accum_optim_wrapper
+from mmsemiloc.engine import AmpAccumOptimWrapper, accum_optim_wrapper
 from mmsemiloc.engine.accum_optim_wrapper import split_batch
 from mmsemiloc.engine.replay import RandomState, statistics_at_rest
-from mmsemiloc.models import WholeBatch, entropy_loss
 from tests.conftest import KeepGradients, gradients, make_batch, make_model
 
 LABELS = [0, None, 3, None, None, 1, None, 2, None, None, 4, None, 0, None]
 WEIGHTS = dict(mel=0.8, nbel=0.5, locality=0.1)
-PRIORS = [None, [1, 2, 3, 4, 5]]
+PRIORS = [None, [1, 2, 3, 4, 5], 'labeled']
 SIZES = [14, 7, 4, 2]  # 1, 2, 4 (ragged) and 7 micro-batches
+RESNET = dict(type='ResNet', depth=18, stem_channels=4, base_channels=2, drop_path_rate=0.5)  # drops paths, not features
+COUNTS = [2, 1, 1, 1, 1]  # of LABELS
 
 
 def build(dtype=torch.float64, prior=None, **kwargs):
@@ -23,16 +24,15 @@ def build(dtype=torch.float64, prior=None, **kwargs):
     model = make_model(**WEIGHTS, drop_rate=0.3, **kwargs).to(dtype)
     model.data_preprocessor.register_forward_hook(lambda module, args, out: {**out, 'inputs': out['inputs'].to(dtype)})
     if prior is not None:
-        model.head.terms['nbel'].set_prior(prior)
+        model.head.terms['nbel'].set_prior(COUNTS if prior == 'labeled' else prior)  # what SemiSupSetupHook does
     return model.train()
 
 
-def retained_graph(model, size):
+def retained_graph(model, size, data=None):
     """The reference: forward all micro-batches, keep their graphs, one loss of all predictions."""
-    data = make_batch(LABELS)
     torch.manual_seed(1)
     feats, samples = [], []
-    for part in split_batch(data, size):
+    for part in split_batch(data or make_batch(LABELS), size):
         batch = model.data_preprocessor(part, True)
         feats.append(model.extract_feat(batch['inputs'])[-1])
         samples += batch['data_samples']
@@ -41,9 +41,14 @@ def retained_graph(model, size):
     return gradients(model), dict(model.named_buffers()), torch.get_rng_state(), losses
 
 
-def exact(model, size, **kwargs):
+class AmpKeepGradients(KeepGradients, AmpAccumOptimWrapper):
+    pass
+
+
+def exact(model, size, data=None, wrapper=KeepGradients, **kwargs):
     torch.manual_seed(1)
-    log = model.train_step(make_batch(LABELS), KeepGradients(size, optimizer=torch.optim.SGD(model.parameters(), 0.1), **kwargs))
+    wrapper = wrapper(micro_batch_size=size, optimizer=torch.optim.SGD(model.parameters(), lr=0.1), **kwargs)
+    log = model.train_step(data or make_batch(LABELS), wrapper)
     return gradients(model), dict(model.named_buffers()), torch.get_rng_state(), log
 
 
@@ -53,7 +58,7 @@ def relative_error(actual, expected):
 
 
 @pytest.mark.parametrize('dtype, tolerance', [(torch.float64, 1e-10), (torch.float32, 1e-5)])
-@pytest.mark.parametrize('prior', PRIORS, ids=['uniform', 'prior'])
+@pytest.mark.parametrize('prior', PRIORS, ids=['uniform', 'prior', 'labeled'])
 @pytest.mark.parametrize('size', SIZES)
 def test_equals_the_retained_graph(size, prior, dtype, tolerance):
     expected = retained_graph(build(dtype, prior), size)
@@ -66,16 +71,37 @@ def test_equals_the_retained_graph(size, prior, dtype, tolerance):
         assert actual[3][key].item() == pytest.approx(value.item(), rel=max(tolerance, 1e-9)), key
 
 
-def test_checkpointing_moves_statistics_once():
-    expected = retained_graph(build(), 4)
-    model = build()
+def checkpointing(model):
+    """``model`` with gradient checkpointing switched on in its layers."""
     for module in model.backbone.modules():
         if hasattr(module, 'memory_efficient'):
             module.memory_efficient = True
-    actual = exact(model, 4)
+    return model
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('case', ['drop path', 'checkpointing', 'SyncBN'])
+def test_other_layers_and_checkpointing_equal_the_retained_graph(case, size):
+    kwargs = {'drop path': dict(backbone=RESNET), 'SyncBN': dict(norm_cfg=dict(type='SyncBN')), 'checkpointing': {}}[case]
+    expected = retained_graph(build(**kwargs), size)
+    model = build(**kwargs)
+    actual = exact(checkpointing(model) if case == 'checkpointing' else model, size)
     assert relative_error(actual[0], expected[0]) <= 1e-10
     for name, buffer in expected[1].items():
         assert torch.equal(buffer, actual[1][name]), name
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_bfloat16_equals_the_retained_graph(size):
+    """Gradients are sums of the same bfloat16 products, apart from the rounding of what comes back from the logits."""
+    with torch.autocast('cpu', torch.bfloat16, cache_enabled=False):
+        expected = retained_graph(build(torch.float32), size)
+    model = build(torch.float32)
+    actual = exact(model, size, wrapper=AmpKeepGradients, dtype='bfloat16')
+    assert relative_error(actual[0], expected[0]) <= 3e-4
+    for name, buffer in expected[1].items():
+        assert torch.equal(buffer, actual[1][name]), name
+    assert actual[3]['loss_nbel'].item() == pytest.approx(expected[3]['loss_nbel'].item(), rel=1e-5)
 
 
 def test_mixup_is_replayed_and_leaves_the_samples_of_the_second_pass_alone():
@@ -101,9 +127,10 @@ class NoReplay(RandomState):
         pass
 
 
-def test_without_replayed_random_numbers_the_gradients_differ(monkeypatch):
+@pytest.mark.parametrize('kwargs', [{}, dict(backbone=RESNET)], ids=['dropout', 'drop path'])
+def test_without_replayed_random_numbers_the_gradients_differ(kwargs, monkeypatch):
     monkeypatch.setattr(accum_optim_wrapper, 'RandomState', NoReplay)
-    assert relative_error(exact(build(), 4)[0], retained_graph(build(), 4)[0]) > 1e-3
+    assert relative_error(exact(build(**kwargs), 4)[0], retained_graph(build(**kwargs), 4)[0]) > 1e-3
 
 
 def test_with_moving_statistics_the_buffers_differ(monkeypatch):
