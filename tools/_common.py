@@ -24,9 +24,9 @@ AMP_TYPES = {'OptimWrapper': 'AmpOptimWrapper', 'AccumOptimWrapper': 'AmpAccumOp
 class Parser(argparse.ArgumentParser):
     """Argument parser with an example below its help, whose errors are one line on stderr and exit code 2."""
 
-    def __init__(self, description: str, example: str) -> None:
+    def __init__(self, description: str, example: str, **kwargs) -> None:
         super().__init__(description=description, epilog=f'example:\n  {example}',
-                         formatter_class=argparse.RawDescriptionHelpFormatter)
+                         formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` as one line and exit."""
@@ -41,6 +41,13 @@ class Parser(argparse.ArgumentParser):
             self.error(str(error))
         except (KeyError, TypeError, ImportError) as error:
             self.error(f'{type(error).__name__}: {error}')
+
+
+def positive(text: str) -> int:
+    """Type of an argument: a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, got {text}')
+    return int(text)
 
 
 class CfgOptions(DictAction):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from _common import Parser
+from _common import Parser, positive
 from mmsemiloc.study.evaluate import Evaluation
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.progress import ProgressDisplay
@@ -13,7 +13,7 @@ from mmsemiloc.study.report import Model, make_report
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
 from mmsemiloc.study.steps import with_steps
 from mmsemiloc.study.tables import METRICS, Table
-from study import positive, read_config
+from study import read_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs/digits'
 TITLES = {'digits_ce': 'CE only', 'digits_full': 'full loss'}

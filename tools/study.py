@@ -5,25 +5,18 @@ from pathlib import Path
 from mmengine.config import Config
 from rich.console import Console
 
-from _common import CfgOptions, Parser, load_config
+from _common import CfgOptions, Parser, load_config, positive
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
 from mmsemiloc.study.steps import with_steps
-from mmsemiloc.study.tables import difference_table, spread_table, write_csv
+from mmsemiloc.study.tables import difference_table, spread_table, write_csv, write_markdown
 
 SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 DESCRIPTION = """\
 Train configs with several seeds and compare them: mean and sample standard deviation over seeds, and the difference to
 the first config by seed. Finished runs are read back, so that a study that was stopped goes on; a run that was stopped
 starts over. Choose hyperparameters with --split val, and look at --split test once, at the end."""
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, got {text}')
-    return int(text)
 
 
 def make_parser() -> Parser:
@@ -83,8 +76,7 @@ def report(outcomes: list[Result | Failure], names: list[str], args: argparse.Na
             options = ' '.join(f'{key}={value}' for key, value in args.cfg_options.items())
             write_csv(results, args.csv, options=options)
         if args.markdown:
-            args.markdown.parent.mkdir(parents=True, exist_ok=True)
-            args.markdown.write_text('\n'.join(f'{table.title}\n\n{table.to_markdown()}' for table in tables), encoding='utf-8')
+            write_markdown(tables, args.markdown)
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             console.print(f'FAILED {outcome.label}: {outcome.message}\n  log: {outcome.log}', markup=False, soft_wrap=True)

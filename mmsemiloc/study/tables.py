@@ -109,3 +109,9 @@ def write_csv(results: Sequence[Result], path: Path, **extra: str) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_markdown(tables: Sequence[Table], path: Path) -> None:
+    """Write tables with their titles."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('\n'.join(f'{table.title}\n\n{table.to_markdown()}' for table in tables), encoding='utf-8')

@@ -16,13 +16,14 @@ TRAINABLE = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
 
 
 def tiny_digits(name, tmp_path, steps=4, **options):
-    """A digits config cut down to a few steps and images."""
-    cfg = Config.fromfile(CONFIGS / 'digits' / f'{name}.py')
+    """A config of configs/digits cut down to a few steps and images."""
+    cfg = Config.fromfile(next((CONFIGS / 'digits').rglob(f'{name}.py')))
     cfg.merge_from_dict({
         'work_dir': str(tmp_path / name), 'train_cfg.max_iters': steps, 'train_cfg.val_interval': steps,
         'train_dataloader.sampler.epoch_length': steps, 'default_hooks.checkpoint.interval': steps,
         'train_dataloader.dataset.labeled.num_images': 40, 'val_dataloader.dataset.num_images': 20,
         'vis_backends': [], 'visualizer.vis_backends': [], **options})
+    cfg.train_dataloader.batch_size = cfg.train_dataloader.sampler.batch_size = min(64, cfg.train_dataloader.batch_size)
     if cfg.train_dataloader.dataset.get('unlabeled'):
         cfg.train_dataloader.dataset.unlabeled.update(first=40, num_images=100)
     return cfg
@@ -78,7 +79,7 @@ def test_flagship_runs_on_an_imagenet_folder(imagenet_folder, tmp_path):
         'train_dataloader.dataset.labeled.data_root': str(imagenet_folder),
         'train_dataloader.dataset.unlabeled.data_root': str(imagenet_folder),
         'val_dataloader.dataset.data_root': str(imagenet_folder), 'test_dataloader.dataset.data_root': str(imagenet_folder),
-        'train_dataloader.batch_size': 4, 'train_dataloader.sampler.batch_size': 4,
+        'train_dataloader.batch_size': 4, 'train_dataloader.sampler.batch_size': 4, 'optim_wrapper.micro_batch_size': 2,
         'train_dataloader.sampler.epoch_length': 2, 'default_hooks.logger.interval': 1, 'custom_hooks.1.interval': 1})
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
@@ -87,6 +88,7 @@ def test_flagship_runs_on_an_imagenet_folder(imagenet_folder, tmp_path):
     before = runner.model.head.fc.weight.detach().clone()
     runner.train()
     assert runner.iter == 2 and not torch.equal(runner.model.head.fc.weight, before)
+    assert runner.optim_wrapper.optimizer.param_groups[0]['initial_lr'] == pytest.approx(0.7 * 4 / 1792)
     logged = runner.message_hub.log_scalars
     for key in ('loss_ce', 'loss_mel', 'loss_nbel', 'loss_locality', 'acc_labeled', 'confidence', 'batch_entropy',
                 'classes_used', 'cam_area', 'weight_nbel'):
@@ -101,9 +103,9 @@ def train(cfg):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', [p.stem for p in TRAINABLE if p.parent.name == 'digits'])
+@pytest.mark.parametrize('name', [p.stem for p in TRAINABLE if 'digits' in p.parts])
 def test_digits_configs_train(name, tmp_path):
-    runner = train(tiny_digits(name, tmp_path))
+    runner = train(force_terms(tiny_digits(name, tmp_path)))
     assert np.isfinite(runner.message_hub.get_scalar('train/loss').current())
     assert (tmp_path / name / 'iter_4.pth').exists()
 

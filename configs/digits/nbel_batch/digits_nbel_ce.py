@@ -1,0 +1,13 @@
+"""As digits_nbel_512.py, but cross-entropy on its 128 labelled images a step alone.
+
+    python tools/train.py configs/digits/nbel_batch/digits_nbel_ce.py
+
+Hardware: a CPU, about 2 minutes with one thread. Expected: not yet run.
+"""
+_base_ = 'digits_nbel_512.py'
+model = dict(head=dict(loss_mel=None, loss_nbel=None))
+train_dataloader = dict(batch_size=128, sampler=dict(batch_size=128, labeled_ratio=1.0))
+custom_hooks = [
+    dict(type='mmsemiloc.SemiSupSetupHook'),
+    dict(type='mmsemiloc.HealthHook', interval=10),
+]

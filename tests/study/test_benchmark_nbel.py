@@ -1,0 +1,37 @@
+import pytest
+
+from mmsemiloc.study import benchmark_nbel
+from mmsemiloc.study.benchmark_nbel import MODES, Setting, cost_model, make_batch, make_step, memory_table, time_table
+from tests.conftest import CLASSES, make_model
+
+SETTING = Setting('cpu', image_size=32, micro_batch_size=2, num_classes=CLASSES)
+
+
+def test_modes_differ_in_passes_only():
+    passes = {}
+    for mode in MODES:
+        model = make_model(mel=1.0, nbel=1.0)
+        sizes = []
+        model.backbone.register_forward_hook(lambda module, args, out, sizes=sizes: sizes.append(len(args[0])))
+        make_step(SETTING, model, mode)(make_batch(SETTING, 4))
+        passes[mode] = sizes
+    assert passes == {'plain': [2] * 4, 'exact': [2] * 7, 'big': [8]}
+
+
+def test_cost_model():
+    assert cost_model(1) == 1 and cost_model(4) == 15 / 12 and cost_model(10**6) == pytest.approx(4 / 3)
+
+
+def test_tables_are_ratios_within_a_turn():
+    times = {(2, 'plain'): [1.0, 10.0, 2.0], (2, 'exact'): [1.5, 12.0, 2.8], (2, 'big'): [0.5, None, 1.0]}
+    assert time_table(times).rows == [['2', '2.000', '1.40', '1.17', 'out of memory']]
+    peaks = {(1, 'plain'): 50.0, (1, 'exact'): 51.0, (1, 'big'): 50.0, (4, 'plain'): 52.0, (4, 'exact'): 55.0, (4, 'big'): None}
+    table = memory_table(peaks)
+    assert table.rows == [['1', '1.00', '1.02', '1.00'], ['4', '1.04', '1.10', 'out of memory']] and '50 MiB' in table.title
+
+
+def test_memory_and_time_of_a_small_model(monkeypatch):
+    monkeypatch.setattr(benchmark_nbel, 'build_model', lambda setting: make_model(mel=1.0, nbel=1.0))
+    times = benchmark_nbel.measure_time(SETTING, [1, 2], repeats=2)
+    assert all(len(values) == 2 and min(values) > 0 for values in times.values()) and len(times) == 6
+    assert benchmark_nbel.peak_mib(SETTING, 2, 'exact') >= 0

@@ -1,0 +1,25 @@
+import pytest
+
+from tests.tools.conftest import run_tool
+
+
+@pytest.mark.slow
+def test_nbel_prints_both_tables(tmp_path):
+    stdout, _ = run_tool('benchmark.py', 'nbel', '--micro-batches', 1, 2, '--micro-batch-size', 1, '--image-size', 64,
+                         '--repeats', 1, '--markdown', tmp_path / 'nbel.md')
+    assert 'DenseNet-121, micro-batches of 1 images of 64 pixels' in stdout
+    text = (tmp_path / 'nbel.md').read_text()
+    assert '| M | plain s | exact / plain | (4M-1)/(3M) | one big batch / plain |' in text
+    unit = text.split('peak memory')[1].split('| 1 |')[1].split('|')[0]
+    assert float(unit) == 1 and text.count('| 2 |') == 2
+
+
+def test_nbel_bias_and_what_it_refuses(refuse, tmp_path):
+    stdout, _ = run_tool('benchmark.py', 'nbel-bias', '--classes', 10, '--batch-sizes', 1, 64)
+    assert 'C = 10' in stdout and '1.00' in stdout
+    assert 'divide the 16384 images, got 3' in refuse('benchmark', 'nbel-bias', '--classes', '10', '--batch-sizes', '3')
+
+
+@pytest.mark.parametrize('part', ['nbel', 'nbel-bias'])
+def test_help_has_an_example(part):
+    assert f'example:\n  python tools/benchmark.py {part}' in run_tool('benchmark.py', part, '--help')[0]

@@ -1,0 +1,92 @@
+"""Measure what parts of the package cost."""
+import argparse
+from pathlib import Path
+
+import torch
+from mmengine.device import get_device
+from rich.console import Console
+from rich.progress import Progress
+
+from _common import Parser, positive
+from mmsemiloc.study.benchmark_nbel import MODES, Setting, measure_memory, measure_time, memory_table, time_table
+from mmsemiloc.study.nbel_bias import bias_table
+from mmsemiloc.study.tables import Table, write_markdown
+
+NBEL = """\
+Time and peak memory of an optimizer step of DenseNet-121 with CE + MEL + NBEL over M micro-batches: plain accumulation
+(NBEL of each micro-batch alone: another objective), the exact NBEL over all of them, and all images as one big batch.
+Ratios are taken within the run; what takes seconds on a GPU takes about 5 minutes on 2 CPU cores."""
+
+BIAS = """\
+How much of MEL the NBEL of batches of T images cancels, as a share of NBEL's weight, for simulated predictions of C classes:
+with one image NBEL is -MEL, and it takes more images than classes until that has faded. Takes half a minute."""
+SIMULATED_IMAGES = 16384
+
+
+def make_parser() -> Parser:
+    """The arguments of this tool: one subcommand a part."""
+    parser = Parser('Measure what parts of the package cost, in ratios within one run.', 'python tools/benchmark.py nbel')
+    parts = parser.add_subparsers(dest='part', required=True, metavar='PART')
+    nbel = parts.add_parser('nbel', help='exact NBEL over micro-batches', description=NBEL,
+                            example='python tools/benchmark.py nbel --micro-batches 1 8 --image-size 64 --repeats 3')
+    nbel.add_argument('--micro-batches', nargs='+', type=positive, default=[1, 2, 4, 8, 16, 32], metavar='M',
+                      help='(default: 1 2 4 8 16 32)')
+    nbel.add_argument('--micro-batch-size', type=positive, metavar='N', help='images (default: 32 on a GPU, 2 on a CPU)')
+    nbel.add_argument('--image-size', type=positive, metavar='N', help='pixels (default: 224 on a GPU, 112 on a CPU)')
+    nbel.add_argument('--repeats', type=positive, default=5, metavar='N', help='turns of all modes (default: 5)')
+    nbel.add_argument('--amp', choices=('float16', 'bfloat16'), help='mixed precision (default: none)')
+    nbel.set_defaults(run=run_nbel)
+    bias = parts.add_parser('nbel-bias', help='what the NBEL of small batches does to MEL', description=BIAS,
+                            example='python tools/benchmark.py nbel-bias --classes 200 --batch-sizes 64 256')
+    bias.add_argument('--classes', nargs='+', type=positive, default=[10, 100, 1000], metavar='C',
+                      help='(default: 10 100 1000)')
+    bias.add_argument('--batch-sizes', nargs='+', type=positive, default=[2**i for i in range(13)], metavar='T',
+                      help='powers of two (default: 1 2 4 ... 4096)')
+    bias.set_defaults(run=run_bias)
+    for part in (nbel, bias):
+        part.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
+    return parser
+
+
+def describe_device(device: str) -> str:
+    """The device's name, or the number of threads on a CPU."""
+    return torch.cuda.get_device_name() if device == 'cuda' else f'CPU, {torch.get_num_threads()} threads'
+
+
+def run_nbel(args: argparse.Namespace, console: Console) -> list[Table]:
+    """Measure."""
+    device = get_device()
+    size, pixels = (32, 224) if device == 'cuda' else (2, 112)
+    setting = Setting(device, args.image_size or pixels, args.micro_batch_size or size, args.amp)
+    console.print(f'DenseNet-121, micro-batches of {setting.micro_batch_size} images of {setting.image_size} pixels, '
+                  f'{args.amp or "float32"}, PyTorch {torch.__version__}, {describe_device(device)}', markup=False)
+    cases = len(args.micro_batches) * len(MODES)
+    with Progress(console=console, transient=True, auto_refresh=False) as progress:  # without a thread, see measure_memory
+        memory = progress.add_task('memory', total=cases)
+        duration = progress.add_task('time', total=cases * (args.repeats + 1))
+        peaks = measure_memory(setting, args.micro_batches, lambda: progress.update(memory, advance=1, refresh=True))
+        times = measure_time(setting, args.micro_batches, args.repeats,
+                             lambda: progress.update(duration, advance=1, refresh=True))
+    return [time_table(times), memory_table(peaks)]
+
+
+def run_bias(args: argparse.Namespace, console: Console) -> list[Table]:
+    """Simulate."""
+    return [bias_table(args.batch_sizes, args.classes, SIMULATED_IMAGES)]
+
+
+def main() -> None:
+    """Run the tool."""
+    parser = make_parser()
+    args = parser.parse_args()
+    console = Console()
+    with parser.one_line_errors():
+        tables = args.run(args, console)
+    for table in tables:
+        console.print(table.to_rich())
+    if args.markdown:
+        write_markdown(tables, args.markdown)
+
+
+if __name__ == '__main__':
+    main()
