@@ -1,9 +1,12 @@
+from functools import partial
+
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
 from mmsemiloc.engine import AccumOptimWrapper
 from mmsemiloc.engine.accum_optim_wrapper import add_logs, split_batch
+from mmsemiloc.models import negative_batch_entropy
 from tests.conftest import KeepGradients, gradients, in_double, make_batch, make_model
 
 LABELS = [0, None, 3, None, None, 1, None, 2, None, None]
@@ -30,6 +33,22 @@ def test_means_of_micro_batch_means_differ():
     parts = [one_step(make_model(mel=0.8), None, labels)[0] for labels in (LABELS[:4], LABELS[4:])]
     wrong = (parts[0]['head.fc.weight'] + parts[1]['head.fc.weight']) / 2
     assert (wrong - expected['head.fc.weight']).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize('size, group', [(2, 2), (2, 4), (1, 3), (2, 10)])
+def test_nbel_of_groups_is_their_mean_weighted_by_images(size, group):
+    model = in_double(make_model(nbel=0.5))
+    batch = model.data_preprocessor(make_batch(LABELS), True)
+    logits = model.head(model.extract_feat(batch['inputs']))
+    nbel = sum(negative_batch_entropy(part) * len(part) / len(logits) for part in logits.split(group))
+    labeled = [i for i, label in enumerate(LABELS) if label is not None]
+    target = torch.tensor([LABELS[i] for i in labeled])
+    (torch.nn.functional.cross_entropy(logits[labeled], target) + 0.5 * nbel).backward()
+    expected = gradients(model)
+    actual, log = one_step(make_model(nbel=0.5), size, wrapper=partial(KeepGradients, nbel_batch_size=group))
+    for name in expected:
+        torch.testing.assert_close(actual[name], expected[name], rtol=1e-9, atol=1e-12)
+    assert log['loss_nbel'] == pytest.approx(0.5 * nbel.item(), rel=1e-10)
 
 
 def test_one_iteration_is_one_optimizer_step():
@@ -59,8 +78,13 @@ def test_stock_training_step_is_refused():
         wrapper.update_params(model.head.fc.weight.sum())
 
 
-@pytest.mark.parametrize('kwargs, match', [(dict(micro_batch_size=0), 'got 0'),
-                                           (dict(accumulative_counts=4), 'accumulative_counts=4')])
+@pytest.mark.parametrize('kwargs, match', [
+    (dict(micro_batch_size=0), 'got 0'),
+    (dict(accumulative_counts=4), 'accumulative_counts=4'),
+    (dict(nbel_batch_size=8), 'micro_batch_size=None, got 8'),
+    (dict(micro_batch_size=4, nbel_batch_size=6), 'multiple of micro_batch_size=4, got 6'),
+    (dict(micro_batch_size=4, nbel_batch_size=0), 'got 0'),
+])
 def test_bad_arguments(kwargs, match):
     with pytest.raises(ValueError, match=match):
         AccumOptimWrapper(**kwargs, optimizer=torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1))

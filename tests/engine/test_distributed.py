@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.multiprocessing as mp
+from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
 
 from mmsemiloc.engine import SemiSupDistributedDataParallel
@@ -22,6 +23,15 @@ def part(batch, rank, ranks):
     return {key: value[rank * half:(rank + 1) * half] for key, value in batch.items()}
 
 
+def running_mean(wrap, batch):
+    """What the momentum estimator remembers after two steps."""
+    model = in_double(make_model(head=dict(loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', estimator='ema'))))
+    wrapped = wrap(model)
+    for _ in range(2):
+        step(wrapped, batch)
+    return model.head.terms['nbel'].running_mean.log_past
+
+
 CASES = {  # weights, micro-batch size, modules that do not reduce over ranks
     'full': (WEIGHTS, None, []),
     'micro': (WEIGHTS, 3, []),
@@ -40,6 +50,11 @@ def worker(rank, ranks, folder):
             for module in alone:
                 patch.setattr(module, 'dist', Alone)
             results[name] = step(model, part(make_batch(LABELS), rank, ranks), size)
+    results['stock wrapper'] = step(MMDistributedDataParallel(in_double(make_model(**WEIGHTS)), broadcast_buffers=False),
+                                    part(make_batch(LABELS), rank, ranks))
+    with pytest.raises(RuntimeError, match='SemiSupDistributedDataParallel'):
+        step(MMDistributedDataParallel(in_double(make_model(**WEIGHTS))), part(make_batch(LABELS), rank, ranks), 3)
+    results['ema'] = running_mean(SemiSupDistributedDataParallel, part(make_batch(LABELS), rank, ranks))
     torch.save(results, f'{folder}/{rank}.pth')
     torch.distributed.destroy_process_group()
 
@@ -56,9 +71,9 @@ def single(name):
     return step(in_double(make_model(**CASES[name][0])), make_batch(LABELS))
 
 
-@pytest.mark.parametrize('name', ['full', 'micro'])
+@pytest.mark.parametrize('name', ['full', 'micro', 'stock wrapper'])
 def test_two_ranks_give_the_gradients_of_one_process(ranks, name):
-    expected, log = single(name)
+    expected, log = single('full')
     for rank in ranks:
         for key in expected:
             torch.testing.assert_close(rank[name][0][key], expected[key], rtol=1e-9, atol=1e-12)
@@ -75,3 +90,9 @@ def test_without_all_reduce_the_gradients_differ(ranks, name):
     """Negative control: local NBELs, or cross-entropies divided by each rank's own R, are another loss."""
     expected, _ = single('full')
     assert (ranks[0][name][0]['head.fc.weight'] - expected['head.fc.weight']).abs().max() > 1e-6
+
+
+def test_every_rank_has_the_running_mean_of_all(ranks):
+    expected = running_mean(lambda model: model, make_batch(LABELS))
+    for rank in ranks:
+        torch.testing.assert_close(rank['ema'], expected, rtol=1e-9, atol=1e-12)

@@ -3,6 +3,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 
+from mmsemiloc.engine import AccumOptimWrapper
 from tests.conftest import CLASSES, make_batch, make_model
 
 
@@ -49,6 +50,20 @@ def test_stock_accumulation_with_nbel_is_refused():
     model.train_step(make_batch([1, None]), wrapper)
     with pytest.raises(ValueError, match='accumulative_counts'):
         model.train_step(make_batch([1, None]), wrapper)
+
+
+def test_micro_batches_of_a_stock_classifier_are_refused_and_its_whole_batches_train_as_ever():
+    weights = []
+    for wrapper in (OptimWrapper, AccumOptimWrapper):
+        torch.manual_seed(0)
+        model = stock_classifier()
+        model.init_weights()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model.train_step(make_batch([0, 1, 2, 3]), wrapper(optimizer=optimizer))
+        weights.append(model.head.fc.weight)
+    assert torch.equal(*weights)
+    with pytest.raises(RuntimeError, match='works only with model type mmsemiloc.SemiSupClassifier'):
+        model.train_step(make_batch([0, 1, 2, 3]), AccumOptimWrapper(2, optimizer=optimizer))
 
 
 def test_other_heads_are_refused():
