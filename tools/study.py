@@ -7,10 +7,11 @@ from rich.console import Console
 
 from _common import CfgOptions, Parser, load_config, positive
 from mmsemiloc.study.launch import launch
+from mmsemiloc.study.plots import seed_plot
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
 from mmsemiloc.study.steps import with_steps
-from mmsemiloc.study.tables import difference_table, spread_table, write_csv, write_markdown
+from mmsemiloc.study.tables import by_config, difference_table, spread_table, write_csv, write_markdown
 
 SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 DESCRIPTION = """\
@@ -34,6 +35,7 @@ def make_parser() -> Parser:
                         help='folder of all runs (default: work_dirs/study)')
     parser.add_argument('--csv', type=Path, metavar='FILE', help='write one row a run to FILE')
     parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
+    parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the accuracy of all seeds into FILE, a .png')
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, default={}, metavar='KEY=VALUE',
                         help='values that replace those of every config')
     parser.add_argument('--force', action='store_true', help='train finished runs again, for example after a change of code')
@@ -77,6 +79,10 @@ def report(outcomes: list[Result | Failure], names: list[str], args: argparse.Na
             write_csv(results, args.csv, options=options)
         if args.markdown:
             write_markdown(tables, args.markdown)
+        if args.plot:
+            accuracy = {name: [result.accuracy for result in group] for name, group in by_config(results).items()}
+            args.plot.parent.mkdir(parents=True, exist_ok=True)
+            args.plot.write_bytes(seed_plot(accuracy, f'{args.split} accuracy %'))
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             console.print(f'FAILED {outcome.label}: {outcome.message}\n  log: {outcome.log}', markup=False, soft_wrap=True)

@@ -15,10 +15,10 @@ TEXT = {False: '#333333', True: '#d0d0d0'}
 STYLES = ('-', '--', '-.', ':')
 
 
-def to_png(figure: Figure, dpi: int = 150) -> bytes:
-    """PNG of a figure with a transparent background."""
+def to_png(figure: Figure, dpi: int = 150, transparent: bool = True) -> bytes:
+    """PNG of a figure, with a transparent or a white background."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=dpi, transparent=True)
+    figure.savefig(buffer, format='png', dpi=dpi, transparent=transparent)
     return buffer.getvalue()
 
 
@@ -43,6 +43,26 @@ def curve_plot(lines: Mapping[str, Sequence[Sequence[float]]], dark: bool = Fals
     axes.grid(alpha=0.25)
     figure.legend(loc='outside upper right', ncols=3, fontsize=8, frameon=False, labelcolor=TEXT[dark])
     return to_png(figure)
+
+
+def seed_plot(values: Mapping[str, Sequence[float]], label: str) -> bytes:
+    """One row a config: a dot for each seed and a bar at their mean, on white.
+
+    Args:
+        values: For each config its values, at least one.
+        label: What they are.
+    """
+    figure = Figure(figsize=(6.4, 0.7 + 0.35 * len(values)), layout='constrained')
+    axes = figure.add_subplot()
+    for row, points in enumerate(values.values()):
+        axes.scatter(points, [row] * len(points), color=LINES[False][0], alpha=0.6, linewidths=0)
+        axes.plot([np.mean(points)] * 2, [row - 0.3, row + 0.3], color=LINES[False][1], linewidth=2.5)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.invert_yaxis()
+    axes.set_xlabel(f'{label} (dots: seeds, bars: means)')
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.grid(axis='x', alpha=0.25)
+    return to_png(figure, transparent=False)
 
 
 def confusion_plot(counts: np.ndarray, classes: Sequence[str] | np.ndarray, dark: bool = False) -> bytes:

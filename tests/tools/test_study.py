@@ -20,8 +20,9 @@ def runs(quickstart, tmp_path):
 def test_finished_runs_are_read_back(runs, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in runs.rglob('*') if path.is_file()}
     stdout, _ = run_tool('study.py', *CONFIGS, '--seeds', 3, '--split', 'test', '--steps', STEPS, '--work-dir', runs,
-                         '--csv', tmp_path / 'study.csv', '--markdown', tmp_path / 'study.md')
+                         '--csv', tmp_path / 'study.csv', '--markdown', tmp_path / 'study.md', '--plot', tmp_path / 'study.png')
     assert stdout.count('(read back)') == 2
+    assert (tmp_path / 'study.png').read_bytes().startswith(b'\x89PNG')
     assert {path: path.stat().st_mtime_ns for path in runs.rglob('*') if path.is_file()} == before
     rows = {row['name']: row for row in csv.DictReader((tmp_path / 'study.csv').open())}
     for name, row in rows.items():
