@@ -31,12 +31,13 @@ def statistics_at_rest(model: nn.Module) -> Iterator[None]:
     """Keep the running statistics of BatchNorm as they are, while layers in training mode still use those of the batch.
 
     With a momentum of 0 the same operations run as otherwise, so gradient checkpointing may begin outside and end inside.
-    Images are counted on a copy, because SyncBatchNorm refuses to do without a count.
+    They count on a scratch tensor, because SyncBatchNorm refuses to do without a count.
     """
     layers = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     before = [(layer.momentum, layer.num_batches_tracked) for layer in layers]
+    scratch = layers[0].num_batches_tracked.clone() if layers else None
     for layer in layers:
-        layer.momentum, layer.num_batches_tracked = 0.0, layer.num_batches_tracked.clone()
+        layer.momentum, layer.num_batches_tracked = 0.0, scratch
     try:
         yield
     finally:

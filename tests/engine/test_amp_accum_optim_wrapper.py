@@ -43,14 +43,16 @@ def test_bad_types(dtype):
         trained(AmpAccumOptimWrapper, dtype=dtype)
 
 
-def test_float16_moves_like_float32():
-    exact, *_ = trained(AccumOptimWrapper)
-    model, wrapper, log, dtypes = trained(AmpAccumOptimWrapper, dtype='float16', init_scale=64)
-    assert dtypes == [torch.float16] and log['loss'].dtype == torch.float32
+@pytest.mark.parametrize('size, passes', [(None, 1), (2, 3), (1, 7)])
+def test_float16_moves_like_float32(size, passes):
+    exact, *_ = trained(AccumOptimWrapper, micro_batch_size=size)
+    model, wrapper, log, dtypes = trained(AmpAccumOptimWrapper, dtype='float16', init_scale=64, micro_batch_size=size)
+    assert dtypes == [torch.float16] * passes and log['loss'].dtype == torch.float32
     start = make_model(**WEIGHTS).head.fc.weight
     steps = [m.head.fc.weight.cpu() - start for m in (model, exact)]
     assert torch.cosine_similarity(*(s.flatten() for s in steps), dim=0) > 0.99
     assert wrapper.skipped_steps == 0
+    assert wrapper.loss_scaler.state_dict()['_growth_tracker'] == 1  # the scaler moves once a step
 
 
 def test_overflow_skips_the_step_and_is_counted_in_log_and_state():

@@ -7,6 +7,7 @@ import torch
 import torch.multiprocessing as mp
 from mmengine import dist
 from mmengine.registry import init_default_scope
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.distributed.nn.functional import all_reduce
 
 from mmsemiloc.engine import SemiSupDistributedDataParallel, accum_optim_wrapper
@@ -72,6 +73,20 @@ def compare(size, prior=None, dtype=torch.float64, layers='dropout', patches=())
     return relative_error(gradients(actual), grads), all(torch.equal(named[name], buffer) for name, buffer in buffers.items())
 
 
+def exchanges(size):
+    """How often DDP reduces a bucket of gradients in one optimizer step."""
+    model = SemiSupDistributedDataParallel(build())
+    buckets = []
+
+    def hook(state, bucket):
+        buckets.append(bucket.index())
+        return allreduce_hook(None, bucket)
+
+    model.register_comm_hook(None, hook)
+    exact(model, size, own_batch())
+    return len(buckets)
+
+
 DTYPES = {torch.float64: 1e-10, torch.float32: 1e-5}
 CASES = [dict(size=size, prior=prior, dtype=dtype) for size, prior, dtype in itertools.product(SIZES, PRIORS, DTYPES)]
 CASES += [dict(size=size, layers=layers) for size in SIZES for layers in ('drop path', 'SyncBN')]
@@ -88,7 +103,7 @@ def worker(rank, ranks, folder):
     init_default_scope('mmpretrain')
     right = [compare(**case) for case in CASES]
     wrong = {name: compare(4, patches=patches)[0] for name, patches in WRONG.items()}
-    torch.save((right, wrong), f'{folder}/{rank}.pth')
+    torch.save((right, wrong, [exchanges(size) for size in (14, 2)]), f'{folder}/{rank}.pth')
     torch.distributed.destroy_process_group()
 
 
@@ -102,7 +117,7 @@ def ranks(tmp_path_factory):
 
 @pytest.mark.parametrize('number', range(len(CASES)), ids=[' '.join(map(str, case.values())) for case in CASES])
 def test_equals_the_retained_graphs_of_both_ranks(ranks, number):
-    for right, _ in ranks:
+    for right, *_ in ranks:
         error, same_buffers = right[number]
         assert error <= DTYPES[CASES[number].get('dtype', torch.float64)]
         assert same_buffers
@@ -110,4 +125,9 @@ def test_equals_the_retained_graphs_of_both_ranks(ranks, number):
 
 @pytest.mark.parametrize('name', WRONG)
 def test_negative_controls_differ(ranks, name):
-    assert min(wrong[name] for _, wrong in ranks) > 1e-4
+    assert min(wrong[name] for _, wrong, _ in ranks) > 1e-4
+
+
+def test_gradients_are_exchanged_once_a_step(ranks):
+    for *_, (whole, micro) in ranks:
+        assert whole == micro >= 1
