@@ -61,7 +61,8 @@ def run_nbel(args: argparse.Namespace, console: Console) -> list[Table]:
     console.print(f'DenseNet-121, micro-batches of {setting.micro_batch_size} images of {setting.image_size} pixels, '
                   f'{args.amp or "float32"}, PyTorch {torch.__version__}, {describe_device(device)}', markup=False)
     cases = len(args.micro_batches) * len(MODES)
-    with Progress(console=console, transient=True, auto_refresh=False) as progress:  # without a thread, see measure_memory
+    # Without a thread that refreshes it: measure_memory forks.
+    with Progress(console=console, transient=True, auto_refresh=False, disable=not console.is_terminal) as progress:
         memory = progress.add_task('memory', total=cases)
         duration = progress.add_task('time', total=cases * (args.repeats + 1))
         peaks = measure_memory(setting, args.micro_batches, lambda: progress.update(memory, advance=1, refresh=True))
