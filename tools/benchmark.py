@@ -1,5 +1,6 @@
 """Measure what parts of the package cost."""
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from rich.progress import Progress
 
 from _common import Parser, positive
 from mmsemiloc.study.benchmark_nbel import MODES, Setting, measure_memory, measure_time, memory_table, time_table
+from mmsemiloc.study.benchmark_sampler import Sources, mmdet, ours, sampler_table
 from mmsemiloc.study.nbel_bias import bias_table
 from mmsemiloc.study.tables import Table, write_markdown
 
@@ -21,6 +23,9 @@ BIAS = """\
 How much of MEL the NBEL of batches of T images cancels, as a share of NBEL's weight, for simulated predictions of C classes:
 with one image NBEL is -MEL, and it takes more images than classes until that has faded. Takes half a minute."""
 SIMULATED_IMAGES = 16384
+SAMPLER = """\
+Time to the first batch, memory, and time of later batches of SemiSupSampler, beside MMDetection's MultiSourceSampler if it
+is installed. Takes seconds."""
 
 
 def make_parser() -> Parser:
@@ -43,7 +48,14 @@ def make_parser() -> Parser:
     bias.add_argument('--batch-sizes', nargs='+', type=positive, default=[2**i for i in range(13)], metavar='T',
                       help='powers of two (default: 1 2 4 ... 4096)')
     bias.set_defaults(run=run_bias)
-    for part in (nbel, bias):
+    sampler = parts.add_parser('sampler', help='drawing from millions of images', description=SAMPLER,
+                               example='python tools/benchmark.py sampler --unlabeled 1000000')
+    sampler.add_argument('--labeled', type=positive, default=64_000, metavar='N', help='images (default: 64,000)')
+    sampler.add_argument('--unlabeled', type=positive, default=14_000_000, metavar='N', help='images (default: 14,000,000)')
+    sampler.add_argument('--batch-size', type=positive, default=64, metavar='N', help='images (default: 64)')
+    sampler.add_argument('--repeats', type=positive, default=5, metavar='N', help='turns of all samplers (default: 5)')
+    sampler.set_defaults(run=run_sampler)
+    for part in (nbel, bias, sampler):
         part.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
     return parser
 
@@ -74,6 +86,17 @@ def run_nbel(args: argparse.Namespace, console: Console) -> list[Table]:
 def run_bias(args: argparse.Namespace, console: Console) -> list[Table]:
     """Simulate."""
     return [bias_table(args.batch_sizes, args.classes, SIMULATED_IMAGES)]
+
+
+def run_sampler(args: argparse.Namespace, console: Console) -> list[Table]:
+    """Measure."""
+    samplers: dict[str, Callable] = {'SemiSupSampler': ours}
+    try:
+        mmdet(Sources(8, 8), 4)
+        samplers['MultiSourceSampler'] = mmdet
+    except ImportError as error:
+        console.print(f'MultiSourceSampler left out: {error}', markup=False)
+    return [sampler_table(samplers, Sources(args.labeled, args.unlabeled), args.batch_size, args.repeats)]
 
 
 def main() -> None:

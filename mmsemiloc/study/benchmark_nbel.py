@@ -1,8 +1,5 @@
 """Time and memory of an optimizer step with NBEL: plain accumulation, the exact form, and one big batch."""
-import multiprocessing
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from mmsemiloc.registry import MODELS, OPTIM_WRAPPERS
+from mmsemiloc.study.measure import in_fork, peak_memory_mib
 from mmsemiloc.study.tables import Table
 
 MODES = ('plain', 'exact', 'big')
@@ -118,13 +116,13 @@ def peak_mib(setting: Setting, micro_batches: int, mode: str) -> float | None:
     if setting.device == 'cuda':
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory_mib()
     step = make_step(setting, build_model(setting), mode)
     if None in [seconds(setting, step, batch) for _ in range(2)]:
         return None
     if setting.device == 'cuda':
         return torch.cuda.max_memory_allocated() / 2**20
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / (2**20 if sys.platform == 'darwin' else 2**10)
+    return peak_memory_mib() - before
 
 
 def measure_memory(setting: Setting, micro_batches: list[int],
@@ -136,11 +134,8 @@ def measure_memory(setting: Setting, micro_batches: list[int],
     peaks = {}
     for m in micro_batches:
         for mode in MODES:
-            if setting.device == 'cpu':
-                with multiprocessing.get_context('fork').Pool(1) as pool:
-                    peaks[m, mode] = pool.apply(peak_mib, (setting, m, mode))
-            else:
-                peaks[m, mode] = peak_mib(setting, m, mode)
+            args = (setting, m, mode)
+            peaks[m, mode] = in_fork(peak_mib, *args) if setting.device == 'cpu' else peak_mib(*args)
             progress()
     return peaks
 

@@ -5,7 +5,6 @@ and its neighbours print goes to the standard error.
 """
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmsemiloc.study.evaluate import evaluate_checkpoint, summarize
+from mmsemiloc.study.measure import peak_memory_mib
 from mmsemiloc.study.runs import Run, write_json
 
 Send = Callable[[dict], None]
@@ -54,11 +54,6 @@ def read_curves(folder: Path) -> dict[str, list[list[float]]]:
                 if name != 'step' and isinstance(value, int | float):
                     curves.setdefault(name, []).append([values['step'], value])
     return curves
-
-
-def peak_memory_mib() -> float:
-    """Largest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
 
 
 def train(run: Run, send: Send) -> None:

@@ -20,6 +20,6 @@ def test_nbel_bias_and_what_it_refuses(refuse, tmp_path):
     assert 'divide the 16384 images, got 3' in refuse('benchmark', 'nbel-bias', '--classes', '10', '--batch-sizes', '3')
 
 
-@pytest.mark.parametrize('part', ['nbel', 'nbel-bias'])
+@pytest.mark.parametrize('part', ['nbel', 'nbel-bias', 'sampler'])
 def test_help_has_an_example(part):
     assert f'example:\n  python tools/benchmark.py {part}' in run_tool('benchmark.py', part, '--help')[0]
