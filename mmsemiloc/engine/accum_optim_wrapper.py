@@ -113,11 +113,13 @@ class AccumOptimWrapper(OptimWrapper):
             if state is not None:  # a second pass, with the random numbers of the first
                 end = end or RandomState(whole.images.device)
                 state.restore()
-            with gradient_sync(model, last=last and i == len(runs) - 1):
-                with statistics_at_rest(module) if state is not None else contextlib.nullcontext():
-                    loss, log = self._forward(model, module, part, whole)
-                with statistics_at_rest(module):  # gradient checkpointing runs layers again in the backward pass
-                    self.backward(loss)
+            with gradient_sync(model, last=last and i == len(runs) - 1), contextlib.ExitStack() as stack:
+                if state is not None:
+                    stack.enter_context(statistics_at_rest(module))
+                loss, log = self._forward(model, module, part, whole)
+                if state is None:  # gradient checkpointing runs layers again in the backward pass
+                    stack.enter_context(statistics_at_rest(module))
+                self.backward(loss)
             logs.append(log)
         if end is not None:
             end.restore()
@@ -136,4 +138,5 @@ class AccumOptimWrapper(OptimWrapper):
         """Loss of a micro-batch with its graph, and values to log."""
         with self.optim_context(model):
             losses = model(**module.data_preprocessor(part, True), mode='loss', whole=whole)
-        return module.parse_losses(losses)
+        loss, log = module.parse_losses(losses)
+        return loss, {key: value.detach() for key, value in log.items()}

@@ -10,7 +10,7 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from mmsemiloc.registry import MODELS, OPTIM_WRAPPERS
-from mmsemiloc.study.measure import in_fork, peak_memory_mib
+from mmsemiloc.study.measure import in_fork, peak_memory_mib, return_freed_memory
 from mmsemiloc.study.tables import Table
 
 MODES = ('plain', 'exact', 'big')
@@ -32,6 +32,9 @@ class Setting:
     micro_batch_size: int
     amp: str | None = None
     num_classes: int = 1000
+
+    def __str__(self) -> str:
+        return f'micro-batches of {self.micro_batch_size} images of {self.image_size} pixels'
 
 
 def build_model(setting: Setting) -> nn.Module:
@@ -108,17 +111,18 @@ def measure_time(setting: Setting, micro_batches: list[int], repeats: int,
 
 
 def peak_mib(setting: Setting, micro_batches: int, mode: str) -> float | None:
-    """Most memory (MiB) that model, optimizer and two steps take; None if the device's memory does not suffice.
+    """Most memory (MiB) that the model and one step take; None if the device's memory does not suffice.
 
     On a GPU what PyTorch allocates, on a CPU the growth of the process, without the batch that the dataloader made.
     """
+    return_freed_memory()
     batch = make_batch(setting, micro_batches)
     if setting.device == 'cuda':
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     before = peak_memory_mib()
     step = make_step(setting, build_model(setting), mode)
-    if None in [seconds(setting, step, batch) for _ in range(2)]:
+    if seconds(setting, step, batch) is None:
         return None
     if setting.device == 'cuda':
         return torch.cuda.max_memory_allocated() / 2**20
@@ -152,21 +156,21 @@ def ratio(values: list[float | None], units: list[float | None]) -> str:
     return f'{statistics.median(a / b for a, b in zip(values, units, strict=True)):.2f}'
 
 
-def time_table(times: dict[tuple[int, str], list[float | None]]) -> Table:
+def time_table(setting: Setting, times: dict[tuple[int, str], list[float | None]]) -> Table:
     """One row a number of micro-batches M: seconds of plain accumulation, and the others' ratio to it."""
     rows = []
     for m in dict.fromkeys(m for m, _ in times):
         plain = times[m, 'plain']
         rows.append([str(m), 'out of memory' if None in plain else f'{statistics.median(plain):.3f}',  # type: ignore[type-var]
                      ratio(times[m, 'exact'], plain), f'{cost_model(m):.2f}', ratio(times[m, 'big'], plain)])
-    return Table('time of a step: median of the ratios to plain accumulation in the same turn',
+    return Table(f'time of a step, {setting}: median of the ratios to plain accumulation in the same turn',
                  ['M', 'plain s', 'exact / plain', '(4M-1)/(3M)', 'one big batch / plain'], rows)
 
 
-def memory_table(peaks: dict[tuple[int, str], float | None]) -> Table:
+def memory_table(setting: Setting, peaks: dict[tuple[int, str], float | None]) -> Table:
     """One row a number of micro-batches M: peak memory of each mode as a ratio to that of plain accumulation at the first M."""
     first = next(m for m, _ in peaks)
     unit = peaks[first, 'plain']
     rows = [[str(m), *(ratio([peaks[m, mode]], [unit]) for mode in MODES)] for m in dict.fromkeys(m for m, _ in peaks)]
-    return Table(f'peak memory of a step: ratios to plain accumulation at M = {first}'
+    return Table(f'peak memory of a step, {setting}: ratios to plain accumulation at M = {first}'
                  f'{"" if unit is None else f" ({unit:.0f} MiB)"}', ['M', 'plain', 'exact', 'one big batch'], rows)

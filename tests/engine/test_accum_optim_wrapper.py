@@ -6,7 +6,7 @@ from mmengine.optim import OptimWrapper
 
 from mmsemiloc.engine import AccumOptimWrapper
 from mmsemiloc.engine.accum_optim_wrapper import add_logs, split_batch
-from mmsemiloc.models import negative_batch_entropy
+from mmsemiloc.models import WholeBatch, negative_batch_entropy
 from tests.conftest import KeepGradients, gradients, in_double, make_batch, make_model
 
 LABELS = [0, None, 3, None, None, 1, None, 2, None, None]
@@ -49,6 +49,14 @@ def test_nbel_of_groups_is_their_mean_weighted_by_images(size, group):
     for name in expected:
         torch.testing.assert_close(actual[name], expected[name], rtol=1e-9, atol=1e-12)
     assert log['loss_nbel'] == pytest.approx(0.5 * nbel.item(), rel=1e-10)
+
+
+def test_what_is_logged_holds_no_graph():
+    """A graph would keep memory of every micro-batch until the end of the step."""
+    model, batch = make_model(mel=0.8, nbel=0.5, locality=0.1), make_batch(LABELS)
+    whole = WholeBatch.of(batch['data_samples'], torch.device('cpu'))
+    loss, log = KeepGradients(2, optimizer=torch.optim.SGD(model.parameters(), lr=0.1))._forward(model, model, batch, whole)
+    assert loss.requires_grad and len(log) == 6 and not any(value.requires_grad for value in log.values())
 
 
 def test_one_iteration_is_one_optimizer_step():

@@ -24,10 +24,11 @@ def test_cost_model():
 
 def test_tables_are_ratios_within_a_turn():
     times = {(2, 'plain'): [1.0, 10.0, 2.0], (2, 'exact'): [1.5, 12.0, 2.8], (2, 'big'): [0.5, None, 1.0]}
-    assert time_table(times).rows == [['2', '2.000', '1.40', '1.17', 'out of memory']]
+    assert time_table(SETTING, times).rows == [['2', '2.000', '1.40', '1.17', 'out of memory']]
     peaks = {(1, 'plain'): 50.0, (1, 'exact'): 51.0, (1, 'big'): 50.0, (4, 'plain'): 52.0, (4, 'exact'): 55.0, (4, 'big'): None}
-    table = memory_table(peaks)
-    assert table.rows == [['1', '1.00', '1.02', '1.00'], ['4', '1.04', '1.10', 'out of memory']] and '50 MiB' in table.title
+    table = memory_table(SETTING, peaks)
+    assert table.rows == [['1', '1.00', '1.02', '1.00'], ['4', '1.04', '1.10', 'out of memory']]
+    assert '50 MiB' in table.title and '2 images of 32 pixels' in table.title
 
 
 def test_memory_and_time_of_a_small_model(monkeypatch):
