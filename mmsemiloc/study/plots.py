@@ -90,6 +90,28 @@ def confusion_plot(counts: np.ndarray, classes: Sequence[str] | np.ndarray, dark
     return to_png(figure)
 
 
+def batch_plot(images: np.ndarray, titles: Sequence[str], marked: Sequence[bool], columns: int = 8) -> bytes:
+    """Images with titles in a grid, on white; the marked ones in a green frame, the others in a grey one.
+
+    Args:
+        images: RGB uint8 (N, H, W, 3).
+        titles: N texts above them.
+        marked: N times whether an image is marked.
+        columns: Images in a row.
+    """
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1.3 * columns, 1.5 * rows), layout='constrained')
+    for i, (image, title, mark) in enumerate(zip(images, titles, marked, strict=True)):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        axes.imshow(image)
+        axes.set_title(title, fontsize=8)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for spine in axes.spines.values():
+            spine.set(edgecolor='#009e73' if mark else '#aaaaaa', linewidth=3)
+    return to_png(figure, dpi=110, transparent=False)
+
+
 def image_plot(image: np.ndarray, cam: np.ndarray | None = None, boxes: Sequence[Sequence[float]] = ()) -> bytes:
     """An image, or its grey version under a map, with boxes.
 

@@ -1,0 +1,86 @@
+"""Draw the first batches of a config as the model sees them."""
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from rich.console import Console
+
+from _common import CfgOptions, Parser, load_config, positive
+from mmsemiloc.models.predictions import labeled_indices
+from mmsemiloc.registry import MODELS
+from mmsemiloc.study.plots import batch_plot
+
+DESCRIPTION = """\
+Draw the first batches of a config as the model sees them, after all augmentation and with the normalisation undone: labelled
+images in a green frame with their class, unlabelled ones in a grey frame."""
+
+
+def make_parser() -> Parser:
+    """The arguments of this tool."""
+    parser = Parser(DESCRIPTION, 'python tools/browse_batch.py configs/digits/digits_full.py --batches 2')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--batches', type=positive, default=1, metavar='N', help='(default: 1)')
+    parser.add_argument('--images', type=positive, default=64, metavar='N', help='of each batch (default: the first 64)')
+    parser.add_argument('--out', type=Path, default=Path('batches'), metavar='DIR',
+                        help='folder of the pictures (default: batches)')
+    parser.add_argument('--seed', type=int, default=0, help='random seed (default: 0)')
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE',
+                        help='values that replace those of the config')
+    parser.set_defaults(launcher='none', work_dir=None)
+    return parser
+
+
+def build_preprocessor(cfg: Config) -> torch.nn.Module:
+    """The preprocessor of the config's model, as the model builds it."""
+    preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
+    return MODELS.build({'type': 'mmsemiloc.SemiSupDataPreprocessor', **preprocessor})
+
+
+def to_images(inputs: torch.Tensor, preprocessor: torch.nn.Module) -> np.ndarray:
+    """RGB uint8 (N, H, W, 3) of normalised inputs (N, 3, H, W)."""
+    if hasattr(preprocessor, 'mean'):
+        inputs = inputs * preprocessor.std + preprocessor.mean
+    images = inputs.clamp(0, 255).round().byte().permute(0, 2, 3, 1).numpy()
+    return images if preprocessor.to_rgb else images[..., ::-1]
+
+
+def titles_of(samples: list, classes: tuple) -> list[str]:
+    """Class of each image, the most probable one of mixed labels; nothing if it has none."""
+    def title(sample) -> str:
+        if 'gt_label' not in sample and 'gt_score' not in sample:
+            return ''
+        label = int(sample.gt_score.argmax()) if 'gt_score' in sample else int(sample.gt_label)
+        return str(classes[label]) if label < len(classes) else str(label)
+    return [title(sample) for sample in samples]
+
+
+def main() -> None:
+    """Run the tool."""
+    parser = make_parser()
+    args = parser.parse_args()
+    console = Console()
+    with parser.one_line_errors():
+        cfg = load_config(args, ('model', 'train_dataloader'))
+        init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+        torch.manual_seed(args.seed)
+        np.random.seed(args.seed)
+        loader = Runner.build_dataloader(cfg.train_dataloader, seed=args.seed)
+        preprocessor = build_preprocessor(cfg)
+    classes = loader.dataset.metainfo.get('classes', ())
+    args.out.mkdir(parents=True, exist_ok=True)
+    for number, data in zip(range(args.batches), loader, strict=False):
+        batch = preprocessor(data, training=True)
+        samples = batch['data_samples']
+        labeled = set(labeled_indices(samples))
+        file = args.out / f'batch_{number}.png'
+        shown = range(min(args.images, len(samples)))
+        file.write_bytes(batch_plot(to_images(batch['inputs'][:len(shown)], preprocessor),
+                                    titles_of(samples[:len(shown)], classes), [i in labeled for i in shown]))
+        console.print(f'{file}: {len(shown)} of {len(samples)} images; {len(labeled)} of the batch are labelled', markup=False)
+
+
+if __name__ == '__main__':
+    main()
