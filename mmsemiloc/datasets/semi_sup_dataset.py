@@ -55,6 +55,23 @@ class SemiSupDataset(ConcatDataset):
         """Labelled images of each class."""
         return np.bincount(self.datasets[0].get_gt_labels(), minlength=len(self.metainfo['classes'])).tolist()
 
+    def check_labels(self, num_classes: int) -> None:
+        """Look at the labels of all labelled images, which on a GPU would be a device-side assert in mid-training.
+
+        Soft labels, and datasets that cannot list their labels, are not checked.
+
+        Raises:
+            ValueError: If a label is not 0 to ``num_classes`` - 1, with the first such image.
+        """
+        try:
+            labels = np.asarray(self.datasets[0].get_gt_labels())
+        except (AttributeError, KeyError):
+            return
+        bad = np.flatnonzero((labels < 0) | (labels >= num_classes))
+        if len(bad):
+            raise ValueError(f'{describe(self.datasets[0], int(bad[0]), True)} has label {labels[bad[0]]}, but the model has '
+                             f'{num_classes} classes, 0 to {num_classes - 1} ({len(bad)} such images)')
+
     def __getitem__(self, idx: int) -> dict:
         """One sample, as the pipeline of its dataset packs it."""
         labeled = idx < self.num_labeled

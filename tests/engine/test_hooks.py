@@ -1,6 +1,7 @@
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.logging import MessageHub
@@ -159,8 +160,8 @@ def loader(batch_size=4):
 
 
 def runner_with_prior(prior, train_loader):
-    model = SimpleNamespace(head=SimpleNamespace(
-        terms=torch.nn.ModuleDict(dict(nbel=MODELS.build(dict(type='mmsemiloc.NegativeBatchEntropyLoss', prior=prior))))))
+    nbel = MODELS.build(dict(type='mmsemiloc.NegativeBatchEntropyLoss', prior=prior))
+    model = SimpleNamespace(head=SimpleNamespace(num_classes=10, terms=torch.nn.ModuleDict(dict(nbel=nbel))))
     return FakeRunner(model, train_loop=SimpleNamespace(dataloader=train_loader))
 
 
@@ -169,6 +170,17 @@ def test_labeled_prior_is_the_class_counts():
     SemiSupSetupHook().before_train(runner)
     prior = runner.model.head.terms['nbel'].log_prior.exp()
     torch.testing.assert_close(prior, torch.tensor([2, 2, 2, 1, 1, 1, 1, 1, 1, 1], dtype=torch.float64) / 13)
+
+
+@pytest.mark.parametrize('label', [-1, 10])
+def test_labels_out_of_range_are_found_before_training(label, monkeypatch):
+    runner = runner_with_prior(None, loader())
+    SemiSupSetupHook().before_train(runner)  # negative control
+    labels = np.arange(13) % 10
+    labels[[4, 7]] = label
+    monkeypatch.setattr(DigitScenes, 'get_gt_labels', lambda self: labels)
+    with pytest.raises(ValueError, match=rf'labelled image 4 of 13 .* label {label}, .* 10 classes, 0 to 9 .2 such images'):
+        SemiSupSetupHook().before_train(runner)
 
 
 def test_setup_errors():
