@@ -3,7 +3,8 @@
     python tools/train.py configs/digits/nbel_batch/digits_nbel_512.py
 
 The other configs of this folder differ in one thing: over how many images NBEL takes the mean prediction.
-Hardware: a CPU, about 8 minutes with one thread. Expected: not yet run.
+Hardware: a CPU, about 7 minutes with one thread.
+Expected: 80.0 ± 1.4 % of the test images right (mean and standard deviation of 3 seeds; docs/nbel.md).
 """
 _base_ = '../../_base_/digits.py'
 steps = 300

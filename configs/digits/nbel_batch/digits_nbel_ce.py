@@ -2,7 +2,8 @@
 
     python tools/train.py configs/digits/nbel_batch/digits_nbel_ce.py
 
-Hardware: a CPU, about 2 minutes with one thread. Expected: not yet run.
+Hardware: a CPU, about 1 minute with one thread.
+Expected: 78.3 ± 2.6 % of the test images right (mean and standard deviation of 3 seeds; docs/nbel.md).
 """
 _base_ = 'digits_nbel_512.py'
 model = dict(head=dict(loss_mel=None, loss_nbel=None))

@@ -2,7 +2,8 @@
 
     python tools/train.py configs/digits/nbel_batch/digits_nbel_ema.py
 
-Hardware: a CPU, about 7 minutes with one thread. Expected: not yet run.
+Hardware: a CPU, about 6 minutes with one thread.
+Expected: 81.0 ± 1.7 % of the test images right (mean and standard deviation of 3 seeds; docs/nbel.md).
 """
 _base_ = 'digits_nbel_512.py'
 model = dict(head=dict(loss_nbel=dict(estimator='ema', momentum=2 * 8 / 512)))
