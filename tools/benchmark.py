@@ -37,10 +37,10 @@ def make_parser() -> Parser:
     nbel.add_argument('--micro-batches', nargs='+', type=positive, default=[1, 2, 4, 8, 16, 32], metavar='M',
                       help='(default: 1 2 4 8 16 32)')
     nbel.add_argument('--micro-batch-size', type=positive, metavar='N',
-                      help='images (default: 32 on a GPU; on a CPU 2 for the time, 4 for the memory)')
+                      help='images (default: 32 on a GPU; on a CPU 2 for the time, 5 for the memory)')
     nbel.add_argument('--image-size', type=positive, metavar='N',
                       help='pixels (default: 224; on a CPU 112 for the time)')
-    nbel.add_argument('--repeats', type=positive, default=5, metavar='N', help='turns of all modes (default: 5)')
+    nbel.add_argument('--repeats', type=positive, default=3, metavar='N', help='turns of all modes (default: 3)')
     nbel.add_argument('--amp', choices=('float16', 'bfloat16'), help='mixed precision (default: none)')
     nbel.set_defaults(run=run_nbel)
     bias = parts.add_parser('nbel-bias', help='what the NBEL of small batches does to MEL', description=BIAS,
@@ -70,20 +70,18 @@ def describe_device(device: str) -> str:
 def run_nbel(args: argparse.Namespace, console: Console) -> list[Table]:
     """Measure."""
     device = get_device()
-    # On a CPU the time has to be measured with few pixels, and the memory with many, or it is that of the weights.
-    time_size, memory_size = ((32, 224), (32, 224)) if device == 'cuda' else ((2, 112), (4, 224))
+    # On a CPU, time has to be measured with few pixels, and memory with many, or it is that of PyTorch and the weights.
+    time_size, memory_size = ((32, 224), (32, 224)) if device == 'cuda' else ((2, 112), (5, 224))
     for_time, for_memory = (Setting(device, args.image_size or pixels, args.micro_batch_size or images, args.amp)
                             for images, pixels in (time_size, memory_size))
     console.print(f'DenseNet-121, {args.amp or "float32"}, PyTorch {torch.__version__}, {describe_device(device)}',
                   markup=False)
     cases = len(args.micro_batches) * len(MODES)
-    # Without a thread that refreshes it: measure_memory forks.
-    with Progress(console=console, transient=True, auto_refresh=False, disable=not console.is_terminal) as progress:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         memory = progress.add_task('memory', total=cases)
         duration = progress.add_task('time', total=cases * (args.repeats + 1))
-        peaks = measure_memory(for_memory, args.micro_batches, lambda: progress.update(memory, advance=1, refresh=True))
-        times = measure_time(for_time, args.micro_batches, args.repeats,
-                             lambda: progress.update(duration, advance=1, refresh=True))
+        peaks = measure_memory(for_memory, args.micro_batches, lambda: progress.advance(memory))
+        times = measure_time(for_time, args.micro_batches, args.repeats, lambda: progress.advance(duration))
     return [time_table(for_time, times), memory_table(for_memory, peaks)]
 
 

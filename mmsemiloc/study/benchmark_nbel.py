@@ -10,7 +10,7 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from mmsemiloc.registry import MODELS, OPTIM_WRAPPERS
-from mmsemiloc.study.measure import in_fork, peak_memory_mib, return_freed_memory
+from mmsemiloc.study.measure import TensorMemory
 from mmsemiloc.study.tables import Table
 
 MODES = ('plain', 'exact', 'big')
@@ -76,6 +76,12 @@ def make_step(setting: Setting, model: nn.Module, mode: str) -> Callable[[dict],
     return lambda batch: model.train_step(batch, wrapper)
 
 
+def too_large(setting: Setting, micro_batches: int, mode: str) -> bool:
+    """Whether one big batch would need more than about 4 GiB on a CPU, which a laptop may not have."""
+    pixels = micro_batches * setting.micro_batch_size * setting.image_size**2
+    return setting.device == 'cpu' and mode == 'big' and pixels > 32 * 224**2
+
+
 def seconds(setting: Setting, step: Callable[[dict], object], batch: dict) -> float | None:
     """Duration of one step; None if the device's memory does not suffice."""
     start = time.perf_counter()
@@ -103,7 +109,7 @@ def measure_time(setting: Setting, micro_batches: list[int], repeats: int,
         batch = make_batch(setting, m)
         for turn in range(repeats + 1):
             for mode in MODES:
-                value = seconds(setting, steps[mode], batch)
+                value = None if too_large(setting, m, mode) else seconds(setting, steps[mode], batch)
                 if turn:
                     times[m, mode].append(value)
                 progress()
@@ -111,35 +117,29 @@ def measure_time(setting: Setting, micro_batches: list[int], repeats: int,
 
 
 def peak_mib(setting: Setting, micro_batches: int, mode: str) -> float | None:
-    """Most memory (MiB) that the model and one step take; None if the device's memory does not suffice.
+    """Most memory (MiB) of tensors in a step, with the weights; None if it is :func:`too_large`.
 
-    On a GPU what PyTorch allocates, on a CPU the growth of the process, without the batch that the dataloader made.
+    Without the batch that the dataloader made; on a GPU what PyTorch allocates.
     """
-    return_freed_memory()
-    batch = make_batch(setting, micro_batches)
-    if setting.device == 'cuda':
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-    before = peak_memory_mib()
-    step = make_step(setting, build_model(setting), mode)
-    if seconds(setting, step, batch) is None:
+    if too_large(setting, micro_batches, mode):
         return None
+    model = build_model(setting)
+    step, batch = make_step(setting, model, mode), make_batch(setting, micro_batches)
     if setting.device == 'cuda':
-        return torch.cuda.max_memory_allocated() / 2**20
-    return peak_memory_mib() - before
+        torch.cuda.reset_peak_memory_stats()
+        return None if seconds(setting, step, batch) is None else torch.cuda.max_memory_allocated() / 2**20
+    with TensorMemory(counted=(*model.parameters(), *model.buffers()), ignored=[batch['inputs']]) as memory:
+        step(batch)
+    return memory.peak / 2**20
 
 
 def measure_memory(setting: Setting, micro_batches: list[int],
                    progress: Callable[[], None] = lambda: None) -> dict[tuple[int, str], float | None]:
-    """:func:`peak_mib` of all modes; on a CPU each in a process of its own, whose peak is that of the mode.
-
-    These are forks, so call it before anything else makes this process large or starts threads.
-    """
+    """:func:`peak_mib` of all modes."""
     peaks = {}
     for m in micro_batches:
         for mode in MODES:
-            args = (setting, m, mode)
-            peaks[m, mode] = in_fork(peak_mib, *args) if setting.device == 'cpu' else peak_mib(*args)
+            peaks[m, mode] = peak_mib(setting, m, mode)
             progress()
     return peaks
 
@@ -152,7 +152,7 @@ def cost_model(micro_batches: int) -> float:
 def ratio(values: list[float | None], units: list[float | None]) -> str:
     """Median of the ratios within each turn, or what is missing."""
     if None in values or None in units:
-        return 'out of memory'
+        return 'too large'
     return f'{statistics.median(a / b for a, b in zip(values, units, strict=True)):.2f}'
 
 
@@ -161,7 +161,7 @@ def time_table(setting: Setting, times: dict[tuple[int, str], list[float | None]
     rows = []
     for m in dict.fromkeys(m for m, _ in times):
         plain = times[m, 'plain']
-        rows.append([str(m), 'out of memory' if None in plain else f'{statistics.median(plain):.3f}',  # type: ignore[type-var]
+        rows.append([str(m), 'too large' if None in plain else f'{statistics.median(plain):.3f}',  # type: ignore[type-var]
                      ratio(times[m, 'exact'], plain), f'{cost_model(m):.2f}', ratio(times[m, 'big'], plain)])
     return Table(f'time of a step, {setting}: median of the ratios to plain accumulation in the same turn',
                  ['M', 'plain s', 'exact / plain', '(4M-1)/(3M)', 'one big batch / plain'], rows)

@@ -24,15 +24,28 @@ def test_cost_model():
 
 def test_tables_are_ratios_within_a_turn():
     times = {(2, 'plain'): [1.0, 10.0, 2.0], (2, 'exact'): [1.5, 12.0, 2.8], (2, 'big'): [0.5, None, 1.0]}
-    assert time_table(SETTING, times).rows == [['2', '2.000', '1.40', '1.17', 'out of memory']]
+    assert time_table(SETTING, times).rows == [['2', '2.000', '1.40', '1.17', 'too large']]
     peaks = {(1, 'plain'): 50.0, (1, 'exact'): 51.0, (1, 'big'): 50.0, (4, 'plain'): 52.0, (4, 'exact'): 55.0, (4, 'big'): None}
     table = memory_table(SETTING, peaks)
-    assert table.rows == [['1', '1.00', '1.02', '1.00'], ['4', '1.04', '1.10', 'out of memory']]
+    assert table.rows == [['1', '1.00', '1.02', '1.00'], ['4', '1.04', '1.10', 'too large']]
     assert '50 MiB' in table.title and '2 images of 32 pixels' in table.title
 
 
-def test_memory_and_time_of_a_small_model(monkeypatch):
+def test_a_big_batch_of_more_than_a_laptop_has_is_left_out():
+    large = Setting('cpu', image_size=224, micro_batch_size=4)
+    assert benchmark_nbel.peak_mib(large, 16, 'big') is None and benchmark_nbel.too_large(large, 9, 'big')
+    assert not benchmark_nbel.too_large(large, 8, 'big') and not benchmark_nbel.too_large(large, 16, 'exact')
+
+
+def test_memory_of_the_exact_form_is_that_of_plain_accumulation_and_does_not_grow(monkeypatch):
+    monkeypatch.setattr(benchmark_nbel, 'build_model', lambda setting: make_model(mel=1.0, nbel=1.0))
+    peaks = benchmark_nbel.measure_memory(SETTING, [2, 16])
+    assert peaks[2, 'exact'] == pytest.approx(peaks[2, 'plain'], rel=0.01)
+    assert peaks[16, 'exact'] == pytest.approx(peaks[2, 'exact'], rel=0.02)
+    assert peaks[16, 'big'] > 5 * peaks[2, 'exact']  # negative control
+
+
+def test_times(monkeypatch):
     monkeypatch.setattr(benchmark_nbel, 'build_model', lambda setting: make_model(mel=1.0, nbel=1.0))
     times = benchmark_nbel.measure_time(SETTING, [1, 2], repeats=2)
     assert all(len(values) == 2 and min(values) > 0 for values in times.values()) and len(times) == 6
-    assert benchmark_nbel.peak_mib(SETTING, 2, 'exact') >= 0
