@@ -17,7 +17,7 @@ from mmsemiloc.study.tables import Table, write_markdown
 NBEL = """\
 Time and peak memory of an optimizer step of DenseNet-121 with CE + MEL + NBEL over M micro-batches: plain accumulation
 (NBEL of each micro-batch alone: another objective), the exact NBEL over all of them, and all images as one big batch.
-Ratios are taken within the run; what takes seconds on a GPU takes about 5 minutes on 2 CPU cores."""
+Ratios are taken within the run, which takes some minutes on 2 CPU cores."""
 
 BIAS = """\
 How much of MEL the NBEL of batches of T images cancels, as a share of NBEL's weight, for simulated predictions of C classes:
