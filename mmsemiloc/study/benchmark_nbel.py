@@ -87,7 +87,7 @@ def seconds(setting: Setting, step: Callable[[dict], object], batch: dict) -> fl
     start = time.perf_counter()
     try:
         step(batch)
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         torch.cuda.empty_cache()
         return None
     if setting.device == 'cuda':

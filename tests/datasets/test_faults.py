@@ -1,4 +1,4 @@
-"""Each way in which an image file can be broken, under each policy, with and without worker processes."""
+"""Each way in which an image file can be broken, under each policy; one of them also with worker processes."""
 import numpy as np
 import pytest
 from mmengine.dataset import pseudo_collate

@@ -17,7 +17,7 @@ from tests.engine.test_exact_nbel import LABELS, PRIORS, RESNET, SIZES, NoReplay
 
 
 def sync_first(model, last):
-    """Negative control: DDP exchanges gradients in all backward passes but the last."""
+    """Negative control: DDP exchanges gradients in all backward passes but the last one, which completes them."""
     return model.no_sync() if last else contextlib.nullcontext()
 
 
@@ -93,7 +93,7 @@ CASES += [dict(size=size, layers=layers) for size in SIZES for layers in ('drop 
 WRONG = {
     'without all-reduce of the mean prediction': [(mean_prediction, 'dist', Alone)],
     'without replayed random numbers': [(accum_optim_wrapper, 'RandomState', NoReplay)],
-    'with gradients of the first micro-batch alone exchanged': [(accum_optim_wrapper, 'gradient_sync', sync_first)],
+    'without exchange of gradients in the last backward pass': [(accum_optim_wrapper, 'gradient_sync', sync_first)],
 }
 
 
