@@ -64,21 +64,48 @@ def mask_to_box(mask: np.ndarray) -> list[int]:
     return [int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1]
 
 
-def digit_scene(split: str, index: int, seed: int, image_size: int = 32, height: Sequence[int] = (14, 20),
-                contrast: Sequence[int] = (110, 200)) -> dict:
-    """Scene number ``index`` of a split: one digit of class ``index % 10``; depends on its arguments alone.
+def class_shares(imbalance: float) -> np.ndarray:
+    """Share (10,) of each class: they fall exponentially, the first is ``imbalance`` times the last.
+
+    Example:
+        >>> class_shares(10.0).round(3).tolist()
+        [0.242, 0.188, 0.145, 0.112, 0.087, 0.067, 0.052, 0.04, 0.031, 0.024]
+    """
+    shares = imbalance ** -(np.arange(NUM_CLASSES) / (NUM_CLASSES - 1))
+    return shares / shares.sum()
+
+
+def scene_labels(count: int, imbalance: float) -> np.ndarray:
+    """Classes (N,) of the first scenes, of which every run has the shares of :func:`class_shares` within an image or two."""
+    if imbalance == 1:
+        return np.arange(count) % NUM_CLASSES
+    golden = (np.sqrt(5) - 1) / 2  # its multiples fill the unit interval evenly
+    return np.searchsorted(class_shares(imbalance).cumsum()[:-1], np.arange(count) * golden % 1, side='right')
+
+
+def earlier_of_class(labels: np.ndarray) -> np.ndarray:
+    """How many places of the same class come before each place, (N,)."""
+    order = np.argsort(labels, kind='stable')
+    counts = np.bincount(labels)
+    turns = np.empty_like(labels)
+    turns[order] = np.arange(len(labels)) - np.repeat(counts.cumsum() - counts, counts)
+    return turns
+
+
+def digit_scene(split: str, index: int, label: int, turn: int, seed: int, image_size: int = 32,
+                height: Sequence[int] = (14, 20), contrast: Sequence[int] = (110, 200)) -> dict:
+    """Scene number ``index`` of a split: one digit of class ``label``, of which it is scene number ``turn``.
 
     Returns:
         ``img`` (S, S, 3) BGR uint8, ``gt_label``, ``gt_bbox`` [x1, y1, x2, y2] and ``gt_mask`` (S, S) bool.
     """
     rng = np.random.default_rng([seed, list(SPLITS).index(split), index])
-    label = index % NUM_CLASSES
     pool = digit_pools(split)[label]
     photo = photographs()[rng.integers(2)]
     y, x = rng.integers(0, np.array(photo.shape[:2]) - image_size + 1)
     background = photo[y:y + image_size, x:x + image_size]
     # Scenes pass through the pool before a digit comes again, so few labelled images are of as many different digits.
-    digit = pool[index // NUM_CLASSES % len(pool)]
+    digit = pool[turn % len(pool)]
     side, ink = int(rng.integers(height[0], height[1] + 1)), float(rng.uniform(contrast[0], contrast[1]))
     img, mask = paste_digit(background, digit, side, ink, rng)
     return dict(img=img, gt_label=label, gt_bbox=mask_to_box(mask), gt_mask=mask)
@@ -89,8 +116,8 @@ class DigitScenes(BaseDataset):
     """Small photographs with one handwritten digit each; made in seconds, without a download, from a seed.
 
     scikit-learn's 1,797 digits (8 x 8) are pasted at a random place and size over crops of its two photographs. Digits are
-    split by identity: 60 % train, 20 % val, 20 % test. Classes alternate, so any run of scenes is balanced: take
-    ``num_images=150`` as the labelled images and ``first=150, num_images=3850`` as the unlabelled ones.
+    split by identity: 60 % train, 20 % val, 20 % test. Classes alternate, so any run of scenes is balanced (or equally long-
+    tailed): take ``num_images=150`` as the labelled images and ``first=150, num_images=3850`` as the unlabelled ones.
 
     Args:
         split: 'train', 'val' or 'test'.
@@ -100,10 +127,11 @@ class DigitScenes(BaseDataset):
         height: Smallest and largest side of the digit in pixels.
         contrast: Smallest and largest difference of the ink from the background in grey levels.
         seed: Seed of the scenes; the split of the digits does not depend on it.
+        imbalance: How many times as many images the first class has as the last one, at least 1; see :func:`class_shares`.
         **kwargs: For mmpretrain's ``BaseDataset`` (``pipeline``, ``test_mode`` ...).
 
     Raises:
-        ValueError: If the split is unknown or the digits do not fit into the image.
+        ValueError: If the split is unknown, the imbalance below 1, or the digits do not fit into the image.
     """
     METAINFO = {'classes': tuple('0123456789')}
 
@@ -115,16 +143,22 @@ class DigitScenes(BaseDataset):
                  height: Sequence[int] = (14, 20),
                  contrast: Sequence[int] = (110, 200),
                  seed: int = 0,
+                 imbalance: float = 1.0,
                  **kwargs) -> None:
         if split not in SPLITS:
             raise ValueError(f'split must be one of {tuple(SPLITS)}, got {split!r}')
         if num_images < 1 or first < 0 or not 1 <= height[0] <= height[1] <= image_size:
             raise ValueError(f'DigitScenes needs num_images >= 1, first >= 0 and 1 <= height <= image_size, got '
                              f'num_images={num_images}, first={first}, height={tuple(height)}, image_size={image_size}')
+        if imbalance < 1:
+            raise ValueError(f'imbalance must be at least 1, got {imbalance}')
         self.scenes = range(first, first + num_images)
+        self.imbalance = imbalance
         self.scene = functools.partial(digit_scene, split, seed=seed, image_size=image_size, height=height, contrast=contrast)
         super().__init__(ann_file='', **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Make the scenes."""
-        return [self.scene(index) for index in self.scenes]
+        labels = scene_labels(self.scenes.stop, self.imbalance)
+        turns = earlier_of_class(labels)
+        return [self.scene(index, int(labels[index]), int(turns[index])) for index in self.scenes]

@@ -51,9 +51,13 @@ class SemiSupDataset(ConcatDataset):
         """U: the unlabelled images have indices S to S + U - 1."""
         return len(self) - self.num_labeled
 
+    def labels(self) -> np.ndarray:
+        """Class of each labelled image (S,)."""
+        return np.asarray(self.datasets[0].get_gt_labels())
+
     def labeled_class_counts(self) -> list[int]:
         """Labelled images of each class."""
-        return np.bincount(self.datasets[0].get_gt_labels(), minlength=len(self.metainfo['classes'])).tolist()
+        return np.bincount(self.labels(), minlength=len(self.metainfo['classes'])).tolist()
 
     def check_labels(self, num_classes: int) -> None:
         """Look at the labels of all labelled images, which on a GPU would be a device-side assert in mid-training.

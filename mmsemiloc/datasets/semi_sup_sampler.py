@@ -7,6 +7,7 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from mmsemiloc.datasets.semi_sup_dataset import SemiSupDataset
+from mmsemiloc.datasets.streams import BalancedPasses, ShuffledPasses
 from mmsemiloc.registry import DATA_SAMPLERS
 
 
@@ -40,39 +41,6 @@ def batch_pattern(batch_size: int, labeled_ratio: float, micro_batch_size: int |
     return pattern
 
 
-class ShuffledPasses:
-    """Endless stream of passes over ``range(size)``, each a permutation of a generator of its own.
-
-    So any part of the stream is found without drawing what comes before it.
-
-    Args:
-        size: Images of the source.
-        key: Seed and number of the source; None for passes in order.
-    """
-
-    def __init__(self, size: int, key: tuple[int, ...] | None) -> None:
-        self.size, self.key = size, key
-        self.number = -1
-        self.order: np.ndarray = np.empty(0, np.int64)
-
-    def _pass(self, number: int) -> np.ndarray:
-        """The permutation of one pass; the last one used is kept."""
-        if number != self.number:
-            order: np.ndarray = np.arange(self.size, dtype=np.int32 if self.size < 2**31 else np.int64)
-            if self.key is not None:
-                np.random.default_rng([*self.key, number]).shuffle(order)
-            self.number, self.order = number, order
-        return self.order
-
-    def draw(self, start: int, count: int) -> list[int]:
-        """Places ``start`` to ``start + count - 1`` of the stream."""
-        drawn: list[int] = []
-        while len(drawn) < count:
-            number, offset = divmod(start + len(drawn), self.size)
-            drawn += self._pass(number)[offset:offset + count - len(drawn)].tolist()
-        return drawn
-
-
 @DATA_SAMPLERS.register_module()
 class SemiSupSampler(Sampler):
     """Draws batches with a fixed share of labelled images, for a stock ``BatchSampler`` with ``drop_last=False``.
@@ -90,9 +58,12 @@ class SemiSupSampler(Sampler):
         epoch_length: Steps an epoch: 'all' for (S+U)/T, 'labeled' for S/R, 'unlabeled' for U/(T-R), rounded up, or a number.
         seed: Seed of the order; None for a random one that all ranks share.
         shuffle: Whether to shuffle; otherwise both sources are passed through in order.
+        class_balanced: Whether the labelled images are drawn class by class, so that each class comes equally often, however
+            many images it has; see :class:`BalancedPasses`.
 
     Raises:
-        ValueError: If the ratio is impossible for the batch, or a source that it needs is empty.
+        ValueError: If the ratio is impossible for the batch, a source that it needs is empty, or a class has no labelled
+            image to be balanced with.
     """
 
     def __init__(self,
@@ -102,7 +73,8 @@ class SemiSupSampler(Sampler):
                  micro_batch_size: int | None = None,
                  epoch_length: str | int = 'all',
                  seed: int | None = None,
-                 shuffle: bool = True) -> None:
+                 shuffle: bool = True,
+                 class_balanced: bool = False) -> None:
         if batch_size < 1 or (micro_batch_size is not None and micro_batch_size < 1):
             raise ValueError(f'batch_size={batch_size} and micro_batch_size={micro_batch_size} must be at least 1')
         self.rank, self.world_size = get_dist_info()
@@ -117,7 +89,25 @@ class SemiSupSampler(Sampler):
         self.steps = self._steps(epoch_length, labeled_ratio)
         self.seed = sync_random_seed() if seed is None else seed
         self.shuffle = shuffle
+        self.labels = self._labels_of_all_classes(dataset) if class_balanced else None
         self.epoch = self._skipped_epochs = self._skipped_samples = 0
+
+    @staticmethod
+    def _labels_of_all_classes(dataset: SemiSupDataset) -> np.ndarray:
+        """Class of each labelled image, once every class has one."""
+        empty = [i for i, count in enumerate(dataset.labeled_class_counts()) if not count]
+        if empty:
+            raise ValueError(f'class_balanced=True needs a labelled image of each class, but classes {empty[:10]} have none')
+        return dataset.labels()
+
+    def _streams(self) -> dict[bool, ShuffledPasses | BalancedPasses]:
+        """The endless order of each source."""
+        streams: dict[bool, ShuffledPasses | BalancedPasses] = {
+            source: ShuffledPasses(size, (self.seed, int(source)) if self.shuffle else None)
+            for source, size in self.sizes.items()}
+        if self.labels is not None:
+            streams[True] = BalancedPasses(self.labels, (self.seed, 1) if self.shuffle else None)
+        return streams
 
     def _steps(self, epoch_length: str | int, labeled_ratio: float) -> int:
         """Optimizer steps an epoch."""
@@ -156,15 +146,14 @@ class SemiSupSampler(Sampler):
     def __iter__(self) -> Iterator[int]:
         """Indices of this rank's images from the current position to the end of the epoch."""
         step = (self.epoch + self._skipped_epochs) * self.steps + self._skipped_samples // self.batch_size
-        streams = {source: ShuffledPasses(size, (self.seed, int(source)) if self.shuffle else None)
-                   for source, size in self.sizes.items()}
+        streams = self._streams()
         while True:
             yield from self._batch(step, streams)
             step += 1
             if step % self.steps == 0:
                 return
 
-    def _batch(self, step: int, streams: dict[bool, ShuffledPasses]) -> Iterator[int]:
+    def _batch(self, step: int, streams: dict[bool, ShuffledPasses | BalancedPasses]) -> Iterator[int]:
         """This rank's indices of one optimizer step, counted from the beginning of training."""
         block = step * self.world_size + self.rank
         drawn = {source: iter(streams[source].draw(block * count, count)) for source, count in self.counts.items()}

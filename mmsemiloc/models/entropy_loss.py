@@ -1,5 +1,6 @@
 """Clustering penalties: mean entropy (MEL) and negative batch entropy (NBEL) of the predictions."""
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from mmengine.model import BaseModule
@@ -59,6 +60,25 @@ def negative_batch_entropy(cls_score: Tensor, log_prior: Tensor | None = None, l
     return value + (carrier - carrier.detach())
 
 
+def read_prior(file: str) -> list[float]:
+    """Numbers of a text file, one a line or separated by spaces.
+
+    Raises:
+        ValueError: If there is no such file, or with the number of the line if one is no number.
+    """
+    try:
+        lines = Path(file).read_text(encoding='utf-8').splitlines()
+    except OSError as error:
+        raise ValueError(f"prior must be None, C numbers, 'labeled' or a file of numbers, got {file!r}: {error}") from error
+    numbers = []
+    for number, line in enumerate(lines, 1):
+        try:
+            numbers += [float(word) for word in line.split()]
+        except ValueError as error:
+            raise ValueError(f'{file}, line {number}: {error}') from error
+    return numbers
+
+
 @MODELS.register_module()
 class MeanEntropyLoss(BaseModule):
     """MEL, :func:`mean_entropy`: makes each prediction confident.
@@ -96,8 +116,9 @@ class NegativeBatchEntropyLoss(BaseModule):
 
     Args:
         loss_weight: beta of equation (3), at least 0.
-        prior: Expected share of each class: None for uniform (the paper's form), C positive numbers (shares or counts),
-            or 'labeled' for the class counts of the labelled set, which ``SemiSupSetupHook`` fills in.
+        prior: Expected share of each class in a batch: None for uniform (the paper's form), C positive numbers (shares or
+            counts), the path of a text file of them, or 'labeled' for the class counts of the labelled set, which
+            ``SemiSupSetupHook`` fills in.
         estimator: 'exact' or 'ema'.
         momentum: m of 'ema', the weight of the present (micro-)batch, above 0 and at most 1. To look back over N images in
             micro-batches of n on each of k ranks, take about 2 n k / N.
@@ -117,7 +138,7 @@ class NegativeBatchEntropyLoss(BaseModule):
             raise ValueError(f'estimator must be one of {ESTIMATORS}, got {estimator!r}')
         self.running_mean = RunningMean(momentum) if estimator == 'ema' else None
         if isinstance(prior, str) and prior != 'labeled':
-            raise ValueError(f"prior must be None, a sequence of numbers or 'labeled', got {prior!r}")
+            prior = read_prior(prior)
         self.loss_weight = loss_weight
         self.prior = prior
         # Not persistent: a checkpoint must load strictly into the stock classifier.

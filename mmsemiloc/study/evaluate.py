@@ -71,10 +71,12 @@ class Evaluation:
 
 
 def summarize(evaluation: Evaluation) -> dict:
-    """Accuracy, classes used and the CAM's energy inside the true box, as in ``Result``."""
+    """Accuracy, mean recall, classes used and the CAM's energy inside the true box, as in ``Result``."""
     boxed = not np.isnan(evaluation.cam_in_box).all()
+    right = evaluation.predicted == evaluation.labels
     return dict(
-        accuracy=float((evaluation.predicted == evaluation.labels).mean() * 100),
+        accuracy=float(right.mean() * 100),
+        mean_recall=float(np.mean([right[evaluation.labels == label].mean() for label in np.unique(evaluation.labels)]) * 100),
         classes_used=len(np.unique(evaluation.predicted)),
         num_classes=evaluation.probabilities.shape[1],
         cam_in_box=float(np.nanmean(evaluation.cam_in_box) * 100) if boxed else None,

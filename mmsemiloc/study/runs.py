@@ -70,6 +70,7 @@ class Result:
         seconds: Duration of training.
         memory_mib: Largest memory of the process in MiB.
         accuracy: Images that are classified right, %.
+        mean_recall: The mean over the true classes of the images of each that are classified right, %.
         classes_used: Number of classes that some image was given to.
         num_classes: C.
         cam_in_box: Mean share (%) of the energy of the predicted class's CAM inside the true box; None without boxes.
@@ -85,6 +86,7 @@ class Result:
     seconds: float
     memory_mib: float
     accuracy: float
+    mean_recall: float
     classes_used: int
     num_classes: int
     cam_in_box: float | None

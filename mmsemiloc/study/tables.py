@@ -11,7 +11,8 @@ from rich.table import Table as RichTable
 
 from mmsemiloc.study.runs import Result, to_row
 
-METRICS = {'accuracy': 'accuracy %', 'classes_used': 'classes used', 'cam_in_box': 'CAM in box %'}
+METRICS = {'accuracy': 'accuracy %', 'mean_recall': 'mean recall %', 'classes_used': 'classes used',
+           'cam_in_box': 'CAM in box %'}
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,21 @@ def by_config(results: Sequence[Result]) -> dict[str, list[Result]]:
     return groups
 
 
+def shown_metrics(results: Sequence[Result]) -> list[str]:
+    """The metrics to show: without the mean recall if it is the accuracy, as on images of which each class has as many."""
+    same = all(math.isclose(result.mean_recall, result.accuracy) for result in results)
+    return [metric for metric in METRICS if metric != 'mean_recall' or not same]
+
+
 def spread_table(results: Sequence[Result]) -> Table:
     """One row a config: mean and sample standard deviation over seeds."""
     rows = []
+    shown = shown_metrics(results)
     for name, group in by_config(results).items():
-        metrics = [format_spread([getattr(result, metric) for result in group]) for metric in METRICS]
+        metrics = [format_spread([getattr(result, metric) for result in group]) for metric in shown]
         rows.append([name, *metrics, str(group[0].steps), str(group[0].images),
                      f'{statistics.fmean(result.seconds for result in group):.0f}', ' '.join(str(r.seed) for r in group)])
-    columns = ['config', *METRICS.values(), 'steps', 'images', 'seconds', 'seeds']
+    columns = ['config', *(METRICS[metric] for metric in shown), 'steps', 'images', 'seconds', 'seeds']
     return Table(f'{results[0].split} split, mean ± standard deviation over seeds', columns, rows)
 
 
@@ -90,9 +98,10 @@ def difference_table(results: Sequence[Result]) -> Table | None:
     groups = by_config(results)
     first, *others = groups.values()
     seeds = sorted({result.seed for result in results})
+    shown = [metric for metric in shown_metrics(results) if metric != 'classes_used']
     rows = []
     for other in others:
-        for metric in ('accuracy', 'cam_in_box'):
+        for metric in shown:
             by_seed = paired_differences(first, other, metric)
             if by_seed:
                 rows.append([other[0].name, METRICS[metric], format_spread(list(by_seed.values()), sign=True, digits=2),

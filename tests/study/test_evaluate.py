@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.metrics import confusion_matrix as slow_confusion_matrix
 
 from mmsemiloc.study.evaluate import Evaluation, Examples, confusion_matrix, evaluate, summarize
@@ -112,6 +112,8 @@ def test_summary_and_confusion_matrix_agree_with_scikit_learn():
     predicted = [max(range(4), key=row.__getitem__) for row in evaluation.probabilities.tolist()]
     summary = summarize(evaluation)
     assert summary['accuracy'] == pytest.approx(100 * accuracy_score(evaluation.labels, predicted))
+    assert summary['mean_recall'] == pytest.approx(100 * balanced_accuracy_score(evaluation.labels, predicted))
+    assert abs(summary['mean_recall'] - summary['accuracy']) > 0.1  # negative control: the classes differ in size
     assert summary['classes_used'] == len(set(predicted)) == 3 and summary['num_classes'] == 4
     assert summary['cam_in_box'] == pytest.approx(100 * math.fsum(evaluation.cam_in_box) / 40)
     expected = slow_confusion_matrix(evaluation.labels, predicted, labels=range(4))

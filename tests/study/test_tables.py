@@ -10,9 +10,10 @@ from mmsemiloc.study import Result
 from mmsemiloc.study.tables import difference_table, format_spread, mean_and_std, paired_differences, spread_table, write_csv
 
 
-def make_result(name, seed, accuracy, cam_in_box=30.0):
+def make_result(name, seed, accuracy, cam_in_box=30.0, recall=None):
     return Result(name=name, seed=seed, split='val', folder='f', steps=10, images=320, seconds=5.0, memory_mib=1.0,
-                  accuracy=accuracy, classes_used=9, num_classes=10, cam_in_box=cam_in_box, box_area=20.0, curves={})
+                  accuracy=accuracy, mean_recall=recall or accuracy, classes_used=9, num_classes=10,
+                  cam_in_box=cam_in_box, box_area=20.0, curves={})
 
 
 CE = [make_result('ce', seed, value) for seed, value in enumerate([50.0, 52.0, 57.0])]
@@ -54,6 +55,14 @@ def test_difference_table():
     accuracy = table.rows[0]
     assert accuracy == ['full', 'accuracy %', '+5.00 ± 2.83', '–', '+3.00', '+7.00']
     assert difference_table(CE) is None
+
+
+def test_mean_recall_is_shown_where_it_differs_from_the_accuracy():
+    assert 'mean recall %' not in spread_table(CE).columns
+    tailed = [make_result('ce', 0, 50.0, recall=40.0), make_result('full', 0, 56.0, recall=43.0)]
+    table = spread_table(tailed)
+    assert table.rows[1][table.columns.index('mean recall %')] == '43.0'
+    assert ['full', 'mean recall %', '+3.00', '+3.00'] in difference_table(tailed).rows
 
 
 def test_markdown_and_terminal():
