@@ -4,6 +4,7 @@ import logging
 import cv2
 import torch
 from mmengine.logging import print_log
+from PIL.Image import DecompressionBombError
 
 ACTIONS = ('raise', 'skip')
 
@@ -14,8 +15,9 @@ class UnreadableImageError(RuntimeError):
 
 def cannot_be_read(error: Exception) -> bool:
     """Whether an exception of a pipeline means that the file is missing or damaged, and not that the program is wrong."""
-    return isinstance(error, OSError | cv2.error) or (
-        isinstance(error, AssertionError) and str(error).startswith('failed to load image'))  # mmcv's LoadImageFromFile
+    return isinstance(error, OSError | cv2.error | DecompressionBombError) or (
+        isinstance(error, AssertionError) and str(error).startswith('failed to load image')) or (  # mmcv's LoadImageFromFile
+        isinstance(error, TypeError) and 'bytes-like object' in str(error))  # a key that an LMDB does not have
 
 
 class FaultPolicy:
@@ -42,13 +44,17 @@ class FaultPolicy:
         if self.action == 'skip':
             self._skipped = torch.zeros(num_images, dtype=torch.bool).share_memory_()
 
+    def is_skipped(self, index: int) -> bool:
+        """Whether the image is known to be unreadable, and to be replaced."""
+        return self.action == 'skip' and bool(self._skipped[index])
+
     @property
     def num_skipped(self) -> int:
         """Different images that have been skipped so far, by all workers."""
         return int(self._skipped.sum())
 
     def handle(self, index: int, description: str, error: Exception) -> None:
-        """Return if the image may be replaced by another one.
+        """Mark and log the image, which another one may replace.
 
         Raises:
             UnreadableImageError: With the description and the cause, if it may not.
@@ -56,10 +62,9 @@ class FaultPolicy:
         message = f'cannot read {description}: {type(error).__name__}: {" ".join(str(error).split())}'
         if self.action == 'raise':
             raise UnreadableImageError(message) from error
-        if not self._skipped[index]:
-            self._skipped[index] = True
-            if self.num_skipped > self.budget:
-                raise UnreadableImageError(f'{message}; {self.num_skipped} unreadable images, but only {self.budget} are '
-                                           'tolerated') from error
-            print_log(f'{message}; the next image takes its place ({self.num_skipped} of {self.budget} tolerated)',
-                      logger='current', level=logging.WARNING)
+        if self.num_skipped >= self.budget:
+            raise UnreadableImageError(f'{message}; {self.num_skipped + 1} unreadable images, but only {self.budget} are '
+                                       'tolerated') from error
+        self._skipped[index] = True
+        print_log(f'{message}; the next image takes its place ({self.num_skipped} of {self.budget} tolerated)',
+                  logger='current', level=logging.WARNING)

@@ -77,23 +77,44 @@ def list_folder(root: Path, progress: Callable[[int, int], None] = lambda done, 
     return Listing(paths, np.repeat(np.arange(len(classes), dtype=np.int32), counts), classes, ignored)
 
 
-def read_list(file: Path) -> Listing:
-    """Images of a list file with lines ``path label``; a path may have spaces, a line may end as on Windows.
+def parse_list(file: Path, labeled: bool = True) -> dict[str, int]:
+    """Path and label of each line ``path label`` of a list file, or with the label -1 of each line ``path``.
+
+    A path may have spaces, and a line may end as on Windows.
 
     Raises:
-        ValueError: With the number of the line, if it has no path and label, or a path that an earlier one has; if a class
-            below the largest label has no image, or there is none at all.
+        ValueError: With the number of the line, if it is not UTF-8, has no path and label, or a path that an earlier one
+            has; if there is no such file, or no line in it.
     """
-    lines = {}
-    for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
-        path, _, label = line.strip().rpartition(' ')
-        if not path or not label.isdecimal():
-            raise ValueError(f"{file}, line {number}: expected 'path label' with a label of 0 or more, got {line!r}")
+    lines: dict[str, int] = {}
+    try:
+        content = file.read_bytes().splitlines()
+    except OSError as error:
+        raise ValueError(f'cannot read the list of images {file}: {error}') from error
+    for number, raw in enumerate(content, 1):
+        try:
+            line = raw.decode().strip()
+        except UnicodeDecodeError as error:
+            raise ValueError(f'{file}, line {number}: not UTF-8: {raw!r}') from error
+        path, _, label = line.rpartition(' ') if labeled else (line, '', '-1')
+        if not path or (labeled and not label.isdecimal()):
+            expected = "'path label' with a label of 0 or more" if labeled else 'a path'
+            raise ValueError(f'{file}, line {number}: expected {expected}, got {line!r}')
         if path in lines:
             raise ValueError(f'{file}, line {number}: {path} stands in the list already')
         lines[path] = int(label)
     if not lines:
         raise ValueError(f'{file} has no images')
+    return lines
+
+
+def read_list(file: Path) -> Listing:
+    """Images of a list file; see :func:`parse_list`.
+
+    Raises:
+        ValueError: As :func:`parse_list`, and if a class below the largest label has no image.
+    """
+    lines = parse_list(file)
     labels = np.fromiter(lines.values(), np.int32, len(lines))
     missing = np.flatnonzero(np.bincount(labels) == 0)
     if len(missing):

@@ -1,18 +1,39 @@
 """A labelled and an unlabelled dataset side by side."""
+from collections.abc import Sequence
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset, ConcatDataset
-from torch.utils.data import Dataset
 
+from mmsemiloc.datasets.checks import check_labels, check_overlap, describe, leaves
 from mmsemiloc.datasets.faults import FaultPolicy, UnreadableImageError, cannot_be_read
+from mmsemiloc.datasets.image_listing import parse_list
 from mmsemiloc.registry import DATASETS
 
 
-def describe(dataset: BaseDataset, place: int, labeled: bool) -> str:
-    """An image in words: its source, index and path."""
-    path = dataset.get_data_info(place).get('img_path', 'no path') if hasattr(dataset, 'get_data_info') else 'no path'
-    return f'{"labelled" if labeled else "unlabelled"} image {place} of {len(dataset)} ({path})'
+def build_source(part: dict | BaseDataset | Sequence, labeled: bool) -> BaseDataset:
+    """A dataset, built from its config; several of them as one.
+
+    Raises:
+        ValueError: If it has no images, or with the line of its list file that is wrong.
+    """
+    if isinstance(part, Sequence):
+        parts = [build_source(one, labeled) for one in part]
+        # Unlabelled datasets need not agree on the names of classes.
+        return ConcatDataset(parts, ignore_keys=None if labeled else sorted({key for one in parts for key in one.metainfo}))
+    if not isinstance(part, dict):
+        return part
+    try:
+        dataset = DATASETS.build(part)
+        if not len(dataset):
+            raise ValueError(f'no images in {part}')
+        return dataset
+    except (ValueError, OSError):
+        list_file = Path(part.get('data_root', ''), part.get('ann_file', ''))
+        if list_file.suffix == '.txt':
+            parse_list(list_file, labeled)  # names the line
+        raise
 
 
 @DATASETS.register_module()
@@ -23,21 +44,27 @@ class SemiSupDataset(ConcatDataset):
     cannot reach the model. The metainfo (class names) is that of the labelled dataset.
 
     Args:
-        labeled: Config of the labelled dataset, or the dataset.
-        unlabeled: Config of the unlabelled dataset, or the dataset; None if all images are labelled.
+        labeled: Config of the labelled dataset, or the dataset, or a list of such.
+        unlabeled: The same for the unlabelled images; None if all images are labelled.
         faults: Arguments of :class:`FaultPolicy`: ``dict(action='skip', budget=100)`` replaces up to 100 unreadable images by
             the next one of the same source; by default the first one is an error.
+        allow_overlap: Whether an unlabelled image may be a labelled one too.
 
     Raises:
-        ValueError: If a labelled image has no label (on access, with its index).
+        ValueError: If a source is empty, its list file is wrong (with the line), or a labelled image has no label (on access,
+            with its index).
         UnreadableImageError: If an image cannot be read (on access, with its index, its path and the cause).
     """
 
-    def __init__(self, labeled: dict | Dataset, unlabeled: dict | Dataset | None = None, faults: dict | None = None) -> None:
-        parts = [part for part in (labeled, unlabeled) if part is not None]
-        datasets = [DATASETS.build(part) if isinstance(part, dict) else part for part in parts]
+    def __init__(self,
+                 labeled: dict | BaseDataset | Sequence,
+                 unlabeled: dict | BaseDataset | Sequence | None = None,
+                 faults: dict | None = None,
+                 allow_overlap: bool = False) -> None:
+        datasets = [build_source(labeled, True), *([build_source(unlabeled, False)] if unlabeled is not None else [])]
         # Only labels give the classes: an unlabelled dataset does not know their names, and ConcatDataset would refuse it.
         super().__init__(datasets, ignore_keys=sorted({key for part in datasets for key in part.metainfo}))
+        self.allow_overlap = allow_overlap
         self.faults = FaultPolicy(**(faults or {}))
         self.faults.prepare(len(self))
 
@@ -53,42 +80,49 @@ class SemiSupDataset(ConcatDataset):
 
     def labels(self) -> np.ndarray:
         """Class of each labelled image (S,)."""
-        return np.asarray(self.datasets[0].get_gt_labels())
+        return np.concatenate([leaf.get_gt_labels() for leaf in leaves(self.datasets[0])])
 
     def labeled_class_counts(self) -> list[int]:
         """Labelled images of each class."""
         return np.bincount(self.labels(), minlength=len(self.metainfo['classes'])).tolist()
 
-    def check_labels(self, num_classes: int) -> None:
-        """Look at the labels of all labelled images, which on a GPU would be a device-side assert in mid-training.
+    def check(self, num_classes: int, validation: BaseDataset | None = None) -> None:
+        """Look at all labels and paths before training; see :func:`check_labels` and :func:`check_overlap`.
 
-        Soft labels, and datasets that cannot list their labels, are not checked.
+        Soft labels, and datasets that cannot list their labels, are not checked. Takes some seconds for a million images.
+
+        Args:
+            num_classes: C of the model.
+            validation: The images for validation.
 
         Raises:
-            ValueError: If a label is not 0 to ``num_classes`` - 1, with the first such image.
+            ValueError: With the first image that is wrong.
         """
         try:
-            labels = np.asarray(self.datasets[0].get_gt_labels())
+            labels = self.labels()
         except (AttributeError, KeyError):
-            return
-        bad = np.flatnonzero((labels < 0) | (labels >= num_classes))
-        if len(bad):
-            raise ValueError(f'{describe(self.datasets[0], int(bad[0]), True)} has label {labels[bad[0]]}, but the model has '
-                             f'{num_classes} classes, 0 to {num_classes - 1} ({len(bad)} such images)')
+            labels = None
+        if labels is not None:
+            check_labels(self.datasets[0], labels, num_classes, self.metainfo.get('classes', ()))
+        unlabeled = self.datasets[1] if self.num_unlabeled else None
+        check_overlap(self.datasets[0], unlabeled, validation, self.allow_overlap)
 
     def __getitem__(self, idx: int) -> dict:
         """One sample, as the pipeline of its dataset packs it."""
         labeled = idx < self.num_labeled
-        part = self.datasets[0 if labeled else 1]
-        first = idx if labeled else idx - self.num_labeled
+        part, kind, start = ((self.datasets[0], 'labelled', 0) if labeled else
+                             (self.datasets[1], 'unlabelled', self.num_labeled))
+        first = idx - start
         for place in chain(range(first, len(part)), range(first)):
+            if self.faults.is_skipped(start + place):
+                continue
             try:
                 return self._without_hidden_label(part[place], place, labeled)
             except Exception as error:
                 if not cannot_be_read(error):
                     raise
-                self.faults.handle(place + (0 if labeled else self.num_labeled), describe(part, place, labeled), error)
-        raise UnreadableImageError(f'no {"labelled" if labeled else "unlabelled"} image of {len(part)} can be read')
+                self.faults.handle(start + place, describe(part, place, kind), error)
+        raise UnreadableImageError(f'no {kind} image of {len(part)} can be read')
 
     def _without_hidden_label(self, item: dict, place: int, labeled: bool) -> dict:
         """The sample, without a label if it is unlabelled."""

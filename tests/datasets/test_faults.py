@@ -1,16 +1,16 @@
-"""Each way in which an image file can be broken, under each policy; one of them also with worker processes."""
+"""Each way in which an image file can be broken, under each policy, with and without worker processes."""
+import struct
+import zlib
+
 import numpy as np
 import pytest
-from mmengine.dataset import pseudo_collate
 from mmpretrain.datasets import CustomDataset
 from PIL import Image
-from torch.utils.data import DataLoader
 
-from mmsemiloc.datasets import SemiSupDataset, semi_sup_dataset
+from mmsemiloc.datasets import SemiSupDataset
+from mmsemiloc.datasets.checks import describe
 from mmsemiloc.datasets.faults import FaultPolicy, UnreadableImageError
-
-PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
-GOOD = 6
+from tests.datasets.conftest import GOOD, PIPELINE, load_names, save_image
 
 
 def truncate(path):
@@ -22,84 +22,84 @@ def directory(path):
     path.mkdir()
 
 
+def huge(path):
+    """A PNG of 40,000 x 40,000 pixels, more than OpenCV decodes."""
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    header = chunk(b'IHDR', struct.pack('>IIBBBBB', 40000, 40000, 8, 2, 0, 0, 0))
+    path.write_bytes(b'\x89PNG\r\n\x1a\n' + header + chunk(b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b''))
+
+
 FAULTS = {  # how to break a file, and the cause that is named
     'missing': (lambda path: path.unlink(), 'FileNotFoundError: .*No such file'),
     'empty': (lambda path: path.write_bytes(b''), 'error: .*empty'),
     'truncated': (truncate, 'AssertionError: failed to load image'),
     'not an image': (lambda path: path.write_text('hello'), 'AssertionError: failed to load image'),
     'directory': (directory, 'IsADirectoryError: '),
+    'huge': (huge, '(error: .*CV_IO_MAX_IMAGE_PIXELS|AssertionError: failed to load image)'),
 }
-CASES = [*((fault, 0) for fault in FAULTS), ('truncated', 2)]  # worker processes of a test take seconds to end
+every_fault = pytest.mark.parametrize('fault', FAULTS)
+every_kind = pytest.mark.parametrize('kind', ['labeled', 'unlabeled'])
+with_and_without_workers = pytest.mark.parametrize('workers', [0, 2])
 
 
-def make(tmp_path, kind, broken=(), **kwargs):
-    """6 labelled and 6 unlabelled images, some of one kind broken."""
-    for part in ('labeled', 'unlabeled'):
-        (tmp_path / part).mkdir()
-        for i in range(GOOD):
-            pixels = np.random.default_rng(i).integers(0, 256, (20, 20, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / part / f'ø {i}.jpg')
-    (tmp_path / 'labeled.txt').write_text(''.join(f'ø {i}.jpg {i % 2}\r\n' for i in range(GOOD)))
-    (tmp_path / 'unlabeled.txt').write_text(''.join(f'ø {i}.jpg\n' for i in range(GOOD)))
-    for place, fault in broken:
-        FAULTS[fault][0](tmp_path / kind / f'ø {place}.jpg')
-    return SemiSupDataset(
-        CustomDataset(data_prefix=str(tmp_path / 'labeled'), ann_file=str(tmp_path / 'labeled.txt'), pipeline=PIPELINE,
-                      metainfo=dict(classes=('a', 'b'))),
-        CustomDataset(data_prefix=str(tmp_path / 'unlabeled'), ann_file=str(tmp_path / 'unlabeled.txt'), with_label=False,
-                      pipeline=PIPELINE), **kwargs)
+def break_images(sources, kind, fault, places):
+    for place in places:
+        FAULTS[fault][0](sources.root / kind / f'ø {place}.jpg')
 
 
-def paths(dataset, workers):
-    """File names of all images in order, loaded with so many worker processes."""
-    loader = DataLoader(dataset, batch_size=3, num_workers=workers, collate_fn=pseudo_collate, timeout=30 if workers else 0)
-    return [sample.img_path.rpartition('/')[2] for batch in loader for sample in batch['data_samples']]
-
-
-@pytest.mark.parametrize('fault, workers', CASES)
-@pytest.mark.parametrize('kind', ['labeled', 'unlabeled'])
-def test_raise_names_source_index_file_and_cause(tmp_path, fault, kind, workers):
-    dataset = make(tmp_path, kind, [(4, fault)])
+@every_fault
+@every_kind
+@with_and_without_workers
+def test_raise_names_source_index_file_and_cause(sources, fault, kind, workers):
+    break_images(sources, kind, fault, [4])
     source = 'labelled' if kind == 'labeled' else 'unlabelled'
     with pytest.raises(UnreadableImageError, match=f'cannot read {source} image 4 of 6 .*{kind}/ø 4.jpg.: {FAULTS[fault][1]}'):
-        paths(dataset, workers)
+        load_names(sources.build(), workers)
 
 
-@pytest.mark.parametrize('fault, workers', CASES)
-@pytest.mark.parametrize('kind', ['labeled', 'unlabeled'])
-def test_skip_takes_the_next_image_of_the_source_and_counts(tmp_path, fault, kind, workers):
-    dataset = make(tmp_path, kind, [(2, fault), (5, fault)], faults=dict(action='skip', budget=2))
+@every_fault
+@every_kind
+@with_and_without_workers
+def test_skip_takes_the_next_image_of_the_source_and_counts(sources, fault, kind, workers):
+    break_images(sources, kind, fault, [2, 5])
+    dataset = sources.build(faults=dict(action='skip', budget=2))
     names = [f'ø {i}.jpg' for i in range(GOOD)]
     replaced = [f'ø {i}.jpg' for i in (0, 1, 3, 3, 4, 0)]
-    assert paths(dataset, workers) == (replaced + names if kind == 'labeled' else names + replaced)
+    assert load_names(dataset, workers) == (replaced + names if kind == 'labeled' else names + replaced)
     assert dataset.faults.num_skipped == 2
-    paths(dataset, workers)
+    load_names(dataset, workers)
     assert dataset.faults.num_skipped == 2  # the same ones
 
 
-@pytest.mark.parametrize('fault, workers', CASES)
-def test_past_the_budget_it_is_an_error(tmp_path, fault, workers):
-    dataset = make(tmp_path, 'unlabeled', [(0, fault), (3, fault)], faults=dict(action='skip', budget=1))
-    with pytest.raises(UnreadableImageError, match='2 unreadable images, but only 1 are tolerated'):
-        paths(dataset, workers)
+@every_fault
+@with_and_without_workers
+def test_past_the_budget_it_is_an_error(sources, fault, workers):
+    break_images(sources, 'unlabeled', fault, [0, 3])
+    dataset = sources.build(faults=dict(action='skip', budget=1))
+    for _ in range(2):  # also the second time
+        with pytest.raises(UnreadableImageError, match='ø [03].jpg.*2 unreadable images, but only 1 are tolerated'):
+            load_names(dataset, workers)
 
 
-def test_each_skipped_image_is_logged_once(tmp_path, monkeypatch):
+def test_each_skipped_image_is_logged_once(sources, monkeypatch):
     messages = []
     monkeypatch.setattr('mmsemiloc.datasets.faults.print_log', lambda message, **kwargs: messages.append(message))
-    dataset = make(tmp_path, 'labeled', [(1, 'missing')], faults=dict(action='skip', budget=3))
-    paths(dataset, 0), paths(dataset, 0)
+    break_images(sources, 'labeled', 'missing', [1])
+    dataset = sources.build(faults=dict(action='skip', budget=3))
+    load_names(dataset, 0), load_names(dataset, 0)
     assert len(messages) == 1 and 'labelled image 1 of 6' in messages[0] and '1 of 3 tolerated' in messages[0]
 
 
-def test_a_source_without_any_readable_image_ends(tmp_path):
-    dataset = make(tmp_path, 'labeled', [(i, 'missing') for i in range(GOOD)], faults=dict(action='skip', budget=100))
+def test_a_source_without_any_readable_image_ends(sources):
+    break_images(sources, 'labeled', 'missing', range(GOOD))
+    dataset = sources.build(faults=dict(action='skip', budget=100))
     with pytest.raises(UnreadableImageError, match='no labelled image of 6 can be read'):
         dataset[3]
 
 
-def test_errors_of_the_program_are_not_skipped(tmp_path, monkeypatch):
-    dataset = make(tmp_path, 'labeled', faults=dict(action='skip', budget=100))
+def test_errors_of_the_program_are_not_skipped(sources, monkeypatch):
+    dataset = sources.build(faults=dict(action='skip', budget=100))
     monkeypatch.setattr(dataset.datasets[0], 'prepare_data', lambda idx: {}['typo'])
     with pytest.raises(KeyError, match='typo'):
         dataset[0]
@@ -110,6 +110,20 @@ def test_errors_of_the_program_are_not_skipped(tmp_path, monkeypatch):
 def test_bad_policies(kwargs, match):
     with pytest.raises(ValueError, match=match):
         FaultPolicy(**kwargs)
+
+
+@pytest.mark.parametrize('faults', [None, dict(action='skip', budget=5)], ids=['raise', 'skip'])
+@with_and_without_workers
+def test_very_small_and_large_images_are_no_faults(sources, faults, workers):
+    """They pass through the pipeline of ImageNet."""
+    save_image(sources.root / 'unlabeled' / 'ø 0.jpg', (1, 1))
+    save_image(sources.root / 'unlabeled' / 'ø 1.jpg', (3000, 2500))
+    pipeline = [PIPELINE[0], dict(type='ResizeEdge', scale=256, edge='short'), dict(type='RandomCrop', crop_size=224),
+                PIPELINE[1]]
+    dataset = SemiSupDataset(sources.config('labeled'), {**sources.config('unlabeled'), 'pipeline': pipeline}, faults=faults)
+    assert load_names(dataset, workers)[GOOD:GOOD + 2] == ['ø 0.jpg', 'ø 1.jpg']
+    assert dataset[GOOD]['inputs'].shape == dataset[GOOD + 1]['inputs'].shape == (3, 224, 224)
+    assert dataset.faults.num_skipped == 0
 
 
 def test_images_of_all_modes_and_sizes_become_rgb(tmp_path):
@@ -137,4 +151,4 @@ def test_images_of_all_modes_and_sizes_become_rgb(tmp_path):
 
 
 def test_describe_without_paths():
-    assert semi_sup_dataset.describe([1, 2], 1, True) == 'labelled image 1 of 2 (no path)'
+    assert describe([1, 2], 1, 'labelled') == 'labelled image 1 of 2 (no path)'

@@ -19,7 +19,7 @@ class FakeRunner(SimpleNamespace):
 
     def __init__(self, model, **kwargs):
         hub = MessageHub.get_instance(f'test{id(self)}')
-        super().__init__(model=model, message_hub=hub, iter=0, epoch=0, **kwargs)
+        super().__init__(model=model, message_hub=hub, iter=0, epoch=0, val_loop=None, **kwargs)
 
     def scalar(self, name):
         return self.message_hub.get_scalar(f'train/{name}').current()
