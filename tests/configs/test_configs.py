@@ -177,10 +177,13 @@ class RecordImages(Hook):
 
 
 @pytest.mark.slow
-def test_resume_continues_the_order_of_images_in_mid_epoch(tmp_path):
-    def images(resume_from=None, seed=0):
-        cfg = tiny_digits('digits_full', tmp_path, steps=7, experiment_name=f'resume{resume_from}{seed}',
+@pytest.mark.parametrize('given_seed, workers', [(0, 0), (None, 2)], ids=['seed 0', 'random seed and workers'])
+def test_resume_continues_the_order_of_images_in_mid_epoch(tmp_path, given_seed, workers):
+    def images(resume_from=None, seed=given_seed):
+        cfg = tiny_digits('digits_full', tmp_path, steps=7, experiment_name=f'resume{resume_from}{seed}{workers}{given_seed}',
                           **{'train_dataloader.sampler.epoch_length': 4, 'default_hooks.checkpoint.interval': 5,
+                             'train_dataloader.num_workers': workers, 'train_dataloader.batch_size': 8,
+                             'train_dataloader.sampler.batch_size': 8,
                              'default_hooks.checkpoint.max_keep_ckpts': -1, 'randomness.seed': seed})
         if resume_from:
             cfg.merge_from_dict(dict(resume=True, load_from=resume_from))

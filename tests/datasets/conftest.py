@@ -35,7 +35,7 @@ class Sources:
         """Config of one source, from its list with Windows line ends."""
         (self.root / f'{part}.txt').write_bytes(''.join(f'{line}\r\n' for line in self.lists[part]).encode())
         classes = {} if part == 'unlabeled' else dict(metainfo=dict(classes=('a', 'b')))
-        return dict(type='CustomDataset', data_root=str(self.root), data_prefix=part, ann_file=f'{part}.txt',
+        return dict(type='mmpretrain.CustomDataset', data_root=str(self.root), data_prefix=part, ann_file=f'{part}.txt',
                     with_label=part != 'unlabeled', pipeline=PIPELINE,
                     serialize_data=False,  # it collects garbage, which takes half a second
                     **classes, **kwargs)
