@@ -15,8 +15,7 @@ def leaves(dataset: BaseDataset) -> list[BaseDataset]:
 
 def describe(dataset: BaseDataset, place: int, kind: str) -> str:
     """An image in words: its source, index and path."""
-    path = dataset.get_data_info(place).get('img_path', 'no path') if hasattr(dataset, 'get_data_info') else 'no path'
-    return f'{kind} image {place} of {len(dataset)} ({path})'
+    return f'{kind} image {place} of {len(dataset)} ({dataset.get_data_info(place).get("img_path", "no path")})'
 
 
 def image_paths(dataset: BaseDataset, kind: str) -> Iterator[tuple[int, str]]:
@@ -31,7 +30,7 @@ def image_paths(dataset: BaseDataset, kind: str) -> Iterator[tuple[int, str]]:
         root = os.path.abspath(getattr(leaf, 'data_root', '') or prefix.get('img_path') or os.sep)
         base = os.path.abspath(getattr(leaf, 'db_path', ''))  # the working folder, or an LMDB: its keys are relative to it
         for place in range(len(leaf)):
-            path = leaf.get_data_info(place).get('img_path') if hasattr(leaf, 'get_data_info') else None
+            path = leaf.get_data_info(place).get('img_path')
             if path is not None:
                 normal = os.path.normpath(os.path.join(base, path))
                 if not normal.startswith(root.rstrip(os.sep) + os.sep):

@@ -1,6 +1,8 @@
 """Images in an LMDB, with or without a list of them."""
+import contextlib
 from pathlib import Path
 
+from mmengine.fileio import get_file_backend
 from mmpretrain.datasets import BaseDataset
 
 from mmsemiloc.datasets.image_listing import parse_list
@@ -13,10 +15,15 @@ def list_keys(db_path: str) -> list[str]:
     Raises:
         ValueError: If it cannot be read, has no key, or a key that MMEngine's LMDB backend cannot ask for.
     """
-    import lmdb  # an optional dependency, like that of MMEngine's backend
+    backend = get_file_backend(backend_args=dict(backend='lmdb', db_path=db_path), enable_singleton=True)
+    import lmdb  # an optional dependency, which MMEngine's backend asks for
+    # A process can open an LMDB once, and the pipeline of an earlier dataset may have done so. But workers must not inherit an
+    # open one, so it is closed again if not.
+    opened = backend._client
     try:
-        with lmdb.open(db_path, readonly=True, lock=False) as env, env.begin() as transaction:
-            keys = list(transaction.cursor().iternext(values=False))
+        with contextlib.nullcontext(opened) if opened else lmdb.open(db_path, readonly=True, lock=False) as env:
+            with env.begin() as transaction:
+                keys = list(transaction.cursor().iternext(values=False))
     except lmdb.Error as error:
         raise ValueError(f'cannot read LMDB {db_path}: {error}') from error
     bad = next((key for key in keys if not key.isascii()), None)

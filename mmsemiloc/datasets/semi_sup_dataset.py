@@ -12,28 +12,31 @@ from mmsemiloc.datasets.image_listing import parse_list
 from mmsemiloc.registry import DATASETS
 
 
-def build_source(part: dict | BaseDataset | Sequence, labeled: bool) -> BaseDataset:
-    """A dataset, built from its config; several of them as one.
+def build_parts(part: dict | BaseDataset | Sequence, labeled: bool) -> list[BaseDataset]:
+    """The datasets of a source: one from its config, or several.
 
     Raises:
         ValueError: If it has no images, or with the line of its list file that is wrong.
     """
     if isinstance(part, Sequence):
-        parts = [build_source(one, labeled) for one in part]
-        # Unlabelled datasets need not agree on the names of classes.
-        return ConcatDataset(parts, ignore_keys=None if labeled else sorted({key for one in parts for key in one.metainfo}))
+        return [leaf for one in part for leaf in build_parts(one, labeled)]
     if not isinstance(part, dict):
-        return part
+        return leaves(part)
     try:
         dataset = DATASETS.build(part)
         if not len(dataset):
             raise ValueError(f'no images in {part}')
-        return dataset
+        return leaves(dataset)
     except (ValueError, OSError):
         list_file = Path(part.get('data_root', ''), part.get('ann_file', ''))
         if list_file.suffix == '.txt':
             parse_list(list_file, labeled)  # names the line
         raise
+
+
+def metainfo_keys(parts: list[BaseDataset]) -> list[str]:
+    """All keys of the datasets' metainfo, in which ``ConcatDataset`` should not look for differences."""
+    return sorted({key for part in parts for key in part.metainfo})
 
 
 @DATASETS.register_module()
@@ -61,9 +64,12 @@ class SemiSupDataset(ConcatDataset):
                  unlabeled: dict | BaseDataset | Sequence | None = None,
                  faults: dict | None = None,
                  allow_overlap: bool = False) -> None:
-        datasets = [build_source(labeled, True), *([build_source(unlabeled, False)] if unlabeled is not None else [])]
+        self.labeled = ConcatDataset(build_parts(labeled, True))  # refuses those whose classes differ
+        others = build_parts(unlabeled, False) if unlabeled is not None else []
         # Only labels give the classes: an unlabelled dataset does not know their names, and ConcatDataset would refuse it.
-        super().__init__(datasets, ignore_keys=sorted({key for part in datasets for key in part.metainfo}))
+        self.unlabeled = None if unlabeled is None else ConcatDataset(others, ignore_keys=metainfo_keys(others))
+        parts = [*self.labeled.datasets, *others]
+        super().__init__(parts, ignore_keys=metainfo_keys(parts))
         self.allow_overlap = allow_overlap
         self.faults = FaultPolicy(**(faults or {}))
         self.faults.prepare(len(self))
@@ -71,7 +77,7 @@ class SemiSupDataset(ConcatDataset):
     @property
     def num_labeled(self) -> int:
         """S: the labelled images have indices 0 to S - 1."""
-        return len(self.datasets[0])
+        return len(self.labeled)
 
     @property
     def num_unlabeled(self) -> int:
@@ -80,7 +86,7 @@ class SemiSupDataset(ConcatDataset):
 
     def labels(self) -> np.ndarray:
         """Class of each labelled image (S,)."""
-        return np.concatenate([leaf.get_gt_labels() for leaf in leaves(self.datasets[0])])
+        return np.concatenate([part.get_gt_labels() for part in self.labeled.datasets])
 
     def labeled_class_counts(self) -> list[int]:
         """Labelled images of each class."""
@@ -103,15 +109,15 @@ class SemiSupDataset(ConcatDataset):
         except (AttributeError, KeyError):
             labels = None
         if labels is not None:
-            check_labels(self.datasets[0], labels, num_classes, self.metainfo.get('classes', ()))
-        unlabeled = self.datasets[1] if self.num_unlabeled else None
-        check_overlap(self.datasets[0], unlabeled, validation, self.allow_overlap)
+            check_labels(self.labeled, labels, num_classes, self.metainfo.get('classes', ()))
+        check_overlap(self.labeled, self.unlabeled, validation, self.allow_overlap)
 
     def __getitem__(self, idx: int) -> dict:
         """One sample, as the pipeline of its dataset packs it."""
         labeled = idx < self.num_labeled
-        part, kind, start = ((self.datasets[0], 'labelled', 0) if labeled else
-                             (self.datasets[1], 'unlabelled', self.num_labeled))
+        part, kind, start = ((self.labeled, 'labelled', 0) if labeled else
+                             (self.unlabeled, 'unlabelled', self.num_labeled))
+        assert part is not None
         first = idx - start
         for place in chain(range(first, len(part)), range(first)):
             if self.faults.is_skipped(start + place):

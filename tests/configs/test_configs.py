@@ -110,6 +110,19 @@ def test_digits_configs_train(name, tmp_path):
     assert (tmp_path / name / 'iter_4.pth').exists()
 
 
+@pytest.mark.slow
+def test_digits_train_with_augmentation_of_images_and_batches(tmp_path):
+    cfg = force_terms(tiny_digits('digits_full', tmp_path))
+    augment = dict(type='RandAugment', policies='timm_increasing', num_policies=2, magnitude_level=9)
+    erase = dict(type='RandomErasing', erase_prob=0.5)
+    for part in ('labeled', 'unlabeled'):
+        cfg.train_dataloader.dataset[part].pipeline.insert(0, augment)
+        cfg.train_dataloader.dataset[part].pipeline.insert(1, erase)
+    cfg.model.data_preprocessor.batch_augments = dict(augments=[dict(type='Mixup', alpha=0.2), dict(type='CutMix', alpha=1.0)])
+    cfg.optim_wrapper.micro_batch_size = 16  # so that NBEL takes two passes, which mix alike
+    assert np.isfinite(train(cfg).message_hub.get_scalar('train/loss').current())
+
+
 def force_terms(cfg):
     """All terms from the first step on."""
     for hook in cfg.custom_hooks:

@@ -24,7 +24,7 @@ def held_out(sources, part):
 LIST_FAULTS = {  # how to break a list, and the message
     'label -1': (set_line('labeled', 4, 'ø 4.jpg -1'), 'labelled image 4 of 6 .*labeled/ø 4.jpg. has label -1, but .* 0 to 1'),
     'label C': (set_line('labeled', 5, 'ø 5.jpg 2'), r'labelled image 5 of 6 .* has label 2, .* 0 to 1 \(1 such'),
-    'label no number': (set_line('labeled', 2, 'ø 2.jpg cat'), "labeled.txt, line 3: expected 'path label' .*got 'ø 2.jpg cat'"),
+    'label no number': (set_line('labeled', 2, 'ø 2.jpg cat'), "labeled.txt, line 3: expected 'path label' .*'ø 2.jpg cat'"),
     'label no whole number': (set_line('labeled', 2, 'ø 2.jpg 1.5'), "labeled.txt, line 3: .*got 'ø 2.jpg 1.5'"),
     'label missing': (set_line('labeled', 1, 'ø1.jpg'), "labeled.txt, line 2: expected 'path label' .*got 'ø1.jpg'"),
     'empty labelled list': (set_lines(labeled=[]), 'labeled.txt has no images'),

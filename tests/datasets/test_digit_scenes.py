@@ -3,7 +3,15 @@ import pytest
 from sklearn.datasets import load_digits
 
 from mmsemiloc.datasets import DigitScenes
-from mmsemiloc.datasets.digit_scenes import SPLITS, digit_pools, mask_to_box, paste_digit
+from mmsemiloc.datasets.digit_scenes import (
+    SPLITS,
+    class_shares,
+    digit_pools,
+    earlier_of_class,
+    mask_to_box,
+    paste_digit,
+    scene_labels,
+)
 
 
 def test_no_digit_is_in_two_splits():
@@ -28,6 +36,22 @@ def test_classes_are_balanced():
     assert np.bincount(DigitScenes(num_images=150).get_gt_labels()).tolist() == [15] * 10
 
 
+def test_long_tailed_classes():
+    shares = class_shares(10.0)
+    assert shares[0] / shares[9] == pytest.approx(10) and shares.sum() == pytest.approx(1)
+    for first, count in ((0, 150), (150, 3850), (77, 500)):  # any run of scenes is equally long-tailed
+        counts = np.bincount(scene_labels(first + count, 10.0)[first:], minlength=10)
+        assert abs(counts - count * shares).max() < 2.5
+    labels = DigitScenes(num_images=150, imbalance=10).get_gt_labels()
+    assert np.array_equal(labels, scene_labels(150, 10.0))
+
+
+def test_scenes_of_a_class_pass_through_its_digits():
+    labels = np.array([3, 1, 3, 3, 1])
+    assert earlier_of_class(labels).tolist() == [0, 0, 1, 2, 1]
+    assert earlier_of_class(np.arange(40) % 10).tolist() == [i // 10 for i in range(40)]  # without imbalance
+
+
 @pytest.mark.parametrize('split', list(SPLITS))
 def test_boxes_and_masks_fit_the_digit(split):
     for scene in DigitScenes(split, num_images=40):
@@ -50,7 +74,8 @@ def test_paste_is_visible_in_the_mask_alone():
 
 
 @pytest.mark.parametrize('kwargs, match', [(dict(split='dev'), "'dev'"), (dict(num_images=0), 'num_images=0'),
-                                           (dict(height=(20, 40)), r'height=\(20, 40\)'), (dict(first=-1), 'first=-1')])
+                                           (dict(height=(20, 40)), r'height=\(20, 40\)'), (dict(first=-1), 'first=-1'),
+                                           (dict(imbalance=0.5), 'imbalance must be at least 1, got 0.5')])
 def test_bad_input(kwargs, match):
     with pytest.raises(ValueError, match=match):
         DigitScenes(**kwargs)

@@ -7,7 +7,7 @@ import pytest
 from mmpretrain.datasets import CustomDataset
 from PIL import Image
 
-from mmsemiloc.datasets import SemiSupDataset
+from mmsemiloc.datasets import DigitScenes, SemiSupDataset
 from mmsemiloc.datasets.checks import describe
 from mmsemiloc.datasets.faults import FaultPolicy, UnreadableImageError
 from tests.datasets.conftest import GOOD, PIPELINE, load_names, save_image
@@ -151,4 +151,4 @@ def test_images_of_all_modes_and_sizes_become_rgb(tmp_path):
 
 
 def test_describe_without_paths():
-    assert describe([1, 2], 1, 'labelled') == 'labelled image 1 of 2 (no path)'
+    assert describe(DigitScenes(num_images=2), 1, 'labelled') == 'labelled image 1 of 2 (no path)'

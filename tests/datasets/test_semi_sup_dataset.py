@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+import torch
+from mmengine.dataset import ConcatDataset
 from mmpretrain.datasets import BaseDataset, CustomDataset
 from PIL import Image
 
@@ -34,6 +36,22 @@ def test_unlabelled_folder_without_classes(tmp_path):
     dataset = SemiSupDataset(digits(num_images=2), unlabeled)
     assert len(dataset) == 5 and 'gt_label' not in dataset[4]['data_samples']
     assert dataset.metainfo['classes'] == tuple('0123456789')
+
+
+def test_several_datasets_are_one_source():
+    parts = [dict(type='mmsemiloc.DigitScenes', num_images=4, pipeline=PACK), digits(first=10, num_images=3)]
+    dataset = SemiSupDataset(parts, [digits(first=20, num_images=2), ConcatDataset([digits(first=30, num_images=1)])])
+    assert (dataset.num_labeled, dataset.num_unlabeled) == (7, 3)
+    assert dataset.labels().tolist() == [0, 1, 2, 3, 0, 1, 2]
+    assert ['gt_label' in dataset[i]['data_samples'] for i in range(10)] == [True] * 7 + [False] * 3
+    assert torch.equal(dataset[9]['inputs'], digits(first=30, num_images=1)[0]['inputs'])
+
+
+def test_labelled_datasets_with_other_classes_are_refused():
+    other = digits(num_images=2, metainfo=dict(classes=tuple('abcdefghij')))
+    with pytest.raises(ValueError, match='meta information'):
+        SemiSupDataset([digits(num_images=2), other])
+    SemiSupDataset(digits(num_images=2), [digits(num_images=2), other])  # the classes of unlabelled ones do not matter
 
 
 def test_labelled_image_without_label_is_named():

@@ -1,5 +1,6 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,10 +10,11 @@ from mmsemiloc.datasets import SemiSupSampler, semi_sup_sampler
 from mmsemiloc.datasets.semi_sup_sampler import batch_pattern
 
 
-def make(labeled=12, unlabeled=40, rank=0, world=1, monkeypatch=None, **kwargs):
+def make(labeled=12, unlabeled=40, rank=0, world=1, monkeypatch=None, labels=None, **kwargs):
     if monkeypatch:
         monkeypatch.setattr(semi_sup_sampler, 'get_dist_info', lambda: (rank, world))
-    dataset = type('Pair', (), dict(num_labeled=labeled, num_unlabeled=unlabeled, __len__=lambda s: labeled + unlabeled))()
+    dataset = type('Pair', (), dict(num_labeled=labeled, num_unlabeled=unlabeled, __len__=lambda s: labeled + unlabeled,
+                                    labels=lambda s: labels, labeled_class_counts=lambda s: np.bincount(labels)))()
     return SemiSupSampler(dataset, **{'batch_size': 8, 'labeled_ratio': 0.25, 'seed': 3, **kwargs})
 
 
@@ -117,6 +119,24 @@ def test_only_labelled_and_only_unlabelled():
 def test_impossible_settings(kwargs, match):
     with pytest.raises(ValueError, match=match):
         make(**kwargs)
+
+
+@pytest.mark.parametrize('ranks', [1, 2])
+def test_class_balanced_drawing_of_the_labelled_images(ranks, monkeypatch):
+    """Long-tailed labels, of which each class comes equally often in the batch; the unlabelled order stays as it is."""
+    labels = np.array([0] * 9 + [1] * 2 + [2])
+    samplers = [make(rank=r, world=ranks, monkeypatch=monkeypatch, batch_size=8 // ranks, class_balanced=True, labels=labels,
+                     epoch_length=9) for r in range(ranks)]
+    drawn = [i for sampler in samplers for i in sampler]
+    assert Counter(labels[i] for i in drawn if i < 12) == {0: 6, 1: 6, 2: 6}
+    plain = list(make(monkeypatch=monkeypatch, epoch_length=9))
+    assert sorted(i for i in drawn if i >= 12) == sorted(i for i in plain if i >= 12)
+    assert Counter(labels[i] for i in plain if i < 12)[0] > 9  # negative control
+
+
+def test_class_balanced_drawing_needs_each_class():
+    with pytest.raises(ValueError, match=r'needs a labelled image of each class, but classes \[1\] have none'):
+        make(class_balanced=True, labels=np.array([0] * 6 + [2] * 6))
 
 
 @pytest.mark.parametrize('number', [-8, 3])

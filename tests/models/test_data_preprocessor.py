@@ -5,7 +5,7 @@ from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.structures import DataSample
 
 from mmsemiloc.models import SemiSupDataPreprocessor
-from tests.conftest import make_batch, make_samples
+from tests.conftest import make_batch, make_model, make_samples
 
 LABELS = [None, 3, None, 1]
 
@@ -33,16 +33,40 @@ def test_stock_preprocessor_fails_on_mixed_batches():
         ClsDataPreprocessor()(make_batch([1, None]), training=True)
 
 
-def test_mixup_leaves_unlabelled_images_alone():
+@pytest.mark.parametrize('augment', ['Mixup', 'CutMix', 'ResizeMix'])
+def test_batch_augmentation_leaves_unlabelled_images_alone(augment):
     np.random.seed(0)
     torch.manual_seed(1)
-    preprocessor = make(batch_augments=dict(augments=dict(type='Mixup', alpha=1.0)))
+    preprocessor = make(batch_augments=dict(augments=dict(type=augment, alpha=1.0)))
     plain = make()(make_batch(LABELS), training=True)['inputs']
     out = preprocessor(make_batch(LABELS), training=True)
     assert torch.equal(out['inputs'][[0, 2]], plain[[0, 2]])
     assert not torch.equal(out['inputs'][[1, 3]], plain[[1, 3]])
     assert ['gt_score' in s for s in out['data_samples']] == [False, True, False, True]
     assert set(out['data_samples'][1].gt_score.nonzero().flatten().tolist()) == {1, 3}
+
+
+@pytest.mark.parametrize('labels', [[None, 2, None], [None] * 3], ids=['one', 'none'])
+def test_batch_augmentation_of_too_few_labelled_images_changes_nothing(labels):
+    np.random.seed(0)
+    out = make(batch_augments=dict(augments=dict(type='Mixup', alpha=1.0)))(make_batch(labels), training=True)
+    assert torch.allclose(out['inputs'], make()(make_batch(labels), training=True)['inputs'], atol=1e-5)
+    assert [s.gt_score.argmax().item() for s in out['data_samples'] if 'gt_score' in s] == [2 for label in labels if label]
+
+
+def test_cross_entropy_of_mixed_labels():
+    """A training step takes soft labels: its cross-entropy is that of the mixture."""
+    torch.manual_seed(1)
+    np.random.seed(0)
+    model = make_model(mel=0.5, nbel=0.5)
+    model.data_preprocessor = make(batch_augments=dict(augments=dict(type='CutMix', alpha=1.0)))
+    batch = model.data_preprocessor(make_batch(LABELS), training=True)
+    losses = model(**batch, mode='loss')
+    logits = model(**batch, mode='tensor')[[1, 3]]
+    scores = torch.stack([batch['data_samples'][i].gt_score for i in (1, 3)])
+    assert ((scores > 0) & (scores < 1)).any()
+    expected = -(scores * logits.log_softmax(1)).sum(1).mean()
+    assert losses['loss_ce'].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_inference_without_samples():

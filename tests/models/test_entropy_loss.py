@@ -127,6 +127,16 @@ def test_bad_priors(prior, match):
         NegativeBatchEntropyLoss(prior=prior)
 
 
+def test_prior_from_a_file(tmp_path):
+    file = tmp_path / 'prior.txt'
+    file.write_text('1 2\n3\n\n4\n')
+    logits = torch.randn(6, 4, dtype=torch.float64)
+    assert torch.equal(NegativeBatchEntropyLoss(prior=str(file))(logits), NegativeBatchEntropyLoss(prior=[1, 2, 3, 4])(logits))
+    file.write_text('1\n2 cats\n')
+    with pytest.raises(ValueError, match="prior.txt, line 2: .*'cats'"):
+        NegativeBatchEntropyLoss(prior=str(file))
+
+
 def test_prior_of_other_length_and_missing_prior():
     with pytest.raises(ValueError, match='prior has 3 classes, cls_score has 4'):
         NegativeBatchEntropyLoss(prior=[1, 1, 1])(torch.zeros(2, 4))
