@@ -1,5 +1,6 @@
 from mmsemiloc.datasets.digit_scenes import DigitScenes
+from mmsemiloc.datasets.localization_boxes import LoadLocalizationBoxes
 from mmsemiloc.datasets.semi_sup_dataset import SemiSupDataset
 from mmsemiloc.datasets.semi_sup_sampler import SemiSupSampler
 
-__all__ = ['DigitScenes', 'SemiSupDataset', 'SemiSupSampler']
+__all__ = ['DigitScenes', 'LoadLocalizationBoxes', 'SemiSupDataset', 'SemiSupSampler']

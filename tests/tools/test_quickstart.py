@@ -25,7 +25,7 @@ def test_the_table_is_that_of_the_predictions(quickstart):
         right = sum(p == scene['gt_label'] for p, scene in zip(predicted, scenes, strict=True))
         rows[title] = [f'{100 * right / 2000:.1f}', f'{len(set(predicted))} of 10',
                        f'{100 * sum(evaluation.cam_in_box) / 2000:.1f}', str(STEPS)]
-    area = np.mean([(x2 - x1) * (y2 - y1) / 32**2 for x1, y1, x2, y2 in (scene['gt_bbox'] for scene in scenes)])
+    area = np.mean([(x2 - x1) * (y2 - y1) / 32**2 for [[x1, y1, x2, y2]] in (scene['gt_bboxes'] for scene in scenes)])
     rows['uniform map'] = ['–', '–', f'{100 * area:.1f}', '–']
     printed = {line[2:15].strip(): re.split(r'\s{2,}', line[15:].strip()) for line in quickstart.stdout.splitlines()}
     for title, cells in rows.items():
@@ -41,7 +41,7 @@ def test_both_models_saw_the_same_images_and_differ(quickstart):
     assert len(ce.examples.images) == 12 and not np.array_equal(ce.examples.cams, full.examples.cams)
     scene = DigitScenes(split='test', num_images=1).scene(0)
     np.testing.assert_array_equal(ce.examples.images[0], scene['img'][..., ::-1])  # the file is BGR, the page is RGB
-    np.testing.assert_array_equal(ce.examples.boxes[0], [scene['gt_bbox']])
+    np.testing.assert_array_equal(ce.examples.boxes[0], scene['gt_bboxes'])
 
 
 @pytest.mark.slow
