@@ -42,15 +42,15 @@ def contour_boxes(normalized: np.ndarray) -> ContourBoxes:
     """
     grey = (normalized * 255).astype(np.uint8)
     values = np.unique(grey)
-    rects: list[tuple] = []
+    rects: list[Sequence[int]] = []
     starts, largest = [], []
     for value in values[:-1].tolist():
         binary = cv2.threshold(grey, value, 255, cv2.THRESH_BINARY)[1]
         contours, _ = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
-        areas = list(map(cv2.contourArea, contours))
+        areas = [cv2.contourArea(contour) for contour in contours]
         starts.append(len(rects))
         largest.append(len(rects) + areas.index(max(areas)))
-        rects += map(cv2.boundingRect, contours)
+        rects += [cv2.boundingRect(contour) for contour in contours]
     if not starts:  # a constant map
         return ContourBoxes(np.zeros((1, 4), int), np.array([0]), np.array([0]), np.zeros(LEVELS, int))
     x, y, width, height = np.array(rects).T
@@ -65,10 +65,11 @@ def check_boxes(boxes: np.ndarray, size: Sequence[int]) -> None:
         ValueError: If one does not.
     """
     height, width = size
-    for x1, y1, x2, y2 in np.asarray(boxes).tolist():
+    for box in np.asarray(boxes).tolist():
+        x1, y1, x2, y2 = box
         if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
-            raise ValueError(f'a box [x1, y1, x2, y2] must have an area and lie in the image, got {[x1, y1, x2, y2]} in an image '
-                             f'of {width} x {height} pixels')
+            raise ValueError(f'a box [x1, y1, x2, y2] must have an area and lie in the image, got {box} in an image of '
+                             f'{width} x {height} pixels')
 
 
 def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

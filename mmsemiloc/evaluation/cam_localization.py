@@ -95,7 +95,7 @@ class CAMLocalization(BaseMetric):
             return score_map(cam, boxes, mask, self.area_threshold)
 
         top1 = image_map(sample['cam_top1'], sample)
-        scores = dict(top1=score(top1), centre=score_centre_map(top1.shape, boxes, mask, self.area_threshold),
+        scores: dict = dict(top1=score(top1), centre=score_centre_map(top1.shape, boxes, mask, self.area_threshold),
                       uniform=score(np.ones_like(top1)))
         if 'cam_gt' in sample:
             scores['right'] = bool((sample['pred_label'] == sample['gt_label']).all())

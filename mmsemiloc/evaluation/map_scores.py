@@ -72,14 +72,14 @@ def score_centre_map(size: Sequence[int], boxes: np.ndarray, mask: np.ndarray | 
     return score_map(centre_map(size), boxes, mask, area_threshold, _centre_contours((height, width)))
 
 
-def box_accuracy(hits: Sequence[np.ndarray], where: np.ndarray | None = None) -> np.ndarray:
+def box_accuracy(hits: Sequence[np.ndarray] | np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
     """Share (0 to 1) of images whose box is right, for each rule and grey level (4, 255); see :func:`box_hits`.
 
     Args:
         hits: ``MapScore.hits`` of all images.
         where: bool (N,): images whose box does not count as right elsewhere.
     """
-    unpacked = np.unpackbits(np.stack(hits), axis=1, count=(1 + len(IOUS)) * LEVELS).reshape(len(hits), -1, LEVELS)
+    unpacked = np.unpackbits(np.asarray(hits), axis=1, count=(1 + len(IOUS)) * LEVELS).reshape(len(hits), -1, LEVELS)
     return (unpacked if where is None else unpacked * where[:, None, None]).mean(0)
 
 
@@ -95,7 +95,7 @@ def max_box_acc_v2(accuracy: np.ndarray) -> float:
 
 def best_threshold(accuracy: np.ndarray) -> float:
     """The first threshold with the best mean box accuracy over IoU 0.3, 0.5, 0.7: one for all, to be used on another set."""
-    levels = [level_of(tau) for tau in TAUS]
+    levels = [level_of(tau) for tau in TAUS.tolist()]
     return round(float(TAUS[accuracy[1:].mean(0)[levels].argmax()]), 3)
 
 
@@ -120,6 +120,5 @@ def summarize_maps(scores: Sequence[MapScore], threshold: float | None = None) -
         summary[name] = 100 * float(np.mean([getattr(score, name) for score in scores]))
     histograms = [score.histogram for score in scores if score.histogram is not None]
     if len(histograms) == len(scores):
-        total = np.sum(histograms, axis=0, dtype=np.int64)
-        summary['PxAP'] = 100 * pixel_average_precision(total)
+        summary['PxAP'] = 100 * pixel_average_precision(np.stack(histograms).sum(0, dtype=np.int64))
     return summary

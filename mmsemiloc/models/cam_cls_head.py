@@ -80,12 +80,12 @@ class CAMClsHead(LinearClsHead):
         """As ``ClsHead.predict``, and with ``predict_cam`` the maps."""
         samples = super().predict(feats, data_samples)
         if self.predict_cam:
-            labels = {'cam_top1': [sample.pred_label for sample in samples],
-                      'cam_gt': [sample.get('gt_label', sample.pred_label) for sample in samples]}
-            for name, classes in labels.items():
-                for sample, cam in zip(samples, self.cam(feats, torch.cat(classes)), strict=True):
-                    if name == 'cam_top1' or 'gt_label' in sample:
-                        sample.set_field(cam, name)
+            top1 = torch.cat([sample.pred_label for sample in samples])
+            true = torch.cat([sample.get('gt_label', sample.pred_label) for sample in samples])
+            for sample, cam_top1, cam_gt in zip(samples, self.cam(feats, top1), self.cam(feats, true), strict=True):
+                sample.set_field(cam_top1, 'cam_top1')
+                if 'gt_label' in sample:
+                    sample.set_field(cam_gt, 'cam_gt')
         return samples
 
     def active_terms(self) -> dict[str, nn.Module]:

@@ -11,7 +11,8 @@ from rich.table import Table as RichTable
 
 from mmsemiloc.study.runs import Result, to_row
 
-METRICS = {'accuracy': 'accuracy %', 'classes_used': 'classes used', 'cam_in_box': 'CAM in box %'}
+METRICS = {'accuracy': 'accuracy %', 'classes_used': 'classes used', 'max_box_acc_v2': 'MaxBoxAccV2 %',
+           'cam_in_box': 'CAM in box %', 'cam_area': 'CAM area %'}
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def difference_table(results: Sequence[Result]) -> Table | None:
     seeds = sorted({result.seed for result in results})
     rows = []
     for other in others:
-        for metric in ('accuracy', 'cam_in_box'):
+        for metric in (name for name in METRICS if name != 'classes_used'):
             by_seed = paired_differences(first, other, metric)
             if by_seed:
                 rows.append([other[0].name, METRICS[metric], format_spread(list(by_seed.values()), sign=True, digits=2),
