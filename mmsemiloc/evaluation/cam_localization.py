@@ -107,7 +107,8 @@ class CAMLocalization(BaseMetric):
         metrics = {}
         for name in ('gt', 'top1', 'centre', 'uniform'):
             if all(name in result for result in results):
-                summary = summarize_maps([result[name] for result in results], self.threshold)
+                threshold = self.threshold if name in ('gt', 'top1') else None  # chosen for the model's maps
+                summary = summarize_maps([result[name] for result in results], threshold)
                 metrics.update({f'{name}_{key}': value for key, value in summary.items()})
         if 'gt_MaxBoxAcc' in metrics:
             right = np.array([result['right'] for result in results])

@@ -161,7 +161,7 @@ def test_two_processes_give_what_one_gives(tmp_path):
     expected = run(samples[:5], threshold=0.3)
     for rank in range(2):
         metrics = torch.load(tmp_path / f'{rank}.pth', weights_only=False)
-        assert metrics == pytest.approx(expected, rel=1e-6) and len(metrics) == 37
+        assert metrics == pytest.approx(expected, rel=1e-6) and len(metrics) == 33
     assert run(samples[:4], threshold=0.3) != pytest.approx(expected, rel=1e-6)  # negative control
 
 
