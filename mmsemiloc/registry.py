@@ -13,6 +13,7 @@ def _child(name: str, parent: Registry, location: str) -> Registry:
 
 MODELS = _child('model', mmengine_registry.MODELS, 'models')
 DATASETS = _child('dataset', mmengine_registry.DATASETS, 'datasets')
+TRANSFORMS = _child('transform', mmengine_registry.TRANSFORMS, 'datasets')
 DATA_SAMPLERS = _child('data sampler', mmengine_registry.DATA_SAMPLERS, 'datasets')
 HOOKS = _child('hook', mmengine_registry.HOOKS, 'engine')
 OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'engine')

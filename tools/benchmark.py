@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from _common import Parser, positive
+from mmsemiloc.study.benchmark_localization import localization_table
 from mmsemiloc.study.benchmark_nbel import MODES, Setting, measure_memory, measure_time, memory_table, time_table
 from mmsemiloc.study.benchmark_sampler import Sources, mmdet, ours, sampler_table
 from mmsemiloc.study.nbel_bias import bias_table
@@ -26,6 +27,11 @@ SIMULATED_IMAGES = 16384
 SAMPLER = """\
 Time to the first batch, memory, and time of later batches of SemiSupSampler, beside MMDetection's MultiSourceSampler if it
 is installed. Takes seconds."""
+
+LOCALIZATION = """\
+Time to find the boxes of a class activation map at all 1,000 thresholds of the published evaluation (MaxBoxAcc), once with
+contours of every binarisation and once of the different ones, which gives the same boxes. Takes a minute."""
+MAP_SIZES = ((8, 32), (7, 224), (14, 224))  # cells and pixels a side
 
 
 def make_parser() -> Parser:
@@ -57,7 +63,12 @@ def make_parser() -> Parser:
     sampler.add_argument('--batch-size', type=positive, default=64, metavar='N', help='images (default: 64)')
     sampler.add_argument('--repeats', type=positive, default=5, metavar='N', help='turns of all samplers (default: 5)')
     sampler.set_defaults(run=run_sampler)
-    for part in (nbel, bias, sampler):
+    localization = parts.add_parser('localization', help='boxes of maps at all thresholds', description=LOCALIZATION,
+                                    example='python tools/benchmark.py localization --maps 50')
+    localization.add_argument('--maps', type=positive, default=20, metavar='N', help='random maps a size (default: 20)')
+    localization.add_argument('--repeats', type=positive, default=5, metavar='N', help='turns of both ways (default: 5)')
+    localization.set_defaults(run=run_localization)
+    for part in (nbel, bias, sampler, localization):
         part.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
     return parser
 
@@ -99,6 +110,11 @@ def run_sampler(args: argparse.Namespace, console: Console) -> list[Table]:
     except ImportError as error:
         console.print(f'MultiSourceSampler left out: {error}', markup=False)
     return [sampler_table(samplers, Sources(args.labeled, args.unlabeled), args.batch_size, args.repeats)]
+
+
+def run_localization(args: argparse.Namespace, console: Console) -> list[Table]:
+    """Measure."""
+    return [localization_table(MAP_SIZES, args.maps, args.repeats)]
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.report import Model, make_report
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
 from mmsemiloc.study.steps import with_steps
-from mmsemiloc.study.tables import METRICS, Table
+from mmsemiloc.study.tables import METRICS, Table, format_spread
 from study import read_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs/digits'
@@ -59,14 +59,15 @@ def plan_runs(args: argparse.Namespace) -> list[Run]:
 
 
 def result_table(results: list[Result]) -> Table:
-    """One row a model, and one for a map that knows nothing."""
+    """One row a model, and two for maps that know nothing."""
     rows = []
     for result in results:
-        cam = '–' if result.cam_in_box is None else f'{result.cam_in_box:.1f}'
+        maps = [format_spread([value]) for value in (result.max_box_acc_v2, result.cam_in_box, result.cam_area)]
         rows.append([TITLES.get(result.name, result.name), f'{result.accuracy:.1f}',
-                     f'{result.classes_used} of {result.num_classes}', cam, str(result.steps), f'{result.seconds:.0f}'])
+                     f'{result.classes_used} of {result.num_classes}', *maps, str(result.steps), f'{result.seconds:.0f}'])
     if results[0].box_area is not None:
-        rows.append(['uniform map', '–', '–', f'{results[0].box_area:.1f}', '–', '–'])
+        rows.append(['uniform map', '–', '–', '–', f'{results[0].box_area:.1f}', '100.0', '–', '–'])
+        rows.append(['centre map', '–', '–', f'{results[0].centre_box_acc_v2:.1f}', '–', '–', '–', '–'])
     return Table(f'{results[0].split} split', ['model', *METRICS.values(), 'steps', 'seconds'], rows)
 
 

@@ -17,7 +17,7 @@ model = dict(
     type='mmsemiloc.SemiSupClassifier',
     data_preprocessor=dict(mean=[128, 128, 128], std=[64, 64, 64], num_classes=10),
     backbone=dict(type='DenseNet', arch=dict(growth_rate=16, depths=[8], init_channels=32), bn_size=2),
-    head=dict(type='mmsemiloc.CAMClsHead', num_classes=10, in_channels=160))
+    head=dict(type='mmsemiloc.CAMClsHead', num_classes=10, in_channels=160, predict_cam=True))
 
 grey = (128, 128, 128)
 uniform = dict(magnitude_level=1, magnitude_std='inf', total_level=1)  # draw the magnitude evenly from its range
@@ -31,7 +31,7 @@ train_pipeline = [
     dict(type='Cutout', shape=10, pad_val=grey, prob=0.5),
     dict(type='PackInputs'),
 ]
-test_pipeline = [dict(type='PackInputs', algorithm_keys=('gt_bbox', ))]
+test_pipeline = [dict(type='PackInputs', algorithm_keys=('gt_bboxes', 'gt_seg_map'))]
 
 train_dataloader = dict(
     batch_size=batch_size,
@@ -53,7 +53,7 @@ test_dataloader = dict(
     dataset=dict(type='mmsemiloc.DigitScenes', split='test', num_images=2000, pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False))
 val_evaluator = dict(type='Accuracy', topk=(1, ))
-test_evaluator = val_evaluator
+test_evaluator = [val_evaluator, dict(type='mmsemiloc.CAMLocalization')]
 
 optim_wrapper = dict(
     type='mmsemiloc.AccumOptimWrapper',

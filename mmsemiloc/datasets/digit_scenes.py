@@ -97,7 +97,8 @@ def digit_scene(split: str, index: int, label: int, turn: int, seed: int, image_
     """Scene number ``index`` of a split: one digit of class ``label``, of which it is scene number ``turn``.
 
     Returns:
-        ``img`` (S, S, 3) BGR uint8, ``gt_label``, ``gt_bbox`` [x1, y1, x2, y2] and ``gt_mask`` (S, S) bool.
+        ``img`` (S, S, 3) BGR uint8, ``img_shape``, ``gt_label``, ``gt_bboxes`` (1, 4) [x1, y1, x2, y2] and ``gt_seg_map``
+        (S, S) uint8, 1 on the digit and 0 off it.
     """
     rng = np.random.default_rng([seed, list(SPLITS).index(split), index])
     pool = digit_pools(split)[label]
@@ -108,7 +109,9 @@ def digit_scene(split: str, index: int, label: int, turn: int, seed: int, image_
     digit = pool[turn % len(pool)]
     side, ink = int(rng.integers(height[0], height[1] + 1)), float(rng.uniform(contrast[0], contrast[1]))
     img, mask = paste_digit(background, digit, side, ink, rng)
-    return dict(img=img, gt_label=label, gt_bbox=mask_to_box(mask), gt_mask=mask)
+    return dict(
+        img=img, img_shape=img.shape[:2], gt_label=label, gt_bboxes=np.array([mask_to_box(mask)], np.float32),
+        gt_seg_map=mask.astype(np.uint8))
 
 
 @DATASETS.register_module()

@@ -1,11 +1,12 @@
 from mmsemiloc.engine.accum_optim_wrapper import AccumOptimWrapper
 from mmsemiloc.engine.amp_accum_optim_wrapper import AmpAccumOptimWrapper
+from mmsemiloc.engine.cam_evolution_hook import CAMEvolutionHook
 from mmsemiloc.engine.distributed import SemiSupDistributedDataParallel
 from mmsemiloc.engine.health_hook import HealthHook
 from mmsemiloc.engine.loss_schedule_hook import LossScheduleHook
 from mmsemiloc.engine.setup_hook import SemiSupSetupHook
 
 __all__ = [
-    'AccumOptimWrapper', 'AmpAccumOptimWrapper', 'HealthHook', 'LossScheduleHook', 'SemiSupDistributedDataParallel',
-    'SemiSupSetupHook'
+    'AccumOptimWrapper', 'AmpAccumOptimWrapper', 'CAMEvolutionHook', 'HealthHook', 'LossScheduleHook',
+    'SemiSupDistributedDataParallel', 'SemiSupSetupHook'
 ]

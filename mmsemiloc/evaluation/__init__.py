@@ -1,3 +1,9 @@
-from mmsemiloc.evaluation.cam_localization import energy_in_box, resize_maps
+from mmsemiloc.evaluation.cam_localization import CAMLocalization
+from mmsemiloc.evaluation.map_scores import MapScore, score_centre_map, score_map, summarize_maps
+from mmsemiloc.evaluation.maps import resize_maps
+from mmsemiloc.evaluation.predict import predict_with_maps, true_boxes
 
-__all__ = ['energy_in_box', 'resize_maps']
+__all__ = [
+    'CAMLocalization', 'MapScore', 'predict_with_maps', 'resize_maps', 'score_centre_map', 'score_map', 'summarize_maps',
+    'true_boxes'
+]

@@ -1,34 +1,116 @@
-"""How well class activation maps find the object."""
+"""Metric of how well class activation maps find the object."""
 from collections.abc import Sequence
 
 import numpy as np
+from mmengine.evaluator import BaseMetric
 from torch import Tensor
-from torch.nn import functional as F
+
+from mmsemiloc.evaluation.map_scores import MapScore, box_accuracy, max_box_acc, score_centre_map, score_map, summarize_maps
+from mmsemiloc.evaluation.maps import resize_maps
+from mmsemiloc.registry import METRICS
+
+NEEDED = {
+    'cam_top1': 'set model.head.predict_cam=True of mmsemiloc.CAMClsHead',
+    'batch_input_shape': 'set model.type to mmsemiloc.SemiSupClassifier, which tells it',
+    'img_shape': "let the pipeline tell it: LoadImageFromFile does, and PackInputs packs it unless meta_keys leaves it out",
+    'gt_bboxes': "load boxes (LoadLocalizationBoxes) and pack them: dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))",
+}
 
 
-def resize_maps(cam: Tensor, size: Sequence[int]) -> Tensor:
-    """Maps (T, h, w) at the size (H, W) of the image, bilinear."""
-    return F.interpolate(cam[:, None].float(), tuple(size), mode='bilinear', align_corners=False)[:, 0]
+def to_numpy(value) -> np.ndarray:
+    """An array on the CPU."""
+    return value.cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
 
 
-def energy_in_box(cam: np.ndarray, boxes: Sequence[Sequence[float]]) -> float:
-    """Share of a map's positive part that lies inside the true boxes (energy-based pointing game).
+def image_map(cam: Tensor, sample: dict) -> np.ndarray:
+    """A map (h, w) at the size (H, W) of its image: of the padded network input first, then without the padding."""
+    height, width = sample['img_shape'][:2]
+    return resize_maps(cam[None], sample['batch_input_shape'])[0, :height, :width].cpu().numpy()
+
+
+@METRICS.register_module()
+class CAMLocalization(BaseMetric):
+    """Localisation by class activation maps, as in "Evaluating Weakly Supervised Object Localization Methods Right".
+
+    Each value comes for the map of the true class (``gt_...``), of the most probable class (``top1_...``), for a Gaussian at
+    the image's centre (``centre_...``) and for a constant map (``uniform_...``). In %:
+
+    - ``MaxBoxAcc``: images with a right box (IoU 0.5, largest contour), at the threshold that is best on this set;
+    - ``MaxBoxAccV2``: mean over IoU 0.3, 0.5, 0.7, each at its best threshold, the best of all contours;
+    - ``BoxAcc``, ``BoxAccV2``: the same at the given ``threshold``, which is to come from other images: run the metric on the
+      validation set and hand on its ``best_threshold`` (a share of the maximum, the best for ``BoxAccV2``);
+    - ``pointing``: images whose map has its maximum in a true box; ``in_box``: the positive part's share inside the boxes;
+    - ``area``: pixels above ``area_threshold`` times the maximum. A map may be small and wrong: read it beside the others;
+    - ``PxAP``: average precision over all pixels, if all images have a ``gt_seg_map`` (1 on the object, 0 off it, 255
+      ignored);
+    - ``top1_loc``: images that are classified right and whose box is right as in ``MaxBoxAcc``.
+
+    The pipeline has to keep the object in the image: resize without a crop, by mmcv's ``Resize``, which moves ``gt_bboxes``
+    and ``gt_seg_map`` along (``ResizeEdge`` does not).
 
     Args:
-        cam: Map (H, W) at the size of the image, any unit.
-        boxes: True boxes [x1, y1, x2, y2] in pixels, x2 and y2 outside.
-
-    Returns:
-        A share from 0 to 1; 0 for a map without a positive value. A constant positive map gives the boxes' share of the area.
+        threshold: Share of the map's maximum, 0 to below 1, that was chosen on other images.
+        area_threshold: Share of the map's maximum for ``area``, 0 to below 1.
+        **kwargs: For ``BaseMetric``.
 
     Raises:
-        ValueError: If the map is no finite matrix.
+        ValueError: If a threshold is out of range, and during evaluation, with the image's name, if a map is not finite, a
+            box is wrong, or something is missing.
+
+    Example:
+        In a config whose dataset has boxes::
+
+            model = dict(head=dict(predict_cam=True))
+            test_evaluator = [dict(type='Accuracy', topk=(1, )), dict(type='mmsemiloc.CAMLocalization')]
     """
-    if cam.ndim != 2 or not np.isfinite(cam).all():
-        raise ValueError(f'energy_in_box needs a finite map (H, W), got shape {cam.shape}, {np.isnan(cam).sum()} NaN')
-    energy = np.maximum(cam, 0).astype(np.float64)
-    inside = np.zeros(cam.shape, bool)
-    for x1, y1, x2, y2 in boxes:
-        inside[round(y1):round(y2), round(x1):round(x2)] = True
-    total = energy.sum()
-    return float(energy[inside].sum() / total) if total > 0 else 0.0
+    default_prefix = 'localization'
+
+    def __init__(self, threshold: float | None = None, area_threshold: float = 0.5, **kwargs) -> None:
+        for name, value in (('threshold', threshold), ('area_threshold', area_threshold)):
+            if value is not None and not 0 <= value < 1:
+                raise ValueError(f'CAMLocalization needs 0 <= {name} < 1, got {value}')
+        super().__init__(**kwargs)
+        self.threshold, self.area_threshold = threshold, area_threshold
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Score the maps of a batch; ``data_batch`` is not used."""
+        for sample in data_samples:
+            try:
+                self.results.append(self._score(sample))
+            except ValueError as error:
+                name = sample.get('img_path', f'image {sample.get("sample_idx", "without a name")}')
+                raise ValueError(f'CAMLocalization: {name}: {error}') from error
+
+    def _score(self, sample: dict) -> dict:
+        """Scores of one image by map, and whether it is classified right."""
+        for key, remedy in NEEDED.items():
+            if key not in sample:
+                raise ValueError(f'no {key}; {remedy}')
+        boxes = to_numpy(sample['gt_bboxes']).reshape(-1, 4)
+        if len(boxes) == 0:
+            raise ValueError('gt_bboxes is empty, but every image needs a box')
+        mask = None if sample.get('gt_seg_map') is None else to_numpy(sample['gt_seg_map'])
+
+        def score(cam: np.ndarray) -> MapScore:
+            return score_map(cam, boxes, mask, self.area_threshold)
+
+        top1 = image_map(sample['cam_top1'], sample)
+        scores: dict = dict(top1=score(top1), centre=score_centre_map(top1.shape, boxes, mask, self.area_threshold),
+                      uniform=score(np.ones_like(top1)))
+        if 'cam_gt' in sample:
+            scores['right'] = bool((sample['pred_label'] == sample['gt_label']).all())
+            scores['gt'] = scores['top1'] if scores['right'] else score(image_map(sample['cam_gt'], sample))
+        return scores
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Summaries of all maps that every image has."""
+        metrics = {}
+        for name in ('gt', 'top1', 'centre', 'uniform'):
+            if all(name in result for result in results):
+                threshold = self.threshold if name in ('gt', 'top1') else None  # chosen for the model's maps
+                summary = summarize_maps([result[name] for result in results], threshold)
+                metrics.update({f'{name}_{key}': value for key, value in summary.items()})
+        if 'gt_MaxBoxAcc' in metrics:
+            right = np.array([result['right'] for result in results])
+            metrics['top1_loc'] = max_box_acc(box_accuracy([result['gt'].hits for result in results], right))
+        return metrics

@@ -41,6 +41,8 @@ class CAMClsHead(LinearClsHead):
         loss_locality: Config of J_L.
         cam_target: Map that J_L reads: 'top1', that of the most probable class, or 'prob', those of all classes weighted
             by their probability.
+        predict_cam: Whether predictions carry the maps ``cam_top1`` of the most probable class and, for images with a
+            ``gt_label``, ``cam_gt`` of the true one, (H, W) as the backbone has them; ``CAMLocalization`` reads them.
         **kwargs: For ``LinearClsHead``.
 
     Raises:
@@ -55,11 +57,13 @@ class CAMClsHead(LinearClsHead):
                  loss_nbel: dict | None = None,
                  loss_locality: dict | None = None,
                  cam_target: str = 'top1',
+                 predict_cam: bool = False,
                  **kwargs) -> None:
         super().__init__(num_classes, in_channels, loss=loss, **kwargs)
         if cam_target not in CAM_TARGETS:
             raise ValueError(f'cam_target must be one of {CAM_TARGETS}, got {cam_target!r}')
         self.cam_target = cam_target
+        self.predict_cam = predict_cam
         terms = dict(mel=loss_mel, nbel=loss_nbel, locality=loss_locality)
         self.terms = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in terms.items() if cfg is not None})
 
@@ -71,6 +75,18 @@ class CAMClsHead(LinearClsHead):
     def cam(self, feats: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Maps (T, H, W) of the classes ``labels`` (T,); see :func:`class_activation_maps`."""
         return class_activation_maps(feats[-1], self.fc.weight, labels)
+
+    def predict(self, feats: Sequence[Tensor], data_samples: list[DataSample] | None = None) -> list[DataSample]:
+        """As ``ClsHead.predict``, and with ``predict_cam`` the maps."""
+        samples = super().predict(feats, data_samples)
+        if self.predict_cam:
+            top1 = torch.cat([sample.pred_label for sample in samples])
+            true = torch.cat([sample.get('gt_label', sample.pred_label) for sample in samples])
+            for sample, cam_top1, cam_gt in zip(samples, self.cam(feats, top1), self.cam(feats, true), strict=True):
+                sample.set_field(cam_top1, 'cam_top1')
+                if 'gt_label' in sample:
+                    sample.set_field(cam_gt, 'cam_gt')
+        return samples
 
     def active_terms(self) -> dict[str, nn.Module]:
         """The penalties whose weight is not 0 at the moment."""

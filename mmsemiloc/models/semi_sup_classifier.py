@@ -44,6 +44,12 @@ class SemiSupClassifier(ImageClassifier):
         """Losses of images (T, 3, H, W); see ``CAMClsHead.loss``."""
         return self.head.loss(self.extract_feat(inputs), data_samples, whole)
 
+    def predict(self, inputs: Tensor, data_samples: list[DataSample] | None = None, **kwargs) -> list[DataSample]:
+        """As ``ImageClassifier.predict``; samples tell as ``batch_input_shape`` the size that maps of the batch have."""
+        for sample in data_samples or []:
+            sample.set_metainfo(dict(batch_input_shape=tuple(inputs.shape[-2:])))
+        return super().predict(inputs, data_samples, **kwargs)
+
     def train_step(self, data: dict, optim_wrapper) -> dict:
         """One optimizer step; a wrapper that splits the batch into micro-batches runs it itself."""
         if hasattr(optim_wrapper, 'train_batch'):

@@ -1,10 +1,10 @@
 """Predictions and maps of a trained classifier on a split, and what they are worth."""
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
@@ -12,7 +12,9 @@ from mmengine.runner import Runner, load_checkpoint
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmsemiloc.evaluation import energy_in_box, resize_maps
+from mmsemiloc.evaluation import MapScore, predict_with_maps, score_centre_map, score_map, true_boxes
+from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
+from mmsemiloc.evaluation.maps import boxes_mask
 from mmsemiloc.registry import MODELS
 
 
@@ -39,14 +41,20 @@ class Evaluation:
         labels: True classes (N,).
         probabilities: (N, C).
         cam_in_box: Share (0 to 1) of the energy of the predicted class's CAM inside the true box (N,); NaN without a box.
+        cam_area: Share (0 to 1) of that CAM above half of its maximum (N,).
         box_area: Share (0 to 1) of the image that the true box covers (N,); NaN without a box.
+        hits: ``MapScore.hits`` of that CAM, one row for each image with a box (up to N, 128).
+        centre_hits: The same of a map that knows nothing, see ``centre_map``.
         examples: The first images, with their maps.
     """
     classes: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
     cam_in_box: np.ndarray
+    cam_area: np.ndarray
     box_area: np.ndarray
+    hits: np.ndarray
+    centre_hits: np.ndarray
     examples: Examples
 
     @property
@@ -71,16 +79,19 @@ class Evaluation:
 
 
 def summarize(evaluation: Evaluation) -> dict:
-    """Accuracy, mean recall, classes used and the CAM's energy inside the true box, as in ``Result``."""
-    boxed = not np.isnan(evaluation.cam_in_box).all()
+    """Accuracy, mean recall, classes used, and size and correctness of the CAM, as in ``Result``."""
+    boxed = len(evaluation.hits) > 0
     right = evaluation.predicted == evaluation.labels
     return dict(
         accuracy=float(right.mean() * 100),
         mean_recall=float(np.mean([right[evaluation.labels == label].mean() for label in np.unique(evaluation.labels)]) * 100),
         classes_used=len(np.unique(evaluation.predicted)),
         num_classes=evaluation.probabilities.shape[1],
+        max_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.hits)) if boxed else None,
         cam_in_box=float(np.nanmean(evaluation.cam_in_box) * 100) if boxed else None,
-        box_area=float(np.nanmean(evaluation.box_area) * 100) if boxed else None)
+        cam_area=float(evaluation.cam_area.mean() * 100),
+        box_area=float(np.nanmean(evaluation.box_area) * 100) if boxed else None,
+        centre_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.centre_hits)) if boxed else None)
 
 
 def confusion_matrix(evaluation: Evaluation) -> np.ndarray:
@@ -90,12 +101,11 @@ def confusion_matrix(evaluation: Evaluation) -> np.ndarray:
     return counts
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Evaluation:
     """Run a classifier over a split, batch after batch.
 
-    The map of an image is that of the predicted class, scaled to the size of the network's input; ``data_sample.gt_bbox``,
-    if there is one, must be in pixels of that input.
+    The map of an image is that of the predicted class, scaled to the size of the network's input; ``data_sample.gt_bboxes``,
+    if there are any, must be in pixels of that input.
 
     Args:
         model: A classifier with a ``CAMClsHead``, in evaluation mode.
@@ -103,37 +113,43 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
         num_examples: How many of the first images to keep, at least 1.
 
     Raises:
-        ValueError: If the head gives no maps.
+        ValueError: If the head gives no maps, a map is not finite, or a box is not in its image.
     """
-    if not hasattr(model.head, 'cam'):
-        raise ValueError(f'evaluation needs a head of type mmsemiloc.CAMClsHead, got {type(model.head).__name__}')
-    columns: dict[str, list] = {key: [] for key in ('label', 'probabilities', 'in_box', 'area')}
+    labels: list[int] = []
+    probabilities: list[np.ndarray] = []
+    scores: list[MapScore] = []
+    baselines: list[MapScore] = []
+    box_area: list[float] = []
     examples: list[tuple[np.ndarray, ...]] = []
     for data in loader:
-        batch = model.data_preprocessor(data, False)
-        feats = model.extract_feat(batch['inputs'])
-        logits = model.head(feats)
-        maps = resize_maps(model.head.cam(feats, logits.argmax(1)), batch['inputs'].shape[-2:]).cpu().numpy()
-        columns['probabilities'].append(logits.float().softmax(1).cpu().numpy())
+        logits, maps = predict_with_maps(model, data)
+        probabilities.append(logits.float().softmax(1).cpu().numpy())
         for image, cam, sample in zip(data['inputs'], maps, data['data_samples'], strict=True):
-            cam = cam[:image.shape[-2], :image.shape[-1]]  # without the padding of the batch
-            boxes = np.reshape(np.asarray(sample.get('gt_bbox', ()), np.float32), (-1, 4))
-            columns['label'].append(int(sample.gt_label))
-            columns['in_box'].append(energy_in_box(cam, boxes.tolist()) if len(boxes) else np.nan)
-            columns['area'].append(energy_in_box(np.ones_like(cam), boxes.tolist()) if len(boxes) else np.nan)
+            boxes = true_boxes(sample)
+            labels.append(int(sample.gt_label))
+            scores.append(score_map(cam, boxes))
+            baselines.append(score_centre_map(cam.shape, boxes))
+            box_area.append(float(boxes_mask(boxes, cam.shape).mean()) if len(boxes) else np.nan)
             example = (image.cpu().numpy().transpose(1, 2, 0)[..., ::-1], cam, boxes)
             alike = not examples or all(a.shape == b.shape for a, b in zip(example, examples[0], strict=True))
             if len(examples) < num_examples and alike:  # images of several sizes cannot stand in one array
                 examples.append(example)
-    probabilities = np.concatenate(columns['probabilities'])
-    classes = getattr(loader.dataset, 'metainfo', {}).get('classes') or range(probabilities.shape[1])
+    names = getattr(loader.dataset, 'metainfo', {}).get('classes') or range(probabilities[0].shape[1])
     return Evaluation(
-        classes=np.array([str(name) for name in classes]),
-        labels=np.array(columns['label']),
-        probabilities=probabilities,
-        cam_in_box=np.array(columns['in_box']),
-        box_area=np.array(columns['area']),
+        classes=np.array([str(name) for name in names]),
+        labels=np.array(labels),
+        probabilities=np.concatenate(probabilities),
+        cam_in_box=np.array([score.in_box for score in scores]),
+        cam_area=np.array([score.area for score in scores]),
+        box_area=np.array(box_area),
+        hits=stack_hits(scores),
+        centre_hits=stack_hits(baselines),
         examples=Examples(*(np.stack(part) for part in zip(*examples, strict=True))))
+
+
+def stack_hits(scores: Sequence[MapScore]) -> np.ndarray:
+    """``MapScore.hits`` of the images that have boxes (K, 128)."""
+    return np.reshape([score.hits for score in scores if score.hits is not None], (-1, 128)).astype(np.uint8)
 
 
 def evaluate_checkpoint(cfg: Config, checkpoint: str, split: str) -> Evaluation:

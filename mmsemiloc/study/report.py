@@ -53,9 +53,12 @@ CURVES = {
 
 RESULTS = """Measured on the {images} images of the {split} split, which no training has seen. <b>Accuracy</b>: images that are
 classified right. <b>Classes used</b>: classes that at least one image was given to; few means that the predictions have
-collapsed. <b>CAM in box</b>: a class activation map (CAM) shows where the network saw the class that it predicts; this is the
-mean share of the map's positive values that lies inside the true box. The row of the uniform map is what a map without any
-idea of the place would get: the share of the image that the box covers."""
+collapsed. A class activation map (CAM) shows where the network saw the class that it predicts. <b>MaxBoxAccV2</b>: images for
+which a box around the map above some share of its maximum fits the true box, a mean over three demands on the fit (IoU 0.3,
+0.5, 0.7), each with the share that is best on this split. <b>CAM in box</b>: mean share of the map's positive values inside the
+true box. <b>CAM area</b>: mean share of the map above half of its maximum; small alone is not good, the map may cover one part
+of the object. The last two rows are maps without any idea of the place: a uniform one has in the box what the box covers of
+the image, and one that falls off from the centre has centred boxes of all sizes."""
 EXAMPLES = """The first {examples} images of the {split} split, not picked by hand. Green: the true box, which no training has
 seen. Bright yellow: where the map of the predicted class is strongest; each map is scaled to its own largest value. Below:
 the predicted class, its probability, and the share of the map inside the box."""

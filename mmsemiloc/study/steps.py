@@ -24,7 +24,9 @@ HOOK_COUNTS: dict[str, dict] = {
     'SemiSupSetupHook': {},
     'HealthHook': dict(interval=50, begin=200),
     'LossScheduleHook': dict(schedule=None),
+    'CAMEvolutionHook': dict(interval=None),
 }
+BY_EPOCH = {'LossScheduleHook': False, 'CAMEvolutionHook': True}  # hooks of ours that may count epochs: the default
 POINTS = ('begin', 'begin_iter', 'save_begin')  # may be 0, unlike lengths
 
 
@@ -96,6 +98,6 @@ def _scale_hook(hook: ConfigDict, scaled: Callable) -> None:
     if name not in HOOK_COUNTS:
         raise ValueError(f'another number of steps: it is not known which arguments of the hook {name} count steps; known are '
                          f'{", ".join(HOOK_COUNTS)}')
-    if name == 'LossScheduleHook' and hook.get('by_epoch'):
-        raise ValueError('another number of steps: LossScheduleHook counts epochs (by_epoch=True)')
+    if name in BY_EPOCH and hook.get('by_epoch', BY_EPOCH[name]):
+        raise ValueError(f'another number of steps: {name} counts epochs (by_epoch=True)')
     _scale(hook, HOOK_COUNTS[name], scaled)

@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from mmsemiloc.study.runs import Result, to_row
 
 METRICS = {'accuracy': 'accuracy %', 'mean_recall': 'mean recall %', 'classes_used': 'classes used',
-           'cam_in_box': 'CAM in box %'}
+           'max_box_acc_v2': 'MaxBoxAccV2 %', 'cam_in_box': 'CAM in box %', 'cam_area': 'CAM area %'}
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,33 @@ def test_flagship_runs_on_an_imagenet_folder(imagenet_folder, tmp_path):
     assert 'val/accuracy/top1' in logged and 'val/accuracy/top5' in logged
 
 
+def write_boxes(folder, *box):
+    """One box for each validation image of ``imagenet_folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sides = ''.join(f'<{side}>{value}</{side}>' for side, value in zip(('xmin', 'ymin', 'xmax', 'ymax'), box, strict=True))
+    for name in ('n01440764', 'n01443537', 'n01484850'):
+        (folder / f'{name}.xml').write_text(f'<annotation><object><bndbox>{sides}</bndbox></object></annotation>')
+
+
+@pytest.mark.slow
+def test_localization_runs_on_an_imagenet_folder(imagenet_folder, tmp_path):
+    cfg = Config.fromfile(CONFIGS / 'imagenet/densenet_localization.py')
+    cfg.merge_from_dict({
+        'work_dir': str(tmp_path), 'vis_backends': [], 'visualizer.vis_backends': [],
+        'test_dataloader.dataset.data_root': str(imagenet_folder), 'test_dataloader.num_workers': 0,
+        'test_dataloader.persistent_workers': False,
+        'test_dataloader.dataset.pipeline.1.ann_dir': str(tmp_path / 'boxes')})
+    write_boxes(tmp_path / 'boxes', 50, 25, 250, 200)
+    runner = Runner.from_cfg(cfg)
+    metrics = runner.test()
+    # images of 250 x 250 become 224 x 224
+    assert metrics['localization/uniform_in_box'] == pytest.approx(100 * 179 * 157 / 224**2)
+    assert {'localization/top1_MaxBoxAccV2', 'localization/gt_MaxBoxAcc', 'accuracy/top5'} < set(metrics)
+    write_boxes(tmp_path / 'boxes', 50, 25, 251, 200)
+    with pytest.raises(ValueError, match='n01440764.xml: .* got .*251.* in an image of 250 x 250'):
+        runner.test()
+
+
 def train(cfg):
     runner = Runner.from_cfg(cfg)
     runner.train()

@@ -27,7 +27,7 @@ def test_scenes_depend_on_seed_and_number_alone():
     whole, part = DigitScenes(num_images=30), DigitScenes(first=20, num_images=10)
     for i in range(10):
         assert np.array_equal(whole[20 + i]['img'], part[i]['img'])
-        assert whole[20 + i]['gt_bbox'] == part[i]['gt_bbox']
+        assert np.array_equal(whole[20 + i]['gt_bboxes'], part[i]['gt_bboxes'])
     assert not np.array_equal(DigitScenes(num_images=1, seed=1)[0]['img'], whole[0]['img'])
     assert not np.array_equal(DigitScenes('val', num_images=1)[0]['img'], whole[0]['img'])
 
@@ -55,9 +55,9 @@ def test_scenes_of_a_class_pass_through_its_digits():
 @pytest.mark.parametrize('split', list(SPLITS))
 def test_boxes_and_masks_fit_the_digit(split):
     for scene in DigitScenes(split, num_images=40):
-        x1, y1, x2, y2 = scene['gt_bbox']
-        mask = scene['gt_mask']
-        assert scene['img'].shape == (32, 32, 3) and scene['img'].dtype == np.uint8
+        [[x1, y1, x2, y2]] = scene['gt_bboxes'].astype(int)
+        mask = scene['gt_seg_map'].astype(bool)
+        assert scene['img'].shape == (*scene['img_shape'], 3) == (32, 32, 3) and scene['img'].dtype == np.uint8
         assert 0 <= x1 < x2 <= 32 and 0 <= y1 < y2 <= 32 and 7 <= y2 - y1 <= 20
         outside = mask.copy()
         outside[y1:y2, x1:x2] = False

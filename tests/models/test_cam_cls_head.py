@@ -141,3 +141,21 @@ def test_pooled_features_with_locality_name_the_neck():
 def test_bad_cam_target():
     with pytest.raises(ValueError, match="'top5'"):
         make_head(cam_target='top5')
+
+
+def test_predictions_carry_the_maps_of_the_top1_and_the_true_class():
+    feats = maps()
+    samples = make_head(predict_cam=True).predict(feats, make_samples(LABELS))
+    plain = make_head().predict(feats, make_samples(LABELS))
+    for i, (sample, label) in enumerate(zip(samples, LABELS, strict=True)):
+        def cam(index, i=i):
+            return torch.einsum('d,dhw->hw', make_head().fc.weight[index], feats[0][i])
+        torch.testing.assert_close(sample.cam_top1, cam(int(sample.pred_score.argmax())))
+        assert ('cam_gt' in sample) == (label is not None)
+        if label is not None:
+            torch.testing.assert_close(sample.cam_gt, cam(label))
+        assert torch.equal(plain[i].pred_score, sample.pred_score) and 'cam_top1' not in plain[i]
+
+
+def test_predictions_without_samples_carry_the_top1_map():
+    assert all('cam_top1' in s and 'cam_gt' not in s for s in make_head(predict_cam=True).predict(maps()))

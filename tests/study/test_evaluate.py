@@ -9,6 +9,7 @@ from sklearn.metrics import confusion_matrix as slow_confusion_matrix
 
 from mmsemiloc.study.evaluate import Evaluation, Examples, confusion_matrix, evaluate, summarize
 from tests.conftest import CLASSES, make_batch, make_model
+from tests.evaluation import reference
 
 LABELS = [0, 1, 2, 3, 4, 0, 1]
 BOXES = [[2, 3, 10, 12], [0, 0, 32, 32], [5, 5, 6, 30], [1, 0, 9, 4], [20, 20, 32, 32], [0, 9, 3, 17], [8, 8, 24, 24]]
@@ -22,7 +23,7 @@ class Loader(list):
 def make_loader(boxes=BOXES, batch_size=3):
     data = make_batch(LABELS)
     for sample, box in zip(data['data_samples'], boxes or [], strict=bool(boxes)):
-        sample.set_field(box, 'gt_bbox')
+        sample.set_field(box, 'gt_bboxes')
     starts = range(0, len(LABELS), batch_size)
     return Loader({key: values[i:i + batch_size] for key, values in data.items()} for i in starts)
 
@@ -44,7 +45,7 @@ def model():
 
 
 def test_predictions_and_maps_are_those_of_single_images(model):
-    loader = make_loader()
+    loader, hits = make_loader(), []
     evaluation = evaluate(model, loader)
     assert evaluation.labels.tolist() == LABELS
     index = 0
@@ -58,13 +59,16 @@ def test_predictions_and_maps_are_those_of_single_images(model):
             best = int(logits.argmax())
             assert evaluation.predicted[index] == best
             cam = sum(w * channel for w, channel in zip(model.head.fc.weight[best].detach(), feature, strict=True))
-            cam = torch.nn.functional.interpolate(cam[None, None], (32, 32), mode='bilinear')[0, 0].numpy()
+            cam = torch.nn.functional.interpolate(cam[None, None], (32, 32), mode='bicubic')[0, 0].numpy()
             np.testing.assert_allclose(evaluation.examples.cams[index], cam, rtol=1e-4, atol=1e-5)
             assert evaluation.cam_in_box[index] == pytest.approx(slow_share(cam, BOXES[index]), rel=1e-4)
+            assert evaluation.cam_area[index] == (cam > 0.5 * cam.max()).mean()
+            hits.append(reference.hits(cam, [BOXES[index]]))
             assert evaluation.box_area[index] == pytest.approx(slow_share(np.ones((32, 32)), BOXES[index]))
             np.testing.assert_array_equal(evaluation.examples.images[index], image.numpy()[::-1].transpose(1, 2, 0))
             index += 1
     assert index == len(LABELS)
+    assert summarize(evaluation)['max_box_acc_v2'] == pytest.approx(reference.max_box_acc(hits, [1, 2, 3]))
 
 
 def test_batch_size_does_not_matter(model):
@@ -78,13 +82,14 @@ def test_summary_without_boxes_and_number_of_examples(model):
     assert np.isnan(evaluation.cam_in_box).all()
     assert evaluation.examples.images.shape == (2, 32, 32, 3) and evaluation.examples.boxes.shape == (2, 0, 4)
     summary = summarize(evaluation)
-    assert summary['cam_in_box'] is None and summary['box_area'] is None
+    assert [summary[key] for key in ('max_box_acc_v2', 'cam_in_box', 'box_area', 'centre_box_acc_v2')] == [None] * 4
+    assert 0 < summary['cam_area'] < 100
     assert evaluation.classes.tolist() == [str(i) for i in range(CLASSES)]
 
 
 def test_images_of_other_sizes_are_evaluated_without_their_padding(model):
     small = make_batch([1], size=24)
-    small['data_samples'][0].set_field([0, 0, 12, 24], 'gt_bbox')
+    small['data_samples'][0].set_field([0, 0, 12, 24], 'gt_bboxes')
     loader = make_loader()
     loader[0] = {key: [*values, *small[key]] for key, values in loader[0].items()}
     evaluation = evaluate(model, loader)
@@ -103,8 +108,9 @@ def make_evaluation(images=40, seed=0):
     probabilities = rng.dirichlet(np.ones(4), images)
     probabilities[:, 3] = 0  # one class is never predicted
     nothing = Examples(np.zeros((1, 2, 2, 3), np.uint8), np.zeros((1, 2, 2)), np.zeros((1, 0, 4)))
-    shares = rng.random((2, images))
-    return Evaluation(np.array(list('abcd')), rng.integers(0, 4, images), probabilities, *shares, nothing)
+    shares = rng.random((3, images))
+    hits = rng.integers(0, 256, (2, images, 128), np.uint8)
+    return Evaluation(np.array(list('abcd')), rng.integers(0, 4, images), probabilities, *shares, *hits, nothing)
 
 
 def test_summary_and_confusion_matrix_agree_with_scikit_learn():
@@ -116,6 +122,8 @@ def test_summary_and_confusion_matrix_agree_with_scikit_learn():
     assert abs(summary['mean_recall'] - summary['accuracy']) > 0.1  # negative control: the classes differ in size
     assert summary['classes_used'] == len(set(predicted)) == 3 and summary['num_classes'] == 4
     assert summary['cam_in_box'] == pytest.approx(100 * math.fsum(evaluation.cam_in_box) / 40)
+    assert summary['cam_area'] == pytest.approx(100 * math.fsum(evaluation.cam_area) / 40)
+    assert summary['max_box_acc_v2'] != summary['centre_box_acc_v2']
     expected = slow_confusion_matrix(evaluation.labels, predicted, labels=range(4))
     np.testing.assert_array_equal(confusion_matrix(evaluation), expected)
 
@@ -124,7 +132,7 @@ def test_saved_and_loaded(tmp_path):
     evaluation = make_evaluation()
     evaluation.save(tmp_path / 'val.npz')
     loaded = Evaluation.load(tmp_path / 'val.npz')
-    for key in ('classes', 'labels', 'probabilities', 'cam_in_box', 'box_area'):
+    for key in ('classes', 'labels', 'probabilities', 'cam_in_box', 'cam_area', 'box_area', 'hits', 'centre_hits'):
         np.testing.assert_array_equal(getattr(loaded, key), getattr(evaluation, key))
     np.testing.assert_array_equal(loaded.examples.images, evaluation.examples.images)
     assert [path.name for path in tmp_path.iterdir()] == ['val.npz']

@@ -25,10 +25,11 @@ def make_model(title, seed, curves):
     examples = Examples(rng.integers(0, 256, (IMAGES, 8, 8, 3)).astype(np.uint8), rng.normal(size=(IMAGES, 8, 8)),
                         np.array([[[1, 1, 5, 6]]] * IMAGES, np.float32))
     evaluation = Evaluation(np.array(['<cat>', 'dog']), np.array([0, 1, 1, 0]), rng.dirichlet(np.ones(2), 4),
-                            np.array([0.25, np.nan, 0.5, 0.5]), np.full(4, 0.3), examples)
-    result = Result(name=title, seed=0, split='test', folder='f', steps=2, images=8, seconds=1.0, memory_mib=1.0,
-                    accuracy=50.0, mean_recall=50.0, classes_used=2, num_classes=2, cam_in_box=40.0, box_area=30.0,
-                    curves=curves)
+                            np.array([0.25, np.nan, 0.5, 0.5]), np.full(4, 0.2), np.full(4, 0.3),
+                            *np.zeros((2, 3, 128), np.uint8), examples)
+    result = Result(name=title, seed=0, split='test', folder='f', steps=2, images=8, seconds=1.0, memory_mib=1.0, accuracy=50.0,
+                    mean_recall=50.0, classes_used=2, num_classes=2, max_box_acc_v2=45.0, cam_in_box=40.0, cam_area=20.0,
+                    box_area=30.0, centre_box_acc_v2=35.0, curves=curves)
     return Model(title, result, evaluation, f'config of {title} <b>')
 
 

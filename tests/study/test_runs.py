@@ -11,7 +11,8 @@ from mmsemiloc.study.runs import fingerprint, read_result, to_row, write_json
 from mmsemiloc.study.worker import read_curves
 
 TRAINING = dict(steps=3, images=12, seconds=1.5, memory_mib=100.0, curves={'loss_ce': [[1, 2.0]]})
-EVALUATION = dict(accuracy=50.0, mean_recall=50.0, classes_used=2, num_classes=3, cam_in_box=None, box_area=None)
+EVALUATION = dict(accuracy=50.0, mean_recall=50.0, classes_used=2, num_classes=3, max_box_acc_v2=None, cam_in_box=None,
+                  cam_area=30.0, box_area=None, centre_box_acc_v2=None)
 
 
 def make_config(**values):

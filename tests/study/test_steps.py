@@ -59,6 +59,12 @@ def test_reports_keep_their_number_and_nothing_vanishes():
     assert half.default_hooks.logger.interval == cfg.default_hooks.logger.interval // 2
 
 
+def test_maps_are_scored_as_often():
+    hook = dict(type='mmsemiloc.CAMEvolutionHook', interval=500, by_epoch=False, num_images=64)
+    [scaled] = with_steps(changed('custom_hooks', [hook]), 300).custom_hooks
+    assert scaled == dict(hook, interval=50)
+
+
 def test_the_given_config_stays_as_it_is():
     cfg = Config.fromfile(CONFIGS / 'digits/digits_full.py')
     before = cfg.to_dict()
@@ -84,6 +90,7 @@ def test_schedulers_milestones_and_endless_values():
     ('param_scheduler.by_epoch', True, 'counts epochs'),
     ('default_hooks.mystery', dict(type='MysteryHook', every=100), 'MysteryHook'),
     ('train_cfg', dict(_delete_=True, by_epoch=True, max_epochs=3), 'max_epochs'),
+    ('custom_hooks', [dict(type='mmsemiloc.CAMEvolutionHook', interval=2)], 'CAMEvolutionHook counts epochs'),
     ('custom_hooks', [dict(type='mmsemiloc.LossScheduleHook', by_epoch=True, schedule={})], 'LossScheduleHook counts epochs'),
 ])
 def test_unknown_values_are_refused(path, value, match):

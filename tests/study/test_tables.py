@@ -13,7 +13,8 @@ from mmsemiloc.study.tables import difference_table, format_spread, mean_and_std
 def make_result(name, seed, accuracy, cam_in_box=30.0, recall=None):
     return Result(name=name, seed=seed, split='val', folder='f', steps=10, images=320, seconds=5.0, memory_mib=1.0,
                   accuracy=accuracy, mean_recall=recall or accuracy, classes_used=9, num_classes=10,
-                  cam_in_box=cam_in_box, box_area=20.0, curves={})
+                  max_box_acc_v2=accuracy / 2, cam_in_box=cam_in_box, cam_area=25.0, box_area=20.0, centre_box_acc_v2=15.0,
+                  curves={})
 
 
 CE = [make_result('ce', seed, value) for seed, value in enumerate([50.0, 52.0, 57.0])]
@@ -41,6 +42,8 @@ def test_spread_table_has_one_row_a_config():
     table = spread_table(CE + FULL)
     assert [row[:2] for row in table.rows] == [['ce', '53.0 ± 3.6'], ['full', '58.3 ± 4.9']]
     assert table.rows[0][-1] == '0 1 2'
+    assert [dict(zip(table.columns, table.rows[0], strict=True))[name] for name in (
+        'MaxBoxAccV2 %', 'CAM in box %', 'CAM area %')] == ['26.5 ± 1.8', '30.0 ± 0.0', '25.0 ± 0.0']
 
 
 def test_paired_differences_by_seed():
@@ -54,6 +57,7 @@ def test_difference_table():
     table = difference_table(CE + FULL[1:])
     accuracy = table.rows[0]
     assert accuracy == ['full', 'accuracy %', '+5.00 ± 2.83', '–', '+3.00', '+7.00']
+    assert [row[1] for row in table.rows] == ['accuracy %', 'MaxBoxAccV2 %', 'CAM in box %', 'CAM area %']
     assert difference_table(CE) is None
 
 
@@ -81,3 +85,4 @@ def test_csv_has_one_row_a_run(tmp_path):
     assert [(row['name'], int(row['seed']), float(row['accuracy'])) for row in rows] == [
         (result.name, result.seed, result.accuracy) for result in CE + FULL]
     assert {row['options'] for row in rows} == {'a=1'} and 'curves' not in rows[0]
+    assert (rows[0]['max_box_acc_v2'], rows[0]['cam_area'], rows[0]['centre_box_acc_v2']) == ('25.0', '25.0', '15.0')

@@ -21,6 +21,13 @@ def test_nbel_bias_and_what_it_refuses(refuse, tmp_path):
     assert 'divide the 16384 images, got 3' in refuse('benchmark', 'nbel-bias', '--classes', '10', '--batch-sizes', '3')
 
 
-@pytest.mark.parametrize('part', ['nbel', 'nbel-bias', 'sampler'])
+@pytest.mark.slow
+def test_localization_prints_a_row_a_size():
+    stdout, _ = run_tool('benchmark.py', 'localization', '--maps', 2, '--repeats', 1)
+    rows = [line.split() for line in stdout.splitlines() if ' at ' in line and ' x ' in line]
+    assert [row[0] for row in rows] == ['8', '7', '14'] and all(float(row[-1]) > 0 for row in rows)
+
+
+@pytest.mark.parametrize('part', ['nbel', 'nbel-bias', 'sampler', 'localization'])
 def test_help_has_an_example(part):
     assert f'example:\n  python tools/benchmark.py {part}' in run_tool('benchmark.py', part, '--help')[0]

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from mmsemiloc.datasets import DigitScenes
+from mmsemiloc.evaluation import score_centre_map, summarize_maps
+from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
 from mmsemiloc.study.evaluate import Evaluation
 from tests.tools.conftest import STEPS, run_tool
 
@@ -24,12 +26,16 @@ def test_the_table_is_that_of_the_predictions(quickstart):
         predicted = [int(np.argmax(row)) for row in evaluation.probabilities]
         right = sum(p == scene['gt_label'] for p, scene in zip(predicted, scenes, strict=True))
         rows[title] = [f'{100 * right / 2000:.1f}', f'{len(set(predicted))} of 10',
-                       f'{100 * sum(evaluation.cam_in_box) / 2000:.1f}', str(STEPS)]
-    area = np.mean([(x2 - x1) * (y2 - y1) / 32**2 for x1, y1, x2, y2 in (scene['gt_bbox'] for scene in scenes)])
-    rows['uniform map'] = ['–', '–', f'{100 * area:.1f}', '–']
+                       f'{max_box_acc_v2(box_accuracy(evaluation.hits)):.1f}',
+                       f'{100 * sum(evaluation.cam_in_box) / 2000:.1f}', f'{100 * sum(evaluation.cam_area) / 2000:.1f}',
+                       str(STEPS)]
+    area = np.mean([(x2 - x1) * (y2 - y1) / 32**2 for [[x1, y1, x2, y2]] in (scene['gt_bboxes'] for scene in scenes)])
+    rows['uniform map'] = ['–', '–', '–', f'{100 * area:.1f}', '100.0', '–']
+    centre = summarize_maps([score_centre_map((32, 32), scene['gt_bboxes']) for scene in scenes])['MaxBoxAccV2']
+    rows['centre map'] = ['–', '–', f'{centre:.1f}', '–', '–', '–']
     printed = {line[2:15].strip(): re.split(r'\s{2,}', line[15:].strip()) for line in quickstart.stdout.splitlines()}
     for title, cells in rows.items():
-        assert printed[title][:4] == cells
+        assert printed[title][:6] == cells
         assert all(f'<td>{cell}</td>' in quickstart.page for cell in cells)
 
 
@@ -41,7 +47,7 @@ def test_both_models_saw_the_same_images_and_differ(quickstart):
     assert len(ce.examples.images) == 12 and not np.array_equal(ce.examples.cams, full.examples.cams)
     scene = DigitScenes(split='test', num_images=1).scene(0)
     np.testing.assert_array_equal(ce.examples.images[0], scene['img'][..., ::-1])  # the file is BGR, the page is RGB
-    np.testing.assert_array_equal(ce.examples.boxes[0], [scene['gt_bbox']])
+    np.testing.assert_array_equal(ce.examples.boxes[0], scene['gt_bboxes'])
 
 
 @pytest.mark.slow

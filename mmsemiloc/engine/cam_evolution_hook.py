@@ -1,0 +1,148 @@
+"""Hook that shows how class activation maps change while a model is trained."""
+import contextlib
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmpretrain.registry import DATASETS
+from torch import nn
+
+from mmsemiloc.engine.cam_strips import append_column, draw_column, replace_file, to_csv
+from mmsemiloc.engine.replay import RandomState
+from mmsemiloc.evaluation import MapScore, predict_with_maps, score_map, summarize_maps, true_boxes
+from mmsemiloc.registry import HOOKS
+
+Row = dict[str, float | None]
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside of ``with``; after it each module is in its own mode again, and random numbers go on as before."""
+    modes = [(module, module.training) for module in model.modules()]
+    state = RandomState(next(model.parameters()).device)
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        state.restore()
+
+
+def read_rows(path: Path, until: int) -> list[Row]:
+    """Rows of a .csv file up to an iteration; none if there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline='') as file:
+        rows: list[Row] = [{key: float(value) if value else None for key, value in row.items()} for row in csv.DictReader(file)]
+    return [row for row in rows if row['iter'] is not None and row['iter'] <= until]
+
+
+@HOOKS.register_module()
+class CAMEvolutionHook(Hook):
+    """Scores the maps of the most probable class on the same images before training and every few epochs or iterations.
+
+    A row of ``work_dir/cam_evolution.csv`` has accuracy, MaxBoxAccV2, the map's energy inside the true box and its area above
+    half of the maximum, all in %; those that need boxes are empty if the images have none. The same goes to the visualizer
+    (TensorBoard). ``work_dir/cam_evolution/*.png`` show the first images with the map at all these times. A resumed run goes
+    on with both. The run itself is bit-identical to one without the hook: it works on rank 0, in evaluation mode, with the
+    random numbers set aside. With ``EMAHook`` the maps are those of the trained weights, not of their average.
+
+    Args:
+        interval: Epochs or iterations from one row to the next.
+        by_epoch: Whether it counts epochs; an iteration-based loop needs False.
+        num_images: Images that are scored, the first ones of the dataset.
+        num_strips: Images that are drawn.
+        batch_size: Images at once.
+        dataset: Config of a dataset with labels; by default that of the validation dataloader.
+
+    Raises:
+        ValueError: If a number is less than 1, and before training, if there is no dataset or no epoch to count; during
+            training, if a map is not finite.
+
+    Example:
+        dict(type='mmsemiloc.CAMEvolutionHook', interval=500, by_epoch=False)
+    """
+
+    def __init__(self, interval: int = 1, by_epoch: bool = True, num_images: int = 256, num_strips: int = 8,
+                 batch_size: int = 32, dataset: dict | None = None) -> None:
+        if min(interval, num_images, batch_size) < 1 or num_strips < 0:
+            raise ValueError('CAMEvolutionHook needs interval, num_images, batch_size >= 1 and num_strips >= 0, got '
+                             f'{interval}, {num_images}, {batch_size}, {num_strips}')
+        self.interval, self.by_epoch = interval, by_epoch
+        self.num_images, self.num_strips, self.batch_size, self.dataset = num_images, num_strips, batch_size, dataset
+
+    def before_train(self, runner: Runner) -> None:
+        """Read the images and the rows of the run that is resumed; score a new model."""
+        if self.by_epoch and not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise ValueError('CAMEvolutionHook: by_epoch=True, but train_cfg counts iterations; set by_epoch=False')
+        if self.dataset is None and runner.val_loop is None:
+            raise ValueError('CAMEvolutionHook: no images: the config has no val_dataloader; give the hook a dataset')
+        if not is_main_process():
+            return
+        self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        with evaluating(self.model):  # images may be read with random numbers
+            dataset = runner.val_dataloader.dataset if self.dataset is None else DATASETS.build(self.dataset)
+            self._images = [dataset[i] for i in range(min(self.num_images, len(dataset)))]
+        folder = Path(runner.work_dir)
+        self._csv, self._strips = folder / 'cam_evolution.csv', folder / 'cam_evolution'
+        self._strips.mkdir(parents=True, exist_ok=True)
+        self._rows = read_rows(self._csv, runner.iter) if runner.iter else []
+        if runner.iter == 0:
+            self._record(runner, epoch=0, iteration=0)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Score after an epoch."""
+        if self.by_epoch and is_main_process() and self.every_n_epochs(runner, self.interval):
+            self._record(runner, runner.epoch + 1, runner.iter)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Score after an iteration."""
+        if not self.by_epoch and is_main_process() and self.every_n_train_iters(runner, self.interval):
+            self._record(runner, runner.epoch, runner.iter + 1)
+
+    def _record(self, runner: Runner, epoch: int, iteration: int) -> None:
+        """Score the images, and write and log what came of it."""
+        with evaluating(self.model):
+            scores, maps = self._score()
+        title = f'epoch {epoch}' if self.by_epoch else f'iter {iteration}'
+        for index, cam in enumerate(maps):
+            self._draw(index, cam, title)
+        self._rows.append(dict(epoch=epoch, iter=iteration, **scores))
+        replace_file(self._csv, to_csv(self._rows))
+        known = {name: value for name, value in scores.items() if value is not None}
+        runner.visualizer.add_scalars({f'cam_evolution/{name}': value for name, value in known.items()}, step=iteration)
+        runner.logger.info(f'CAMs, {title}: ' + ', '.join(f'{name} {value:.1f} %' for name, value in known.items()))
+
+    def _score(self) -> tuple[Row, list[np.ndarray]]:
+        """Scores over all images, and the maps of those that are drawn."""
+        correct: list[bool] = []
+        scores: list[MapScore] = []
+        maps: list[np.ndarray] = []
+        for start in range(0, len(self._images), self.batch_size):
+            part = self._images[start:start + self.batch_size]
+            samples = [image['data_samples'] for image in part]
+            logits, cams = predict_with_maps(self.model, dict(inputs=[image['inputs'] for image in part], data_samples=samples))
+            correct += [int(label) == int(sample.gt_label)
+                        for label, sample in zip(logits.argmax(1).tolist(), samples, strict=True)]
+            scores += [score_map(cam, true_boxes(sample)) for cam, sample in zip(cams, samples, strict=True)]
+            maps += cams[:max(0, self.num_strips - len(maps))]
+        boxed = [score for score in scores if score.hits is not None]
+        summary = summarize_maps(boxed) if boxed else {}
+        return dict(accuracy=100 * float(np.mean(correct)), MaxBoxAccV2=summary.get('MaxBoxAccV2'),
+                    in_box=summary.get('in_box'), area=100 * float(np.mean([score.area for score in scores]))), maps
+
+    def _draw(self, index: int, cam: np.ndarray, title: str) -> None:
+        """Append the map to the strip of an image, whose first column is the image itself."""
+        path = self._strips / f'{index:03d}.png'
+        image = self._images[index]['inputs'].numpy().transpose(1, 2, 0)
+        boxes = true_boxes(self._images[index]['data_samples'])
+        if not self._rows:
+            append_column(path, draw_column(image, None, boxes, 'image'), 0)
+        append_column(path, draw_column(image, cam, boxes, title), len(self._rows) + 1)

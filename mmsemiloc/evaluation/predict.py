@@ -1,0 +1,35 @@
+"""Predictions of a classifier, with the maps that belong to them."""
+import numpy as np
+import torch
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from mmsemiloc.evaluation.maps import resize_maps
+
+
+@torch.no_grad()
+def predict_with_maps(model: nn.Module, data: dict) -> tuple[Tensor, list[np.ndarray]]:
+    """Class scores and class activation maps of a batch.
+
+    Args:
+        model: A classifier with a ``CAMClsHead``, in evaluation mode.
+        data: ``inputs``, T images (3, H, W), and ``data_samples``, as a dataloader hands them out.
+
+    Returns:
+        Scores (T, C), and for each image the map (H, W) of the predicted class at its size, without the padding of the batch.
+
+    Raises:
+        ValueError: If the head gives no maps.
+    """
+    if not hasattr(model.head, 'cam'):
+        raise ValueError(f'evaluation needs a head of type mmsemiloc.CAMClsHead, got {type(model.head).__name__}')
+    batch = model.data_preprocessor(data, False)
+    feats = model.extract_feat(batch['inputs'])
+    logits = model.head(feats)
+    maps = resize_maps(model.head.cam(feats, logits.argmax(1)), batch['inputs'].shape[-2:]).cpu().numpy()
+    return logits, [cam[:image.shape[-2], :image.shape[-1]] for cam, image in zip(maps, data['inputs'], strict=True)]
+
+
+def true_boxes(sample: DataSample) -> np.ndarray:
+    """Boxes (N, 4) [x1, y1, x2, y2] of a data sample in pixels of the network's input; N is 0 if it has none."""
+    return np.reshape(np.asarray(sample.get('gt_bboxes', ()), np.float32), (-1, 4))
