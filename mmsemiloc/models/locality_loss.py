@@ -2,6 +2,7 @@
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor
+from torch.nn import functional as F
 
 from mmsemiloc.models.numerics import at_least_float32
 from mmsemiloc.models.predictions import Predictions
@@ -12,11 +13,6 @@ def safe_sqrt(x: Tensor) -> Tensor:
     """Square root of a non-negative tensor whose derivative at 0 is 0 (the subgradient of a norm) instead of infinite."""
     positive = x > 0
     return torch.where(positive, torch.where(positive, x, 1).sqrt(), 0)
-
-
-def two_sided_norms(line_energy: Tensor) -> Tensor:
-    """Sum over k of the norms of the first k lines and of the last k lines: (..., N) energies of N lines -> (..., 2)."""
-    return safe_sqrt(torch.stack([line_energy, line_energy.flip(-1)], -2).cumsum(-1)).sum(-1)
 
 
 def direction_penalties(cam: Tensor) -> Tensor:
@@ -43,7 +39,10 @@ def direction_penalties(cam: Tensor) -> Tensor:
     if cam.dim() < 2:
         raise ValueError(f'the locality penalty needs maps of shape (..., H, W), got {tuple(cam.shape)}')
     energy = at_least_float32(cam).square()
-    return torch.cat([two_sided_norms(energy.sum(-2)), two_sided_norms(energy.sum(-1))], -1)  # of columns, of rows
+    columns, rows = energy.sum(-2), energy.sum(-1)
+    # All directions in one tensor, so that each operation runs once. Empty lines in front of the shorter ones add no norm.
+    lines = [F.pad(line, (max(cam.shape[-2:]) - line.size(-1), 0)) for line in (columns, columns.flip(-1), rows, rows.flip(-1))]
+    return safe_sqrt(torch.stack(lines, -2).cumsum(-1)).sum(-1)
 
 
 def locality_penalty(cam: Tensor) -> Tensor:
@@ -71,8 +70,7 @@ def locality_penalty(cam: Tensor) -> Tensor:
         >>> locality_penalty(cam)  # |v| (H + W + 2)
         tensor([24.])
     """
-    left, right, top, bottom = direction_penalties(cam).unbind(-1)
-    return left + right + top + bottom
+    return direction_penalties(cam).sum(-1)
 
 
 def unit_norm(cam: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class Predictions:
         """Maps of the most probable class (T, H, W) and None; for 'prob' those of all (T, C, H, W) and q (T, C).
 
         The maps of all classes are T C H W floats, 10 MiB for 56 images, 1,000 classes and 7x7 places; the penalty and its
-        gradient hold at most 7 times as much at once.
+        gradient hold at most 8 times as much at once.
         """
         if self.cam_target == 'top1':
             return class_activation_maps(self.features, self.fc_weight, self.logits.argmax(1)), None
