@@ -69,8 +69,8 @@ def make_parser() -> Parser:
     locality.add_argument('--step-images', type=positive, metavar='N',
                           help='images of a training step (default: 56 on a GPU, 4 on a CPU)')
     locality.add_argument('--image-size', type=positive, default=224, metavar='N', help='pixels (default: 224)')
-    locality.add_argument('--repeats', type=positive, default=100, metavar='N',
-                          help='turns; a tenth of them for the training step (default: 100)')
+    locality.add_argument('--repeats', type=positive, default=50, metavar='N',
+                          help='turns; a tenth of them for the training step (default: 50)')
     locality.set_defaults(run=run_locality)
     for part in (nbel, bias, sampler, locality):
         part.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')

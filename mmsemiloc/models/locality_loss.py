@@ -40,8 +40,9 @@ def direction_penalties(cam: Tensor) -> Tensor:
         raise ValueError(f'the locality penalty needs maps of shape (..., H, W), got {tuple(cam.shape)}')
     energy = at_least_float32(cam).square()
     columns, rows = energy.sum(-2), energy.sum(-1)
-    # All directions in one tensor, so that each operation runs once. Empty lines in front of the shorter ones add no norm.
-    lines = [F.pad(line, (max(cam.shape[-2:]) - line.size(-1), 0)) for line in (columns, columns.flip(-1), rows, rows.flip(-1))]
+    lines = [columns, columns.flip(-1), rows, rows.flip(-1)]  # in one tensor, so that each operation runs once
+    if columns.size(-1) != rows.size(-1):  # empty lines in front of the shorter ones add no norm
+        lines = [F.pad(line, (max(cam.shape[-2:]) - line.size(-1), 0)) for line in lines]
     return safe_sqrt(torch.stack(lines, -2).cumsum(-1)).sum(-1)
 
 

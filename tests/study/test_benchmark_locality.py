@@ -26,8 +26,14 @@ def test_reference_has_all_half_spaces_and_the_same_value():
 
 def test_functions_take_turns_after_a_warm_up():
     calls = []
-    times = in_turns(dict(a=lambda: calls.append('a'), b=lambda: calls.append('b')), turns=2, device='cpu')
-    assert calls == ['a', 'b'] * 3 and [len(values) for values in times.values()] == [2, 2]
+    times = in_turns(dict(a=lambda: calls.append('a'), b=lambda: calls.append('b')), turns=2, device='cpu', calls=2)
+    assert calls == ['a', 'a', 'b', 'b'] * 3 and [len(values) for values in times.values()] == [2, 2]
+
+
+def test_time_is_that_of_one_call(monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(benchmark_locality.time, 'perf_counter', lambda: next(clock))
+    assert in_turns(dict(a=lambda: next(clock)), turns=2, device='cpu', calls=4) == dict(a=[5 / 4, 5 / 4])
 
 
 def test_ratios_are_those_of_a_turn():
