@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from _common import Parser, positive
+from mmsemiloc.study.benchmark_locality import group_table, measure_groups, measure_step, share_table
 from mmsemiloc.study.benchmark_localization import localization_table
 from mmsemiloc.study.benchmark_nbel import MODES, Setting, measure_memory, measure_time, memory_table, time_table
 from mmsemiloc.study.benchmark_sampler import Sources, mmdet, ours, sampler_table
@@ -27,7 +28,9 @@ SIMULATED_IMAGES = 16384
 SAMPLER = """\
 Time to the first batch, memory, and time of later batches of SemiSupSampler, beside MMDetection's MultiSourceSampler if it
 is installed. Takes seconds."""
-
+LOCALITY = """\
+Time of the locality penalty with its gradient, beside a loop over its groups (the half-spaces of equation 7) with one norm
+each, and as a share of a training step of DenseNet-121. Takes a minute or two on 2 CPU cores."""
 LOCALIZATION = """\
 Time to find the boxes of a class activation map at all 1,000 thresholds of the published evaluation (MaxBoxAcc), once with
 contours of every binarisation and once of the different ones, which gives the same boxes. Takes a minute."""
@@ -68,7 +71,18 @@ def make_parser() -> Parser:
     localization.add_argument('--maps', type=positive, default=20, metavar='N', help='random maps a size (default: 20)')
     localization.add_argument('--repeats', type=positive, default=5, metavar='N', help='turns of both ways (default: 5)')
     localization.set_defaults(run=run_localization)
-    for part in (nbel, bias, sampler, localization):
+    locality = parts.add_parser('locality', help='the locality penalty', description=LOCALITY,
+                                example='python tools/benchmark.py locality --sizes 7 28 --repeats 20')
+    locality.add_argument('--sizes', nargs='+', type=positive, default=[7, 14, 28], metavar='N',
+                          help='sides of the maps (default: 7 14 28)')
+    locality.add_argument('--images', type=positive, default=56, metavar='N', help='maps at once (default: 56)')
+    locality.add_argument('--step-images', type=positive, metavar='N',
+                          help='images of a training step (default: 56 on a GPU, 4 on a CPU)')
+    locality.add_argument('--image-size', type=positive, default=224, metavar='N', help='pixels (default: 224)')
+    locality.add_argument('--repeats', type=positive, default=50, metavar='N',
+                          help='turns; a tenth of them for the training step (default: 50)')
+    locality.set_defaults(run=run_locality)
+    for part in (nbel, bias, sampler, locality, localization):
         part.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
     return parser
 
@@ -115,6 +129,16 @@ def run_sampler(args: argparse.Namespace, console: Console) -> list[Table]:
 def run_localization(args: argparse.Namespace, console: Console) -> list[Table]:
     """Measure."""
     return [localization_table(MAP_SIZES, args.maps, args.repeats)]
+
+
+def run_locality(args: argparse.Namespace, console: Console) -> list[Table]:
+    """Measure."""
+    device = get_device()
+    console.print(f'float32, PyTorch {torch.__version__}, {describe_device(device)}', markup=False)
+    setting = Setting(device, args.image_size, args.step_images or (56 if device == 'cuda' else 4))
+    times = {size: measure_groups(size, args.images, args.repeats, device) for size in args.sizes}
+    return [group_table(times, args.images),
+            share_table(measure_step(setting, max(args.repeats // 10, 1)), setting)]
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Class activation maps of a linear classifier over pooled features."""
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def class_activation_maps(features: Tensor, fc_weight: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -25,3 +25,31 @@ def class_activation_maps(features: Tensor, fc_weight: Tensor, labels: Tensor | 
     if labels is None:
         return torch.einsum('cd,tdhw->tchw', fc_weight, features)
     return torch.einsum('td,tdhw->thw', fc_weight[labels], features)
+
+
+def class_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Class scores and class activation maps of any classifier with a linear head over average-pooled maps.
+
+    Works for mmpretrain's ``ImageClassifier`` with ``GlobalAveragePooling`` and ``LinearClsHead`` as well as with
+    ``CAMClsHead``: what counts is that the mean of a map plus the bias is the class score, which is checked.
+
+    Args:
+        model: A classifier with ``backbone``, ``head`` and perhaps ``neck``, in evaluation mode.
+        inputs: Normalised images (T, 3, H, W).
+
+    Returns:
+        Class scores (T, C) and maps (T, C, h, w) in the same unit, h and w those of the backbone's last map.
+
+    Raises:
+        ValueError: If the head is not linear over average-pooled maps.
+    """
+    feats = model.backbone(inputs)
+    logits = model.head(feats if getattr(model, 'neck', None) is None else model.neck(feats))
+    features, fc = feats[-1], getattr(model.head, 'fc', None)
+    if isinstance(fc, nn.Linear) and features.dim() == 4 and features.size(1) == fc.in_features:
+        maps = class_activation_maps(features, fc.weight)
+        scores = maps.mean((2, 3)) + (0 if fc.bias is None else fc.bias)
+        if torch.allclose(scores, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
+            return logits, maps
+    raise ValueError(f'class activation maps need a linear head over average-pooled maps, but {type(model.head).__name__} over '
+                     f'{type(model.backbone).__name__} is none')

@@ -112,16 +112,19 @@ def batch_plot(images: np.ndarray, titles: Sequence[str], marked: Sequence[bool]
     return to_png(figure, dpi=110, transparent=False)
 
 
-def image_plot(image: np.ndarray, cam: np.ndarray | None = None, boxes: Sequence[Sequence[float]] = ()) -> bytes:
+def image_plot(image: np.ndarray, cam: np.ndarray | None = None, boxes: Sequence[Sequence[float]] = (),
+               size: int = 200) -> bytes:
     """An image, or its grey version under a map, with boxes.
 
     Args:
         image: RGB uint8 (H, W, 3).
         cam: Map (H, W); its positive part is shown, each map from 0 to its largest value. None: the image alone.
         boxes: [x1, y1, x2, y2] in pixels, x2 and y2 outside.
+        size: Pixels of the picture's longer side.
     """
     height, width = image.shape[:2]
-    figure = Figure(figsize=(2 * width / max(height, width), 2 * height / max(height, width)))
+    inches = size / 100 / max(height, width)
+    figure = Figure(figsize=(inches * width, inches * height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis('off')
     if cam is None:

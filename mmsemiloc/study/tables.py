@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from mmsemiloc.study.runs import Result, to_row
@@ -30,7 +31,7 @@ class Table:
             width = max(len(row[i]) for row in self.rows)
             table.add_column(column, justify='right' if i else 'left', min_width=width)
         for row in self.rows:
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         return table
 
     def to_markdown(self) -> str:

@@ -31,8 +31,8 @@ def tiny_digits(name, tmp_path, steps=4, **options):
 
 def test_there_are_the_promised_configs():
     names = {p.stem for p in TRAINABLE}
-    assert {'densenet_mel_nbel_loc', 'digits_ce', 'digits_ce_mel', 'digits_ce_mel_nbel', 'digits_ce_loc', 'digits_full',
-            'digits_all_labels'} <= names
+    assert {'densenet_mel_nbel_loc', 'densenet_mel_nbel_loc_14x14', 'digits_ce', 'digits_ce_mel', 'digits_ce_mel_nbel',
+            'digits_ce_loc', 'digits_full', 'digits_all_labels'} <= names
     assert len(names) == len(TRAINABLE), 'mim finds configs by their base name'
 
 
@@ -71,9 +71,23 @@ def imagenet_folder(tmp_path_factory):
     return root
 
 
+def test_14x14_config_has_the_weights_of_the_flagship_and_finer_maps():
+    models = [MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor}) for cfg in (
+        Config.fromfile(CONFIGS / path) for path in ('densenet_mel_nbel_loc.py', 'imagenet/densenet_mel_nbel_loc_14x14.py'))]
+    shapes = [{key: value.shape for key, value in model.state_dict().items()} for model in models]
+    assert shapes[0] == shapes[1]
+    sizes = []
+    for model in models:
+        model.backbone.eval()
+        with torch.no_grad():
+            sizes.append(model.head.cam(model.backbone(torch.zeros(1, 3, 224, 224)), torch.tensor([3])).shape)
+    assert sizes == [(1, 7, 7), (1, 14, 14)]
+
+
 @pytest.mark.slow
-def test_flagship_runs_on_an_imagenet_folder(imagenet_folder, tmp_path):
-    cfg = Config.fromfile(CONFIGS / 'densenet_mel_nbel_loc.py')
+@pytest.mark.parametrize('name', ['densenet_mel_nbel_loc', 'imagenet/densenet_mel_nbel_loc_14x14'])
+def test_imagenet_configs_run_on_an_imagenet_folder(name, imagenet_folder, tmp_path):
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
     cfg.merge_from_dict({
         'work_dir': str(tmp_path), 'train_cfg.max_epochs': 1, 'vis_backends': [], 'visualizer.vis_backends': [],
         'train_dataloader.dataset.labeled.data_root': str(imagenet_folder),

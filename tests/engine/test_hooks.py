@@ -138,6 +138,47 @@ def test_cam_area():
     assert cam_area(cam).tolist() == [0.25, 0, 0.75]
 
 
+@pytest.mark.parametrize('form', ['raw', 'scale_free'])
+def test_directions_of_the_locality_penalty(form):
+    """They add up to the loss that is trained; none of the names enters the sum of losses."""
+    model = make_model(locality=1.0)
+    model.head.terms['locality'].scale_free = form == 'scale_free'
+    runner, hook = FakeRunner(model), HealthHook(interval=1, locality=form)
+    hook.before_train(runner)
+    losses = model(**model.data_preprocessor(make_batch([1, None, 2]), True), mode='loss')
+    hook.after_train_iter(runner, 0)
+    hook.after_train(runner)
+    parts = [runner.scalar(f'cam_{side}') for side in ('left', 'right', 'top', 'bottom')]
+    assert sum(parts) == pytest.approx(losses['loss_locality'].item(), rel=1e-5) and len(set(parts)) == 4
+    assert not [name for name in runner.message_hub.log_scalars if 'loss' in name]
+
+
+def test_directions_cost_nothing_when_off(monkeypatch):
+    def fail(cam):
+        raise AssertionError
+    monkeypatch.setattr(health_hook, 'LOCALITY', dict(raw=fail))
+    maps = torch.zeros(2, 1, 2, 2)
+    for locality in (None, 'raw'):
+        hook = HealthHook(interval=1, locality=locality)
+        hook.before_train(FakeRunner(SimpleNamespace(head=ConstantHead())))
+        call = (hook.head, ((maps, ), ), torch.zeros(2, CLASSES, requires_grad=True))
+        if locality:
+            with pytest.raises(AssertionError):  # negative control
+                hook._listen(*call)
+        else:
+            hook._listen(*call)
+
+
+def test_pooled_features_have_no_maps():
+    hook = HealthHook(interval=1, locality='raw')
+    head = ConstantHead()
+    runner = FakeRunner(SimpleNamespace(head=head))
+    hook.before_train(runner)
+    hook._listen(head, ((torch.zeros(2, 3), ), ), torch.zeros(2, CLASSES, requires_grad=True))
+    hook.after_train_iter(runner, 0)
+    assert math.isnan(runner.scalar('cam_area')) and math.isnan(runner.scalar('cam_top')) and runner.scalar('classes_used') == 1
+
+
 def test_names_do_not_enter_the_sum_of_losses():
     """Every logged key with 'loss' in it is summed into the loss by MMEngine."""
     model = make_model(mel=0.1)
@@ -145,7 +186,7 @@ def test_names_do_not_enter_the_sum_of_losses():
     assert [k for k in losses if 'loss' not in k] == ['acc_labeled']
 
 
-@pytest.mark.parametrize('kwargs', [dict(interval=0), dict(min_class_share=2)])
+@pytest.mark.parametrize('kwargs', [dict(interval=0), dict(min_class_share=2), dict(locality='both')])
 def test_bad_health_arguments(kwargs):
     with pytest.raises(ValueError, match=str(next(iter(kwargs.values())))):
         HealthHook(**kwargs)

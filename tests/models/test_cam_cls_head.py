@@ -3,8 +3,17 @@ import torch
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 from mmpretrain.structures import DataSample
 
-from mmsemiloc.models import MeanEntropyLoss, NegativeBatchEntropyLoss, class_activation_maps, locality_penalty
+from mmsemiloc.models import (
+    LocalityLoss,
+    MeanEntropyLoss,
+    NegativeBatchEntropyLoss,
+    Predictions,
+    class_activation_maps,
+    locality_penalty,
+)
 from mmsemiloc.registry import MODELS
+from mmsemiloc.study.benchmark_locality import group_by_group
+from mmsemiloc.study.measure import TensorMemory
 from tests.conftest import make_samples
 
 C, D = 4, 6
@@ -61,14 +70,37 @@ def test_mean_of_the_map_is_the_class_score_less_the_bias():
     torch.testing.assert_close(class_activation_maps(feats[0], head.fc.weight)[range(6), labels], cam)
 
 
-def test_prob_target_weighs_all_maps_and_gives_no_gradient_to_the_weights():
+@pytest.mark.parametrize('scale_free', [False, True])
+def test_prob_target_agrees_with_a_loop_over_images_and_classes(scale_free):
+    """Value and gradients; the probabilities are constants."""
+    def gradients_of(loss):
+        return torch.autograd.grad(loss, [feats[0], head.fc.weight], retain_graph=True)
+
     head, feats = full_head(cam_target='prob'), maps()
+    head.terms['locality'].scale_free = scale_free
+    feats[0].requires_grad_()
     loss = head.loss(feats, make_samples(LABELS))['loss_locality']
-    q = head(feats).softmax(1).detach()
-    every = class_activation_maps(feats[0], head.fc.weight)
-    torch.testing.assert_close(loss, 0.01 * (q * locality_penalty(every)).sum(1).mean())
-    loss.backward()
-    assert head.fc.bias.grad is None or not head.fc.bias.grad.any()  # the bias acts through q alone
+    q = head(feats).softmax(1)
+    expected = {constant: 0 for constant in (True, False)}
+    for t, image in enumerate(feats[0]):
+        for c in range(C):
+            cam = (head.fc.weight[c][:, None, None] * image).sum(0)
+            penalty = group_by_group(cam / cam.norm() if scale_free else cam)
+            for constant in expected:
+                expected[constant] = expected[constant] + 0.01 / 6 * (q[t, c].item() if constant else q[t, c]) * penalty
+    torch.testing.assert_close(loss, expected[True])
+    torch.testing.assert_close(gradients_of(loss), gradients_of(expected[True]))
+    through_q = gradients_of(expected[False])  # negative control: the same value, other gradients
+    assert not any(torch.allclose(a, b, rtol=0.01) for a, b in zip(gradients_of(loss), through_q, strict=True))
+    assert torch.autograd.grad(loss, head.fc.bias, allow_unused=True)[0] is None  # the bias acts through q alone
+
+
+def test_memory_of_the_prob_target_is_a_few_times_the_maps():
+    features, weight = torch.randn(8, 64, 7, 7, requires_grad=True), torch.randn(100, 64, requires_grad=True)
+    with TensorMemory(ignored=[features, weight]) as memory:
+        predictions = Predictions(torch.randn(8, 100), features, weight, None, 'prob', None)
+        LocalityLoss(scale_free=True)(*predictions.cam_and_weight()).backward()
+    assert memory.peak < 8 * 4 * 8 * 100 * 7 * 7
 
 
 def test_no_gradient_through_the_choice_of_the_class():

@@ -28,6 +28,13 @@ def test_localization_prints_a_row_a_size():
     assert [row[0] for row in rows] == ['8', '7', '14'] and all(float(row[-1]) > 0 for row in rows)
 
 
-@pytest.mark.parametrize('part', ['nbel', 'nbel-bias', 'sampler', 'localization'])
+def test_locality_prints_both_tables(tmp_path):
+    run_tool('benchmark.py', 'locality', '--sizes', 3, 5, '--images', 2, '--step-images', 2, '--image-size', 64, '--repeats', 1,
+             '--markdown', tmp_path / 'locality.md')
+    text = (tmp_path / 'locality.md').read_text()
+    assert '| 3x3 |' in text and '| 5x5 |' in text and '| training step |' in text and '2 images of 64 pixels' in text
+
+
+@pytest.mark.parametrize('part', ['nbel', 'nbel-bias', 'sampler', 'locality', 'localization'])
 def test_help_has_an_example(part):
     assert f'example:\n  python tools/benchmark.py {part}' in run_tool('benchmark.py', part, '--help')[0]

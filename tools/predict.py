@@ -1,0 +1,149 @@
+"""Classify images and show where the class is seen."""
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+from rich.console import Console
+from rich.progress import Progress
+from torch import nn
+
+from _common import CfgOptions, Parser, check_checkpoint, load_config, positive
+from mmsemiloc.registry import MODELS
+from mmsemiloc.study.plots import image_plot
+from mmsemiloc.study.predict import Prediction, file_pipeline, find_images, predict_files
+from mmsemiloc.study.tables import Table
+
+DESCRIPTION = """\
+Classify images with a checkpoint. Prints the most probable classes of each image, and writes to DIR predictions.csv and for
+each image a picture: the image as the model sees it, the activation map of its class, and a box around its largest part
+(x1 y1 x2 y2 in pixels of that image). Needs a linear head over average-pooled maps. An image that cannot be
+read is named at the end; then the exit code is 1."""
+
+
+def share(text: str) -> float:
+    """Type of an argument: a number from 0 to below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f'expected a number from 0 to below 1, got {text}')
+    return value
+
+
+def make_parser() -> Parser:
+    """The arguments of this tool."""
+    parser = Parser(DESCRIPTION, 'python tools/predict.py configs/pets.py work_dirs/pets/epoch_130.pth photos/ --out seen')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('images', nargs='+', type=Path, metavar='IMAGE', help='image file, or folder of images')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the results')
+    parser.add_argument('--topk', type=positive, default=3, metavar='K', help='classes an image (default: 3)')
+    parser.add_argument('--batch-size', type=positive, default=32, metavar='N', help='images at once (default: 32)')
+    parser.add_argument('--threshold', type=share, default=0.5, metavar='T',
+                        help="the box is around what is above T times the map's maximum (default: 0.5)")
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE',
+                        help='values that replace those of the config')
+    parser.set_defaults(launcher='none', work_dir=None)
+    return parser
+
+
+def build_model(cfg: Config, checkpoint: str) -> tuple[nn.Module, Sequence[str]]:
+    """The config's model with the weights of a checkpoint, and the names of its classes if the checkpoint has them."""
+    model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
+    meta = load_checkpoint(model, checkpoint, map_location='cpu', strict=True).get('meta', {})
+    model.to(get_device()).eval()
+    return model, (meta.get('dataset_meta') or {}).get('classes') or ()
+
+
+class Results:
+    """Writes pictures and rows as they come, and keeps the rows of the table that is shown at the end.
+
+    Args:
+        folder: Where to write.
+        classes: Names of the classes; a class beyond them is named by its number.
+        topk: Classes an image.
+    """
+
+    def __init__(self, folder: Path, classes: Sequence[str], topk: int) -> None:
+        self.folder, self.classes, self.topk = folder, classes, topk
+        self.rows: list[list[str]] = []
+        self.faults: dict[Path, str] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        ranks = [f'{name}_{k + 1}' for k in range(topk) for name in ('class', 'confidence')]
+        self._append(['image', 'picture', *ranks, 'x1', 'y1', 'x2', 'y2'], mode='w')
+
+    def _append(self, row: list, mode: str = 'a') -> None:
+        with (self.folder / 'predictions.csv').open(mode, newline='', encoding='utf-8') as file:
+            csv.writer(file).writerow(row)
+
+    def add(self, predictions: Sequence[Prediction], faults: dict[Path, str]) -> None:
+        """Write a batch."""
+        self.faults.update(faults)
+        for prediction in predictions:
+            picture = f'{len(self.rows):05d}_{prediction.path.stem}.png'
+            boxes = [prediction.box] if prediction.box else []
+            (self.folder / picture).write_bytes(image_plot(prediction.image, prediction.cam, boxes, size=400))
+            names = [self.name(label) for label in prediction.labels]
+            ranks = [text for name, value in zip(names, prediction.confidences, strict=True) for text in (name, f'{value:.4f}')]
+            ranks += [''] * (2 * self.topk - len(ranks))  # with fewer classes than that
+            self._append([prediction.path, picture, *ranks, *(map(str, prediction.box) if prediction.box else [''] * 4)])
+            self.rows.append([prediction.path.name, *(
+                f'{name} {100 * value:.1f}' for name, value in zip(names, prediction.confidences, strict=True))])
+
+    def name(self, label: int) -> str:
+        """Name of a class."""
+        return str(self.classes[label]) if label < len(self.classes) else str(label)
+
+    def table(self) -> Table:
+        """One row an image."""
+        columns = [f'class {k}, confidence %' for k in range(1, len(self.rows[0]))]
+        return Table(f'{len(self.rows)} images', ['image', *columns], self.rows)
+
+
+def run(args: argparse.Namespace, console: Console) -> Results:
+    """Predict."""
+    check_checkpoint(args.checkpoint)
+    cfg = load_config(args, ('model', 'test_dataloader'))
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    if 'pipeline' not in (cfg.test_dataloader.get('dataset') or ()):
+        raise ValueError(f'{args.config} has no test_dataloader.dataset.pipeline')
+    paths = find_images(args.images)
+    pipeline = Compose(file_pipeline(cfg.test_dataloader.dataset.pipeline))
+    model, classes = build_model(cfg, args.checkpoint)
+    results = Results(args.out, classes, args.topk)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task('images', total=len(paths))
+
+        def done(predictions: Sequence[Prediction], faults: dict[Path, str]) -> None:
+            results.add(predictions, faults)
+            progress.advance(task, len(predictions) + len(faults))
+
+        predict_files(model, paths, pipeline, batch_size=args.batch_size, topk=args.topk, threshold=args.threshold, done=done)
+    return results
+
+
+def main() -> None:
+    """Run the tool."""
+    parser = make_parser()
+    args = parser.parse_args()
+    console = Console()
+    with parser.one_line_errors():
+        results = run(args, console)
+    if results.rows:
+        console.print(results.table().to_rich())
+    console.print(f'{args.out}: predictions.csv and {len(results.rows)} pictures', markup=False)
+    for path, reason in results.faults.items():
+        print(f'cannot read {path}: {reason}', file=sys.stderr)
+    sys.exit(1 if results.faults else 0)
+
+
+if __name__ == '__main__':
+    main()
