@@ -5,19 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config
-from mmengine.dataset import Compose
-from mmengine.device import get_device
-from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 from rich.console import Console
 from rich.progress import Progress
-from torch import nn
 
 from _common import CfgOptions, Parser, check_checkpoint, load_config, positive
-from mmsemiloc.registry import MODELS
+from mmsemiloc.study.evaluate import load_model
 from mmsemiloc.study.plots import image_plot
-from mmsemiloc.study.predict import Prediction, file_pipeline, find_images, predict_files
+from mmsemiloc.study.predict import Prediction, find_images, image_pipeline, predict_files
 from mmsemiloc.study.tables import Table
 
 DESCRIPTION = """\
@@ -53,14 +47,6 @@ def make_parser() -> Parser:
                         help='values that replace those of the config')
     parser.set_defaults(launcher='none', work_dir=None)
     return parser
-
-
-def build_model(cfg: Config, checkpoint: str) -> tuple[nn.Module, Sequence[str]]:
-    """The config's model with the weights of a checkpoint, and the names of its classes if the checkpoint has them."""
-    model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
-    meta = load_checkpoint(model, checkpoint, map_location='cpu', strict=True).get('meta', {})
-    model.to(get_device()).eval()
-    return model, (meta.get('dataset_meta') or {}).get('classes') or ()
 
 
 class Results:
@@ -112,13 +98,10 @@ def run(args: argparse.Namespace, console: Console) -> Results:
     """Predict."""
     check_checkpoint(args.checkpoint)
     cfg = load_config(args, ('model', 'test_dataloader'))
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    if 'pipeline' not in (cfg.test_dataloader.get('dataset') or ()):
-        raise ValueError(f'{args.config} has no test_dataloader.dataset.pipeline')
     paths = find_images(args.images)
-    pipeline = Compose(file_pipeline(cfg.test_dataloader.dataset.pipeline))
-    model, classes = build_model(cfg, args.checkpoint)
-    results = Results(args.out, classes, args.topk)
+    pipeline = image_pipeline(cfg)
+    model, meta = load_model(cfg, args.checkpoint)
+    results = Results(args.out, (meta.get('dataset_meta') or {}).get('classes') or (), args.topk)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task('images', total=len(paths))
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from mmsemiloc.engine.cam_strips import append_column, draw_column, replace_file, to_csv
 from mmsemiloc.engine.replay import RandomState
-from mmsemiloc.evaluation import MapScore, predict_with_maps, score_map, summarize_maps, true_boxes
+from mmsemiloc.evaluation import MapScore, predict_with_maps, score_map, summarize_predictions, true_boxes
 from mmsemiloc.registry import HOOKS
 
 Row = dict[str, float | None]
@@ -47,11 +47,11 @@ def read_rows(path: Path, until: int) -> list[Row]:
 class CAMEvolutionHook(Hook):
     """Scores the maps of the most probable class on the same images before training and every few epochs or iterations.
 
-    A row of ``work_dir/cam_evolution.csv`` has accuracy, MaxBoxAccV2, the map's energy inside the true box and its area above
-    half of the maximum, all in %; those that need boxes are empty if the images have none. The same goes to the visualizer
-    (TensorBoard). ``work_dir/cam_evolution/*.png`` show the first images with the map at all these times. A resumed run goes
-    on with both. The run itself is bit-identical to one without the hook: it works on rank 0, in evaluation mode, with the
-    random numbers set aside. With ``EMAHook`` the maps are those of the trained weights, not of their average.
+    A row of ``work_dir/cam_evolution.csv`` has accuracy, MaxBoxAccV2, the map's energy inside the true box, the pointing game
+    and the map's area above half of its maximum, all in %; what needs boxes is empty if the images have none. The same goes to
+    the visualizer (TensorBoard). ``work_dir/cam_evolution/*.png`` show the first images with the map at all these times. A
+    resumed run goes on with both. The run itself is bit-identical to one without the hook: it works on rank 0, in evaluation
+    mode, with the random numbers set aside. With ``EMAHook`` the maps are those of the trained weights, not of their average.
 
     Args:
         interval: Epochs or iterations from one row to the next.
@@ -133,10 +133,7 @@ class CAMEvolutionHook(Hook):
                         for label, sample in zip(logits.argmax(1).tolist(), samples, strict=True)]
             scores += [score_map(cam, true_boxes(sample)) for cam, sample in zip(cams, samples, strict=True)]
             maps += cams[:max(0, self.num_strips - len(maps))]
-        boxed = [score for score in scores if score.hits is not None]
-        summary = summarize_maps(boxed) if boxed else {}
-        return dict(accuracy=100 * float(np.mean(correct)), MaxBoxAccV2=summary.get('MaxBoxAccV2'),
-                    in_box=summary.get('in_box'), area=100 * float(np.mean([score.area for score in scores]))), maps
+        return summarize_predictions(correct, scores), maps
 
     def _draw(self, index: int, cam: np.ndarray, title: str) -> None:
         """Append the map to the strip of an image, whose first column is the image itself."""

@@ -122,3 +122,20 @@ def summarize_maps(scores: Sequence[MapScore], threshold: float | None = None) -
     if len(histograms) == len(scores):
         summary['PxAP'] = 100 * pixel_average_precision(np.stack(histograms).sum(0, dtype=np.int64))
     return summary
+
+
+def summarize_predictions(correct: Sequence[bool], scores: Sequence[MapScore]) -> dict[str, float | None]:
+    """What is followed over a training, in %: how many images are right, and how correct and how large the maps are.
+
+    Args:
+        correct: Whether the class is right, for the images that have a label.
+        scores: Of all images, at least one; those without boxes count in ``area`` only.
+
+    Returns:
+        ``accuracy``, ``MaxBoxAccV2``, ``in_box``, ``pointing`` and ``area``; None where no image has a label or a box.
+    """
+    boxed = [score for score in scores if score.hits is not None]
+    summary = summarize_maps(boxed) if boxed else {}
+    return dict(accuracy=100 * float(np.mean(correct)) if len(correct) else None,
+                **{name: summary.get(name) for name in ('MaxBoxAccV2', 'in_box', 'pointing')},
+                area=100 * float(np.mean([score.area for score in scores])))

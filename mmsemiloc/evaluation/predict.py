@@ -5,6 +5,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from mmsemiloc.evaluation.maps import resize_maps
+from mmsemiloc.models import class_maps
 
 
 @torch.no_grad()
@@ -12,21 +13,18 @@ def predict_with_maps(model: nn.Module, data: dict) -> tuple[Tensor, list[np.nda
     """Class scores and class activation maps of a batch.
 
     Args:
-        model: A classifier with a ``CAMClsHead``, in evaluation mode.
+        model: As for :func:`class_maps`, with its ``data_preprocessor``.
         data: ``inputs``, T images (3, H, W), and ``data_samples``, as a dataloader hands them out.
 
     Returns:
         Scores (T, C), and for each image the map (H, W) of the predicted class at its size, without the padding of the batch.
 
     Raises:
-        ValueError: If the head gives no maps.
+        ValueError: If the head gives no maps, or a class score is not finite.
     """
-    if not hasattr(model.head, 'cam'):
-        raise ValueError(f'evaluation needs a head of type mmsemiloc.CAMClsHead, got {type(model.head).__name__}')
-    batch = model.data_preprocessor(data, False)
-    feats = model.extract_feat(batch['inputs'])
-    logits = model.head(feats)
-    maps = resize_maps(model.head.cam(feats, logits.argmax(1)), batch['inputs'].shape[-2:]).cpu().numpy()
+    inputs = model.data_preprocessor(data, False)['inputs']
+    logits, all_maps = class_maps(model, inputs)
+    maps = resize_maps(all_maps[range(len(all_maps)), logits.argmax(1)], inputs.shape[-2:]).cpu().numpy()
     return logits, [cam[:image.shape[-2], :image.shape[-1]] for cam, image in zip(maps, data['inputs'], strict=True)]
 
 

@@ -108,7 +108,7 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
     if there are any, must be in pixels of that input.
 
     Args:
-        model: A classifier with a ``CAMClsHead``, in evaluation mode.
+        model: A classifier with a linear head over average-pooled maps, in evaluation mode.
         loader: Batches of ``inputs`` and ``data_samples``; the dataset's metainfo may name the ``classes``.
         num_examples: How many of the first images to keep, at least 1.
 
@@ -152,15 +152,34 @@ def stack_hits(scores: Sequence[MapScore]) -> np.ndarray:
     return np.reshape([score.hits for score in scores if score.hits is not None], (-1, 128)).astype(np.uint8)
 
 
-def evaluate_checkpoint(cfg: Config, checkpoint: str, split: str) -> Evaluation:
-    """:func:`evaluate` a checkpoint on the ``val`` or ``test`` dataloader of its config.
+def load_model(cfg: Config, checkpoint: str) -> tuple[nn.Module, dict]:
+    """The config's model with the weights of a checkpoint, in evaluation mode, and what else the checkpoint says (``meta``).
 
     Raises:
-        ValueError: If the config has no such dataloader.
+        ValueError: If the weights are not those of the model.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
+    try:
+        meta = load_checkpoint(model, checkpoint, map_location='cpu', strict=True, logger='silent').get('meta', {})
+    except RuntimeError as error:
+        raise ValueError(f'{checkpoint} does not fit the model of the config: {error}') from error
+    return model.to(get_device()).eval(), meta
+
+
+def build_loader(cfg: Config, split: str) -> DataLoader:
+    """The ``val`` or ``test`` dataloader of a config.
+
+    Raises:
+        ValueError: If the config has none.
     """
     if cfg.get(f'{split}_dataloader') is None:
         raise ValueError(f'the config has no {split}_dataloader')
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    model = MODELS.build(cfg.model)
-    load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
-    return evaluate(model.to(get_device()).eval(), Runner.build_dataloader(cfg[f'{split}_dataloader'], seed=0))
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    return Runner.build_dataloader(cfg[f'{split}_dataloader'], seed=0)
+
+
+def evaluate_checkpoint(cfg: Config, checkpoint: str, split: str) -> Evaluation:
+    """:func:`evaluate` a checkpoint on the ``val`` or ``test`` dataloader of its config."""
+    loader = build_loader(cfg, split)
+    return evaluate(load_model(cfg, checkpoint)[0], loader)

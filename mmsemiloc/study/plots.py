@@ -3,6 +3,8 @@ import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -22,27 +24,58 @@ def to_png(figure: Figure, dpi: int = 150, transparent: bool = True) -> bytes:
     return buffer.getvalue()
 
 
-def curve_plot(lines: Mapping[str, Sequence[Sequence[float]]], dark: bool = False) -> bytes:
-    """Lines over optimizer steps.
+Lines = Mapping[str, Sequence[Sequence[float]]]
 
-    Args:
-        lines: For each name a list of [step, value]; one without values has no line, but its colour stays its own.
-        dark: Whether the page is dark.
-    """
-    figure = Figure(figsize=(3.6, 2.3), layout='constrained')
-    axes = figure.add_subplot()
+
+def draw_lines(axes: Axes, lines: Lines, levels: Mapping[str, float], dark: bool) -> None:
+    """Lines and horizontal grey ones in a panel; see :func:`curve_plot`."""
     for i, (name, points) in enumerate(lines.items()):
         if not points:
             continue
         axes.plot(*zip(*points, strict=True), STYLES[i % len(STYLES)], color=LINES[dark][i % len(LINES[dark])], label=name,
                   marker='o' if len(points) == 1 else None)
-    axes.set_xlabel('step', color=TEXT[dark])
+    for name, level in levels.items():
+        axes.axhline(level, color=TEXT[dark], linewidth=1, linestyle=':', label=name)
     axes.spines[['top', 'right']].set_visible(False)
     axes.spines[['left', 'bottom']].set_color(TEXT[dark])
     axes.tick_params(colors=TEXT[dark], labelsize=8)
     axes.grid(alpha=0.25)
+
+
+def curve_plot(lines: Lines, dark: bool = False, label: str = 'step', levels: Mapping[str, float] = {}) -> bytes:
+    """Lines over optimizer steps.
+
+    Args:
+        lines: For each name a list of [step, value]; one without values has no line, but its colour stays its own.
+        dark: Whether the page is dark.
+        label: What the horizontal axis shows.
+        levels: Values to compare with, by name.
+    """
+    figure = Figure(figsize=(3.6, 2.3), layout='constrained')
+    axes = figure.add_subplot()
+    draw_lines(axes, lines, levels, dark)
+    axes.set_xlabel(label, color=TEXT[dark])
     figure.legend(loc='outside upper right', ncols=3, fontsize=8, frameon=False, labelcolor=TEXT[dark])
     return to_png(figure)
+
+
+def panels_plot(panels: Mapping[str, tuple[Lines, Mapping[str, float]]], label: str) -> bytes:
+    """Panels with lines side by side, on white.
+
+    Args:
+        panels: For each title the lines and the levels of :func:`curve_plot`.
+        label: What the horizontal axes show.
+    """
+    figure = Figure(figsize=(3 * len(panels), 2.6), layout='constrained')
+    handles: dict[str, Artist] = {}
+    for i, (title, (lines, levels)) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), i + 1)
+        draw_lines(axes, lines, levels, dark=False)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel(label)
+        handles.update({name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)})
+    figure.legend(list(handles.values()), list(handles), loc='outside lower center', ncols=6, fontsize=8, frameon=False)
+    return to_png(figure, transparent=False)
 
 
 def seed_plot(values: Mapping[str, Sequence[float]], label: str) -> bytes:

@@ -7,7 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from mmsemiloc.datasets.faults import cannot_be_read
@@ -63,6 +65,19 @@ def file_pipeline(pipeline: Sequence[dict]) -> list[dict]:
 
     kept = [transform for transform in pipeline if name(transform) == LOADER or not name(transform).startswith('Load')]
     return kept if LOADER in map(name, kept) else [dict(type=LOADER), *kept]
+
+
+def image_pipeline(cfg: Config) -> Compose:
+    """The transforms of a config's test images, for image files; see :func:`file_pipeline`.
+
+    Raises:
+        ValueError: If the config has none.
+    """
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    if 'pipeline' not in dataset:
+        raise ValueError('the config has no test_dataloader.dataset.pipeline')
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    return Compose(file_pipeline(dataset['pipeline']))
 
 
 def read_images(paths: Iterable[Path], pipeline: Compose) -> tuple[list[tuple[Path, Tensor]], dict[Path, str]]:

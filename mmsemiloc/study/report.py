@@ -27,6 +27,7 @@ th:first-child, td:first-child { text-align: left; }
 .card p { margin: .4rem 0 0; font-size: .87rem; } .card img { width: 100%; height: auto; display: block; }
 .maps { display: grid; gap: .5rem; grid-template-columns: repeat(3, 1fr); } .maps figure { margin: 0; }
 .maps img { border-radius: 4px; } figcaption { font-size: .8rem; line-height: 1.3; margin-top: .25rem; }
+.strip { margin: 1rem 0; } .strip img { display: block; border-radius: 4px; }
 .right { color: light-dark(#00703f, #4fd69c); } .wrong { color: light-dark(#b3261e, #ff9d94); }
 @media (max-width: 600px) { th, td { padding: .3rem .4rem; font-size: .9rem; } }
 pre { overflow-x: auto; font-size: .8rem; background: var(--soft); padding: .8rem; border-radius: 8px; }
@@ -152,6 +153,21 @@ def versions() -> str:
     return f'mmsemiloc {__version__}, Python {platform.python_version()}, {packages}; {platform.platform()}'
 
 
+def page(title: str, introduction: str, sections: Sequence[tuple[str, str, str]]) -> str:
+    """A page that needs no other file.
+
+    Args:
+        title: Its heading.
+        introduction: Plain text.
+        sections: Heading, explanation (HTML) and content (HTML) of each.
+    """
+    body = ''.join(f'<h2>{heading}</h2><p>{text}</p>{content}' for heading, text, content in sections)
+    return ('<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<title>{html.escape(title)}</title><style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>'
+            f'<p>{html.escape(introduction)}</p>{body}</body></html>')
+
+
 def make_report(title: str, introduction: str, table: Table, models: Sequence[Model]) -> str:
     """The page.
 
@@ -173,8 +189,4 @@ def make_report(title: str, introduction: str, table: Table, models: Sequence[Mo
         split=models[0].result.split,
         images=len(models[0].evaluation.labels),
         examples=len(models[0].evaluation.examples.images))
-    body = ''.join(f'<h2>{heading}</h2><p>{text.format(**numbers)}</p>{content}' for heading, text, content in sections)
-    return ('<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<title>{html.escape(title)}</title><style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>'
-            f'<p>{html.escape(introduction)}</p>{body}</body></html>')
+    return page(title, introduction, [(heading, text.format(**numbers), content) for heading, text, content in sections])

@@ -43,3 +43,10 @@ def test_scores_are_the_model_s_and_maps_have_them_as_means(model):
 def test_other_models_are_refused_by_name(model, names):
     with pytest.raises(ValueError, match=f'linear head over average-pooled maps, but {names} is none'), torch.no_grad():
         class_maps(model(), IMAGES)
+
+
+def test_scores_that_are_not_finite_are_named():
+    model = classifier(RESNET)
+    model.head.fc.bias.data[1] = torch.nan
+    with pytest.raises(ValueError, match=f'3 of {3 * CLASSES} class scores are not finite'), torch.no_grad():
+        class_maps(model, IMAGES)

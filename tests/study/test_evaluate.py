@@ -99,7 +99,7 @@ def test_images_of_other_sizes_are_evaluated_without_their_padding(model):
 
 def test_a_head_without_maps_is_refused(model):
     model.head = torch.nn.Linear(1, 1)
-    with pytest.raises(ValueError, match='CAMClsHead, got Linear'):
+    with pytest.raises(ValueError, match='linear head over average-pooled maps, but Linear over DenseNet is none'):
         evaluate(model, make_loader())
 
 

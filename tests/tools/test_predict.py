@@ -29,7 +29,7 @@ def photos(tmp_path):
     folder = tmp_path / 'photos'
     folder.mkdir()
     for i in range(3):
-        cv2.imwrite(str(folder / f'{i}.png'), digit_scene('test', i, seed=0)['img'])
+        cv2.imwrite(str(folder / f'{i}.png'), digit_scene('test', i, label=i, turn=0, seed=0)['img'])
     return folder
 
 

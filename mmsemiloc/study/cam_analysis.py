@@ -1,0 +1,261 @@
+"""How well the maps of checkpoints find the object: over one training, and of several side by side."""
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmsemiloc.engine.cam_strips import draw_column
+from mmsemiloc.evaluation import MapScore, predict_with_maps, score_centre_map, score_map, summarize_predictions, true_boxes
+from mmsemiloc.study.evaluate import build_loader, load_model
+from mmsemiloc.study.predict import image_pipeline, predict, read_images
+
+Values = dict[str, float | None]
+Advance = Callable[[int, int], None]  # images that are done now, and all that are to do, over all checkpoints
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run to look at: its name in tables, its config, and its checkpoints in the order of the training."""
+    name: str
+    cfg: Config
+    checkpoints: list[Path]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image: BGR uint8 (H, W, 3), its true boxes (N, 4) in pixels, and what it is called."""
+    image: np.ndarray
+    boxes: np.ndarray
+    name: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """What is known of the N images without a model.
+
+    Attributes:
+        labels: True classes; None for an image without a label.
+        sizes: (H, W) of each.
+        boxes: True boxes of each (B, 4); B may be 0.
+        pictures: The first images.
+    """
+    labels: list[int | None]
+    sizes: list[tuple[int, int]]
+    boxes: list[np.ndarray]
+    pictures: list[Picture]
+
+    @property
+    def boxed(self) -> int:
+        """How many images have a box."""
+        return sum(len(boxes) > 0 for boxes in self.boxes)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One checkpoint of a run.
+
+    Attributes:
+        run: Name of the run.
+        checkpoint: The file.
+        iteration: Iterations that it was trained for, if the checkpoint says so.
+        values: See :func:`summarize_predictions`; empty for images from files, of which nothing is known.
+        columns: The pictures with their maps, as :func:`draw_column` draws them.
+    """
+    run: str
+    checkpoint: Path
+    iteration: int | None
+    values: Values
+    columns: list[np.ndarray]
+
+
+def short_name(checkpoint: Path) -> str:
+    """'iter 500' for iter_500.pth."""
+    return checkpoint.stem.replace('_', ' ')
+
+
+def find_checkpoints(paths: Sequence[Path]) -> list[Path]:
+    """The given files, and all ``epoch_*.pth`` and ``iter_*.pth`` of the given folders in the order of their numbers.
+
+    Raises:
+        ValueError: If a folder has none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        names = {file: re.fullmatch(r'(epoch|iter)_(\d+)\.pth', file.name) for file in path.iterdir()}
+        numbered = sorted((match[1], int(match[2]), file) for file, match in names.items() if match)
+        if not numbered:
+            raise ValueError(f'no checkpoint in {path}: looked for epoch_*.pth and iter_*.pth')
+        found += [file for _, _, file in numbered]
+    return found
+
+
+def score_images(model: nn.Module, loader: DataLoader, num_images: int | None = None, num_pictures: int = 0,
+                 advance: Callable[[int], None] = lambda count: None) -> tuple[Values, list[np.ndarray], Images]:
+    """Score a classifier's maps of the predicted classes on the first images of a dataloader, batch after batch.
+
+    Args:
+        model: As for :func:`class_maps`, with its ``data_preprocessor``.
+        loader: Batches of ``inputs`` and ``data_samples``.
+        num_images: How many images; None for all.
+        num_pictures: How many of the first images to keep.
+        advance: Called after each batch with its number of images.
+
+    Returns:
+        The values of :func:`summarize_predictions`, the maps of the pictures, and the images.
+
+    Raises:
+        ValueError: With the image's number, if a map is not finite or a box is not in its image.
+    """
+    images = Images([], [], [], [])
+    correct: list[bool] = []
+    scores: list[MapScore] = []
+    cams: list[np.ndarray] = []
+    for data in loader:
+        left = len(data['inputs']) if num_images is None else num_images - len(scores)
+        data = {key: data[key][:left] for key in ('inputs', 'data_samples')}
+        logits, maps = predict_with_maps(model, data)
+        for image, cam, sample, predicted in zip(data['inputs'], maps, data['data_samples'], logits.argmax(1).tolist(),
+                                                 strict=True):
+            label, boxes, index = int(sample.gt_label) if 'gt_label' in sample else None, true_boxes(sample), len(scores)
+            try:
+                scores.append(score_map(cam, boxes))
+            except ValueError as error:
+                raise ValueError(f'{sample.get("img_path", f"image {index}")}: {error}') from error
+            if label is not None:
+                correct.append(predicted == label)
+            images.labels.append(label)
+            images.sizes.append(cam.shape)
+            images.boxes.append(boxes)
+            if index < num_pictures:
+                cams.append(cam)
+                images.pictures.append(Picture(to_bgr(image), boxes, picture_name(index, label, loader)))
+        advance(len(maps))
+        if num_images is not None and len(scores) >= num_images:
+            break
+    return summarize_predictions(correct, scores), cams, images
+
+
+def picture_name(index: int, label: int | None, loader: DataLoader) -> str:
+    """Number of an image, and its class if that is known."""
+    classes = getattr(loader.dataset, 'metainfo', {}).get('classes') or ()
+    return f'image {index}' if label is None or label >= len(classes) else f'image {index}, {classes[label]}'
+
+
+def to_bgr(image: torch.Tensor) -> np.ndarray:
+    """An image (H, W, 3) uint8 of the tensor (3, H, W) or (1, H, W) that a pipeline gives."""
+    shown = image.clamp(0, 255).byte().cpu().numpy().transpose(1, 2, 0)
+    return np.ascontiguousarray(np.broadcast_to(shown, (*shown.shape[:2], 3)))
+
+
+def baselines(images: Images) -> dict[str, Values]:
+    """Values of maps that know nothing, see ``centre_map``; none if no image has a box."""
+    if not images.boxed:
+        return {}
+    pairs = list(zip(images.sizes, images.boxes, strict=True))
+    return {
+        'uniform map': summarize_predictions([], [score_map(np.ones(size), boxes) for size, boxes in pairs]),
+        'centre map': summarize_predictions([], [score_centre_map(size, boxes) for size, boxes in pairs]),
+    }
+
+
+def draw_columns(pictures: Sequence[Picture], cams: Sequence[np.ndarray], title: str) -> list[np.ndarray]:
+    """The pictures with their maps."""
+    return [draw_column(picture.image, cam, picture.boxes, title) for picture, cam in zip(pictures, cams, strict=True)]
+
+
+def title_of(run: RunFiles, checkpoint: Path, several: bool) -> str:
+    """Title of a column: the run's name if there are several, else the checkpoint's."""
+    return run.name if several else short_name(checkpoint)
+
+
+def analyze(runs: Sequence[RunFiles], split: str, num_images: int | None, num_pictures: int,
+            advance: Advance) -> tuple[list[Moment], Images]:
+    """Score all checkpoints of all runs, each on the split of its own config.
+
+    Args:
+        runs: At least one.
+        split: 'val' or 'test'.
+        num_images: How many of the first images to score; None for all.
+        num_pictures: How many of them to draw.
+        advance: Called after each batch with its number of images and that of all.
+
+    Returns:
+        The checkpoints in order, and the images, with the pictures of the first run.
+
+    Raises:
+        ValueError: If a checkpoint does not fit, gives no maps, or the runs have different images.
+    """
+    moments: list[Moment] = []
+    first: Images | None = None
+    loaders = [build_loader(run.cfg, split) for run in runs]
+    sizes = [len(loader.dataset) for loader in loaders]  # type: ignore[arg-type]
+    total = sum(len(run.checkpoints) * min(num_images or size, size) for run, size in zip(runs, sizes, strict=True))
+    for run, loader in zip(runs, loaders, strict=True):
+        for checkpoint in run.checkpoints:
+            model, meta = load_model(run.cfg, str(checkpoint))
+            values, cams, images = score_images(model, loader, num_images, num_pictures, lambda count: advance(count, total))
+            first = first or images
+            if images.labels != first.labels:
+                raise ValueError(f'{run.name} and {runs[0].name} are measured on different images: {len(images.labels)} and '
+                                 f'{len(first.labels)} in the {split} split, or with other labels')
+            columns = draw_columns(images.pictures, cams, title_of(run, checkpoint, len(runs) > 1))
+            moments.append(Moment(run.name, checkpoint, meta.get('iter'), values, columns))
+    assert first is not None
+    return moments, first
+
+
+def draw_files(runs: Sequence[RunFiles], paths: Sequence[Path], advance: Advance,
+               batch_size: int = 32) -> tuple[list[Moment], list[Picture], dict[Path, str]]:
+    """Maps of all checkpoints for image files, which have no labels or boxes.
+
+    Returns:
+        The checkpoints in order, the pictures, and for each unreadable file the reason.
+
+    Raises:
+        ValueError: If a config has no test pipeline, or a checkpoint does not fit or gives no maps.
+    """
+    moments: list[Moment] = []
+    pictures: list[Picture] = []
+    faults: dict[Path, str] = {}
+    total = len(paths) * sum(len(run.checkpoints) for run in runs)
+    for run in runs:
+        pipeline = image_pipeline(run.cfg)
+        for checkpoint in run.checkpoints:
+            model, meta = load_model(run.cfg, str(checkpoint))
+            columns: list[np.ndarray] = []
+            for start in range(0, len(paths), batch_size):
+                images, unreadable = read_images(paths[start:start + batch_size], pipeline)
+                seen = predict(model, images, topk=1, threshold=0.5)
+                part = [Picture(np.ascontiguousarray(p.image[..., ::-1]), np.zeros((0, 4)), p.path.name) for p in seen]
+                columns += draw_columns(part, [p.cam for p in seen], title_of(run, checkpoint, len(runs) > 1))
+                faults.update(unreadable)
+                pictures += [] if moments else part
+                advance(len(images) + len(unreadable), total)
+            moments.append(Moment(run.name, checkpoint, meta.get('iter'), {}, columns))
+    return moments, pictures, faults
+
+
+def last_of_each(moments: Sequence[Moment]) -> list[Moment]:
+    """The last checkpoint of each run."""
+    return list({moment.run: moment for moment in moments}.values())
+
+
+def draw_strips(pictures: Sequence[Picture], moments: Sequence[Moment]) -> list[np.ndarray]:
+    """For each picture the image and its map at each checkpoint, side by side; of several runs at the last one of each.
+
+    Returns:
+        BGR uint8, one an image.
+    """
+    last = last_of_each(moments)
+    shown = last if len(last) > 1 else moments
+    alone = [draw_column(picture.image, None, picture.boxes, 'image') for picture in pictures]
+    return [np.hstack([image, *(moment.columns[index] for moment in shown)]) for index, image in enumerate(alone)]
