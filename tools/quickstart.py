@@ -3,9 +3,12 @@ import argparse
 import os
 from pathlib import Path
 
+from mmengine.config import Config
 from rich.console import Console
 
 from _common import Parser, positive
+from mmsemiloc.engine.cam_evolution_hook import read_rows
+from mmsemiloc.study.cam_report import evolution_cards, strips_html
 from mmsemiloc.study.evaluate import Evaluation
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.progress import ProgressDisplay
@@ -18,6 +21,10 @@ from study import read_config
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs/digits'
 TITLES = {'digits_ce': 'CE only', 'digits_full': 'full loss'}
 SECONDS_A_STEP = 0.12  # of both trainings together on 2 cores of a laptop
+FOLLOWED = 64  # images whose maps are scored during training
+EVOLUTION = f"""The same {FOLLOWED} images of the validation split before, during and after the training: few, so the values
+jump, and differ from those of the table. Below, the first two of them with the map of the class that was predicted at that
+step."""
 DESCRIPTION = """\
 Train a small DenseNet on DigitScenes (handwritten digits over photographs, made on the spot) twice, with cross-entropy on
 the few labelled images and with the full loss, which also learns from the unlabelled ones; compare both on the test
@@ -54,8 +61,26 @@ def plan_runs(args: argparse.Namespace) -> list[Run]:
         raise ValueError(f'--extra needs file names other than {", ".join(TITLES)} and each other, got {args.extra}')
     configs = [read_config(str(path), 'test') for path in paths]
     steps = args.steps or configs[1].train_cfg.max_iters
-    return [plan_run(name, with_steps(cfg, steps), args.seed, args.work_dir / 'runs')
+    return [plan_run(name, follow_maps(with_steps(cfg, steps)), args.seed, args.work_dir / 'runs')
             for name, cfg in zip(names, configs, strict=True)]
+
+
+def follow_maps(cfg: Config) -> Config:
+    """The config with a hook that scores maps before, at quarters of, and after the training, which it leaves as it is."""
+    if cfg.get('val_dataloader') is not None:
+        hook = dict(type='mmsemiloc.CAMEvolutionHook', by_epoch=False, interval=-(-cfg.train_cfg.max_iters // 4),
+                    num_images=FOLLOWED, num_strips=2)
+        cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
+    return cfg
+
+
+def evolution_section(runs: list[Run]) -> tuple[str, str, str]:
+    """The part of the page that shows how the maps changed."""
+    rows = {TITLES.get(run.name, run.name): read_rows(run.folder / 'cam_evolution.csv') for run in runs}
+    points = {name: [{**row, 'step': row['iter']} for row in lines] for name, lines in rows.items()}
+    strips = [(f'image {index}, {TITLES.get(run.name, run.name)}', path.read_bytes()) for index in range(2) for run in runs
+              if (path := run.folder / f'cam_evolution/{index:03d}.png').is_file()]
+    return 'How the maps changed', EVOLUTION, evolution_cards(points, 'step') + strips_html(strips)
 
 
 def result_table(results: list[Result]) -> Table:
@@ -82,7 +107,8 @@ def write_report(runs: list[Run], results: list[Result], table: Table, path: Pat
         'cross-entropy on the labelled images. Full loss: the same, and penalties on doubtful predictions, on predictions that '
         'use few classes, and on large activation maps, on the unlabelled images as well. All models were '
         f'trained for {results[0].steps} steps with seed {results[0].seed}. It is one seed: tools/study.py compares several.')
-    path.write_text(make_report('Quickstart of mmsemiloc', introduction, table, models), encoding='utf-8')
+    page = make_report('Quickstart of mmsemiloc', introduction, table, models, [evolution_section(runs)])
+    path.write_text(page, encoding='utf-8')
 
 
 def main() -> None:

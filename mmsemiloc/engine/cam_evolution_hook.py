@@ -34,8 +34,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         state.restore()
 
 
-def read_rows(path: Path, until: int) -> list[Row]:
-    """Rows of a .csv file up to an iteration; none if there is no file."""
+def read_rows(path: Path, until: float = float('inf')) -> list[Row]:
+    """Rows of ``cam_evolution.csv`` up to an iteration; none if there is no file."""
     if not path.is_file():
         return []
     with path.open(newline='') as file:

@@ -147,7 +147,7 @@ def score_images(model: nn.Module, loader: DataLoader, num_images: int | None = 
 def picture_name(index: int, label: int | None, loader: DataLoader) -> str:
     """Number of an image, and its class if that is known."""
     classes = getattr(loader.dataset, 'metainfo', {}).get('classes') or ()
-    return f'image {index}' if label is None or label >= len(classes) else f'image {index}, {classes[label]}'
+    return f'image {index}' if label is None or label >= len(classes) else f'image {index}, class {classes[label]}'
 
 
 def to_bgr(image: torch.Tensor) -> np.ndarray:

@@ -23,7 +23,7 @@ PANELS = {
     'area': ('Area, %', 'Mean share of the map above half of its maximum. A map may be small and wrong: read it beside the '
              'others.', None),
 }
-MEASURED = """Values in %, of the activation map of the class that the model predicts, right or wrong, on the same {images} images.
+MEASURED = """In %, of the activation map of the class that the model predicts, right or wrong, on the same {images} images.
 <b>MaxBoxAccV2</b>: images with a box around the map that fits the true one. <b>In box</b>: mean share of the map's positive
 values inside the true box. <b>Pointing</b>: images whose map has its maximum in a true box. <b>Area</b>: mean share of the map
 above half of its maximum. A uniform map and one that falls off from the centre show what maps without any idea of the place
@@ -97,13 +97,14 @@ def evolution_cards(rows: Mapping[str, Sequence[Mapping]], label: str,
         title, text, _ = PANELS[name]
         plot = embed_both(functools.partial(curve_plot, lines, label=label, levels=levels), title)
         cards.append(f'<div class="card"><h3>{title}</h3>{plot}<p>{text}</p></div>')
-    return f'<div class="grid">{"".join(cards)}</div>'
+    return f'<div class="two">{"".join(cards)}</div>'
 
 
-def strip_html(png: bytes, name: str) -> str:
-    """A strip under its name, which scrolls by itself on a narrow screen."""
-    caption = f'<figcaption>{html.escape(name)}</figcaption>'
-    return f'<figure class="strip">{caption}<div class="scroll">{embed(png, name)}</div></figure>'
+def strips_html(strips: Sequence[tuple[str, bytes]]) -> str:
+    """Strips (PNG) under their names; each scrolls by itself on a narrow screen."""
+    figures = [f'<figure><figcaption>{html.escape(name)}</figcaption><div class="scroll">{embed(png, name)}</div></figure>'
+               for name, png in strips]
+    return f'<div class="strips">{"".join(figures)}</div>'
 
 
 def to_png(image: np.ndarray) -> bytes:
@@ -130,7 +131,7 @@ def cam_page(moments: Sequence[Moment], strips: Sequence[tuple[str, bytes]], tab
             dotted = 'Dotted: a map without any idea of the place.' if knowing_nothing else ''
             sections.append(('Over the training', dotted, evolution_cards(*by_run(moments), knowing_nothing)))
     columns = 'One column a run, at its last checkpoint.' if len(runs) > 1 else 'One column a checkpoint.'
-    sections.append(('The same images', STRIPS.format(columns=columns), ''.join(strip_html(png, name) for name, png in strips)))
+    sections.append(('The same images', STRIPS.format(columns=columns), strips_html(strips)))
     files = ''.join(f'<li>{html.escape(m.run)}: <code>{html.escape(str(m.checkpoint))}</code></li>' for m in moments)
     sections.append(('To repeat it', html.escape(versions()), f'<ul>{files}</ul>'))
     return page('Class activation maps', f'Of {", ".join(runs)}, at {len(moments)} checkpoints.', sections)

@@ -27,7 +27,9 @@ th:first-child, td:first-child { text-align: left; }
 .card p { margin: .4rem 0 0; font-size: .87rem; } .card img { width: 100%; height: auto; display: block; }
 .maps { display: grid; gap: .5rem; grid-template-columns: repeat(3, 1fr); } .maps figure { margin: 0; }
 .maps img { border-radius: 4px; } figcaption { font-size: .8rem; line-height: 1.3; margin-top: .25rem; }
-.strip { margin: 1rem 0; } .strip img { display: block; border-radius: 4px; }
+.two { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); max-width: 800px; }
+.strips { display: flex; flex-wrap: wrap; gap: 1rem; } .strips figure { margin: 0; max-width: 100%; }
+.strips img { display: block; border-radius: 4px; }
 .right { color: light-dark(#00703f, #4fd69c); } .wrong { color: light-dark(#b3261e, #ff9d94); }
 @media (max-width: 600px) { th, td { padding: .3rem .4rem; font-size: .9rem; } }
 pre { overflow-x: auto; font-size: .8rem; background: var(--soft); padding: .8rem; border-radius: 8px; }
@@ -168,7 +170,8 @@ def page(title: str, introduction: str, sections: Sequence[tuple[str, str, str]]
             f'<p>{html.escape(introduction)}</p>{body}</body></html>')
 
 
-def make_report(title: str, introduction: str, table: Table, models: Sequence[Model]) -> str:
+def make_report(title: str, introduction: str, table: Table, models: Sequence[Model],
+                more: Sequence[tuple[str, str, str]] = ()) -> str:
     """The page.
 
     Args:
@@ -176,6 +179,7 @@ def make_report(title: str, introduction: str, table: Table, models: Sequence[Mo
         introduction: What was done, plain text.
         table: The results.
         models: The trained models; all evaluations are of the same images.
+        more: Further sections as for :func:`page`, after the images.
     """
     examples = ''.join(example_card(models, index) for index in range(len(models[0].evaluation.examples.images)))
     sections = (
@@ -189,4 +193,5 @@ def make_report(title: str, introduction: str, table: Table, models: Sequence[Mo
         split=models[0].result.split,
         images=len(models[0].evaluation.labels),
         examples=len(models[0].evaluation.examples.images))
-    return page(title, introduction, [(heading, text.format(**numbers), content) for heading, text, content in sections])
+    written = [(heading, text.format(**numbers), content) for heading, text, content in sections]
+    return page(title, introduction, [*written[:2], *more, *written[2:]])
