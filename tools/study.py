@@ -12,7 +12,7 @@ from mmsemiloc.study.plots import seed_plot
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
 from mmsemiloc.study.steps import with_steps
-from mmsemiloc.study.tables import by_config, difference_table, spread_table, write_csv, write_markdown
+from mmsemiloc.study.tables import difference_table, spread_table, values_of_seeds, write_csv, write_markdown
 
 SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 DESCRIPTION = """\
@@ -36,7 +36,7 @@ def make_parser() -> Parser:
                         help='folder of all runs (default: work_dirs/study)')
     parser.add_argument('--csv', type=Path, metavar='FILE', help='write one row a run to FILE')
     parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
-    parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the accuracy of all seeds into FILE, a .png')
+    parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the results of all seeds into FILE, a .png')
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, default={}, metavar='KEY=VALUE',
                         help='values that replace those of every config')
     parser.add_argument('--vary', nargs='+', action=CfgOptions, default={}, metavar='KEY=VALUE,VALUE',
@@ -97,9 +97,8 @@ def report(outcomes: list[Result | Failure], names: list[str], args: argparse.Na
         if args.markdown:
             write_markdown(tables, args.markdown)
         if args.plot:
-            accuracy = {name: [result.accuracy for result in group] for name, group in by_config(results).items()}
             args.plot.parent.mkdir(parents=True, exist_ok=True)
-            args.plot.write_bytes(seed_plot(accuracy, f'{args.split} accuracy %'))
+            args.plot.write_bytes(seed_plot(values_of_seeds(results)))
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             console.print(f'FAILED {outcome.label}: {outcome.message}\n  log: {outcome.log}', markup=False, soft_wrap=True)
