@@ -1,5 +1,6 @@
 """Train configs with several seeds and compare them."""
 import argparse
+import itertools
 from pathlib import Path
 
 from mmengine.config import Config
@@ -11,7 +12,7 @@ from mmsemiloc.study.plots import seed_plot
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
 from mmsemiloc.study.steps import with_steps
-from mmsemiloc.study.tables import by_config, difference_table, spread_table, write_csv, write_markdown
+from mmsemiloc.study.tables import difference_table, spread_table, values_of_seeds, write_csv, write_markdown
 
 SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 DESCRIPTION = """\
@@ -35,9 +36,12 @@ def make_parser() -> Parser:
                         help='folder of all runs (default: work_dirs/study)')
     parser.add_argument('--csv', type=Path, metavar='FILE', help='write one row a run to FILE')
     parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
-    parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the accuracy of all seeds into FILE, a .png')
+    parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the results of all seeds into FILE, a .png')
     parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, default={}, metavar='KEY=VALUE',
                         help='values that replace those of every config')
+    parser.add_argument('--vary', nargs='+', action=CfgOptions, default={}, metavar='KEY=VALUE,VALUE',
+                        help='train every config with each of these values of one key, or all combinations of several; '
+                        'the first ones are the baseline')
     parser.add_argument('--force', action='store_true', help='train finished runs again, for example after a change of code')
     return parser
 
@@ -49,8 +53,20 @@ def read_config(path: str, split: str, options: dict | None = None, steps: int |
     return cfg if steps is None else with_steps(cfg, steps)
 
 
-def plan_runs(args: argparse.Namespace) -> list[Run]:
-    """All runs: for each seed all configs, so that comparisons are complete early.
+def variants(vary: dict[str, object]) -> dict[str, dict]:
+    """What to add to a config's name, and its options, for all combinations of the values of each key.
+
+    Example:
+        >>> variants({'model.head.loss_mel.loss_weight': [0.5, 1]})
+        {' loss_mel.loss_weight=0.5': {...: 0.5}, ' loss_mel.loss_weight=1': {...: 1}}
+    """
+    keys = {key: values if isinstance(values, list) else [values] for key, values in vary.items()}
+    return {''.join(f' {".".join(key.split(".")[-2:])}={value}' for key, value in zip(keys, values, strict=True)):
+            dict(zip(keys, values, strict=True)) for values in itertools.product(*keys.values())}
+
+
+def plan_runs(args: argparse.Namespace) -> dict[str, list[Run]]:
+    """The runs of each config and variant, by their name in tables.
 
     Raises:
         ValueError: If two configs have the same name, a seed comes twice, or a config is wrong.
@@ -60,10 +76,11 @@ def plan_runs(args: argparse.Namespace) -> list[Run]:
         twice = sorted({str(value) for value in values if values.count(value) > 1})
         if twice:
             raise ValueError(f'each config (by its file name) and each seed can be given once, got twice: {", ".join(twice)}')
-    if 'steps' in args.cfg_options:
-        raise ValueError('--cfg-options steps=... would not change the values that follow from it; use --steps')
-    configs = [read_config(path, args.split, args.cfg_options, args.steps) for path in args.configs]
-    return [plan_run(name, cfg, seed, args.work_dir) for seed in args.seeds for name, cfg in zip(names, configs, strict=True)]
+    if 'steps' in {**args.cfg_options, **args.vary}:
+        raise ValueError('--cfg-options and --vary steps=... would not change the values that follow from it; use --steps')
+    configs = {name + variant: read_config(path, args.split, {**args.cfg_options, **options}, args.steps)
+               for name, path in zip(names, args.configs, strict=True) for variant, options in variants(args.vary).items()}
+    return {name: [plan_run(name, cfg, seed, args.work_dir) for seed in args.seeds] for name, cfg in configs.items()}
 
 
 def report(outcomes: list[Result | Failure], names: list[str], args: argparse.Namespace, console: Console) -> None:
@@ -80,9 +97,8 @@ def report(outcomes: list[Result | Failure], names: list[str], args: argparse.Na
         if args.markdown:
             write_markdown(tables, args.markdown)
         if args.plot:
-            accuracy = {name: [result.accuracy for result in group] for name, group in by_config(results).items()}
             args.plot.parent.mkdir(parents=True, exist_ok=True)
-            args.plot.write_bytes(seed_plot(accuracy, f'{args.split} accuracy %'))
+            args.plot.write_bytes(seed_plot(values_of_seeds(results)))
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             console.print(f'FAILED {outcome.label}: {outcome.message}\n  log: {outcome.log}', markup=False, soft_wrap=True)
@@ -96,8 +112,10 @@ def main() -> None:
         runs = plan_runs(args)
     console = Console()
     with ProgressDisplay(console) as display:
-        outcomes = launch(runs, args.split, display, args.jobs, args.threads, args.force)
-    report(outcomes, [Path(path).stem for path in args.configs], args, console)
+        # For each seed all configs, so that comparisons are complete early.
+        by_seed = [run for of_seed in zip(*runs.values(), strict=True) for run in of_seed]
+        outcomes = launch(by_seed, args.split, display, args.jobs, args.threads, args.force)
+    report(outcomes, list(runs), args, console)
     if any(isinstance(outcome, Failure) for outcome in outcomes):
         raise SystemExit(1)
 

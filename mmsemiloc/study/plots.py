@@ -78,23 +78,25 @@ def panels_plot(panels: Mapping[str, tuple[Lines, Mapping[str, float]]], label: 
     return to_png(figure, transparent=False)
 
 
-def seed_plot(values: Mapping[str, Sequence[float]], label: str) -> bytes:
-    """One row a config: a dot for each seed and a bar at their mean, on white.
+def seed_plot(metrics: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
+    """One panel a metric, one row a config: a dot for each seed and a bar at their mean, on white.
 
     Args:
-        values: For each config its values, at least one.
-        label: What they are.
+        metrics: For each metric, by what it is called, the values of each config, at least one; all have the same configs.
     """
-    figure = Figure(figsize=(6.4, 0.7 + 0.35 * len(values)), layout='constrained')
-    axes = figure.add_subplot()
-    for row, points in enumerate(values.values()):
-        axes.scatter(points, [row] * len(points), color=LINES[False][0], alpha=0.6, linewidths=0)
-        axes.plot([np.mean(points)] * 2, [row - 0.3, row + 0.3], color=LINES[False][1], linewidth=2.5)
-    axes.set_yticks(range(len(values)), list(values))
-    axes.invert_yaxis()
-    axes.set_xlabel(f'{label} (dots: seeds, bars: means)')
-    axes.spines[['top', 'right']].set_visible(False)
-    axes.grid(axis='x', alpha=0.25)
+    names = list(next(iter(metrics.values())))
+    figure = Figure(figsize=(3.6 + 2.8 * len(metrics), 0.7 + 0.35 * len(names)), layout='constrained')
+    for column, (label, values) in enumerate(metrics.items()):
+        axes = figure.add_subplot(1, len(metrics), column + 1)
+        for row, points in enumerate(values.values()):
+            axes.scatter(points, [row] * len(points), color=LINES[False][0], alpha=0.6, linewidths=0)
+            axes.plot([np.mean(points)] * 2, [row - 0.3, row + 0.3], color=LINES[False][1], linewidth=2.5)
+        axes.set_yticks(range(len(names)), names if column == 0 else [''] * len(names))
+        axes.invert_yaxis()
+        axes.set_xlabel(label)
+        axes.spines[['top', 'right']].set_visible(False)
+        axes.grid(axis='x', alpha=0.25)
+    figure.supxlabel('dots: seeds, bars: means', fontsize=8)
     return to_png(figure, transparent=False)
 
 

@@ -75,6 +75,13 @@ def shown_metrics(results: Sequence[Result]) -> list[str]:
     return [metric for metric in METRICS if metric != 'mean_recall' or not same]
 
 
+def values_of_seeds(results: Sequence[Result]) -> dict[str, dict[str, list[float]]]:
+    """For each metric that all results have, by its title, the values of each config."""
+    metrics = [name for name in shown_metrics(results) if all(getattr(result, name) is not None for result in results)]
+    return {METRICS[name]: {config: [getattr(result, name) for result in group] for config, group in by_config(results).items()}
+            for name in metrics if name != 'classes_used'}
+
+
 def spread_table(results: Sequence[Result]) -> Table:
     """One row a config: mean and sample standard deviation over seeds."""
     rows = []

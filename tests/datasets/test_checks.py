@@ -91,18 +91,24 @@ def test_unlabelled_images_for_validation_are_counted_in_a_warning(sources, monk
     assert message.startswith('1 of 6 unlabelled images are in the validation set too')
 
 
-def test_classes_without_labelled_images_are_named(sources, monkeypatch):
+@every_policy
+@with_and_without_workers
+def test_classes_without_labelled_images_are_named(sources, monkeypatch, faults, workers):
     sources.lists['labeled'] = [f'ø {i}.jpg 0' for i in range(GOOD)]
-    message, = warnings_of(monkeypatch, lambda: sources.build().check(3))
+    dataset = sources.build(faults=faults)
+    message, = warnings_of(monkeypatch, lambda: dataset.check(3))
     assert message == 'no labelled image of class 1 (b), 2: 2 of 3 classes cannot be learned'
+    assert len(load_names(dataset, workers)) == 2 * GOOD
     sources.lists['labeled'] = [f'ø {i}.jpg {i % 3}' for i in range(GOOD)]
-    assert not warnings_of(monkeypatch, lambda: sources.build().check(3))
+    assert not warnings_of(monkeypatch, lambda: sources.build(faults=faults).check(3))
 
 
-def test_an_empty_class_folder_is_named(sources, monkeypatch):
+@every_policy
+def test_an_empty_class_folder_is_named(sources, monkeypatch, faults):
     save_image(sources.root / 'train' / 'a' / '1.jpg')
     (sources.root / 'train' / 'b').mkdir()
-    dataset = SemiSupDataset(dict(type='CustomDataset', data_root=str(sources.root), data_prefix='train'))
+    dataset = SemiSupDataset(dict(type='CustomDataset', data_root=str(sources.root), data_prefix='train', serialize_data=False),
+                             faults=faults)
     assert warnings_of(monkeypatch, lambda: dataset.check(2)) == ['no labelled image of class 1 (b): 1 of 2 classes cannot be '
                                                                   'learned']
 

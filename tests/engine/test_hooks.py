@@ -224,6 +224,31 @@ def test_labels_out_of_range_are_found_before_training(label, monkeypatch):
         SemiSupSetupHook().before_train(runner)
 
 
+def test_images_are_checked_against_the_validation_set(monkeypatch):
+    calls = []
+    monkeypatch.setattr(SemiSupDataset, 'check', lambda self, *args: calls.append(args))
+    runner = runner_with_prior(None, loader())
+    SemiSupSetupHook().before_train(runner)
+    validation = DigitScenes('val', num_images=2)
+    runner.val_loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=validation))
+    SemiSupSetupHook().before_train(runner)
+    assert calls == [(10, None), (10, validation)]
+
+
+def test_a_resumed_run_takes_the_seed_of_the_checkpoint():
+    train_loader = loader()
+    runner = runner_with_prior(None, train_loader)
+    checkpoint = {}
+    SemiSupSetupHook().before_save_checkpoint(runner, checkpoint)
+    assert checkpoint == dict(sampler_seed=0)
+    for iteration, expected in ((0, 5), (3, 0)):  # fine-tuning from a checkpoint, and a resumed run
+        train_loader.sampler.seed, runner.iter = 5, iteration
+        hook = SemiSupSetupHook()
+        hook.after_load_checkpoint(runner, checkpoint)
+        hook.before_train(runner)
+        assert train_loader.sampler.seed == expected
+
+
 def test_setup_errors():
     with pytest.raises(ValueError, match="batch_size=5 differs from its sampler's batch_size=4"):
         SemiSupSetupHook().before_train(runner_with_prior(None, loader(5)))

@@ -7,7 +7,15 @@ import pytest
 from rich.console import Console
 
 from mmsemiloc.study import Result
-from mmsemiloc.study.tables import difference_table, format_spread, mean_and_std, paired_differences, spread_table, write_csv
+from mmsemiloc.study.tables import (
+    difference_table,
+    format_spread,
+    mean_and_std,
+    paired_differences,
+    spread_table,
+    values_of_seeds,
+    write_csv,
+)
 
 
 def make_result(name, seed, accuracy, cam_in_box=30.0, recall=None):
@@ -67,6 +75,13 @@ def test_mean_recall_is_shown_where_it_differs_from_the_accuracy():
     table = spread_table(tailed)
     assert table.rows[1][table.columns.index('mean recall %')] == '43.0'
     assert ['full', 'mean recall %', '+3.00', '+3.00'] in difference_table(tailed).rows
+
+
+def test_values_of_seeds_leave_out_what_a_result_lacks():
+    values = values_of_seeds(CE + FULL)
+    assert values['accuracy %'] == {'ce': [50.0, 52.0, 57.0], 'full': [56.0, 55.0, 64.0]}
+    assert list(values) == ['accuracy %', 'MaxBoxAccV2 %', 'CAM in box %', 'CAM area %']
+    assert 'CAM in box %' not in values_of_seeds([*CE, make_result('full', 0, 50.0, cam_in_box=None)])
 
 
 def test_markdown_and_terminal():

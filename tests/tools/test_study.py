@@ -2,8 +2,10 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from tests.tools.conftest import ROOT, STEPS, run_tool
 
@@ -48,12 +50,24 @@ def test_another_split_is_evaluated_without_training_and_a_failure_stops_nothing
     assert 'NoSuchHead' in failed and str(next(runs.glob('broken-*/seed3/console.log'))) in failed
 
 
+@pytest.mark.slow
+def test_variants_of_a_config(tmp_path):
+    run_tool('study.py', CONFIGS[1], '--vary', 'model.head.loss_mel.loss_weight=0,2', '--seeds', 3, '--steps', STEPS,
+             '--work-dir', tmp_path / 'runs', '--jobs', 2, '--csv', tmp_path / 'study.csv', '--cfg-options',
+             'train_dataloader.dataset.unlabeled.num_images=64', 'val_dataloader.dataset.num_images=20')
+    rows = {row['name']: row for row in csv.DictReader((tmp_path / 'study.csv').open())}
+    assert list(rows) == ['digits_full loss_mel.loss_weight=0', 'digits_full loss_mel.loss_weight=2']
+    for weight, row in zip((0, 2), rows.values(), strict=True):
+        assert Config.fromfile(Path(row['folder']) / 'config.py').model.head.loss_mel.loss_weight == weight
+
+
 @pytest.mark.parametrize('arguments, expected', [
     (['nowhere.py'], 'no such config file: nowhere.py'),
     ([CONFIGS[0], CONFIGS[0]], 'got twice: digits_ce'),
     ([CONFIGS[0], '--seeds', '1', '1'], 'got twice: 1'),
     ([CONFIGS[0], '--steps', '0'], 'got 0'),
     ([CONFIGS[0], '--cfg-options', 'steps=10'], 'use --steps'),
+    ([CONFIGS[0], '--vary', 'steps=10,20'], 'use --steps'),
     ([ROOT / 'configs/densenet_mel_nbel_loc.py', '--steps', '10'], 'max_iters'),
 ])
 def test_bad_input_is_one_line(refuse, arguments, expected):
