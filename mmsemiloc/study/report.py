@@ -28,7 +28,7 @@ th:first-child, td:first-child { text-align: left; }
 .maps { display: grid; gap: .5rem; grid-template-columns: repeat(3, 1fr); } .maps figure { margin: 0; }
 .maps img { border-radius: 4px; } figcaption { font-size: .8rem; line-height: 1.3; margin-top: .25rem; }
 .two { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); max-width: 800px; }
-.strips { display: flex; flex-wrap: wrap; gap: 1rem; } .strips figure { margin: 0; max-width: 100%; }
+.strips { display: flex; flex-wrap: wrap; gap: 1rem; margin-top: 1rem; } .strips figure { margin: 0; max-width: 100%; }
 .strips img { display: block; border-radius: 4px; }
 .right { color: light-dark(#00703f, #4fd69c); } .wrong { color: light-dark(#b3261e, #ff9d94); }
 @media (max-width: 600px) { th, td { padding: .3rem .4rem; font-size: .9rem; } }

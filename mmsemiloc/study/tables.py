@@ -25,11 +25,12 @@ class Table:
 
     def to_rich(self) -> RichTable:
         """For the terminal; the first column is left-aligned, the others are numbers."""
-        table = RichTable(title=self.title, title_justify='left', title_style='bold', box=SIMPLE_HEAD)
+        table = RichTable(title=self.title, title_justify='left', title_style='bold', box=SIMPLE_HEAD, pad_edge=False)
         for i, column in enumerate(self.columns):
-            # Headers may take several lines on a narrow terminal, values never.
+            # Headers may take several lines on a narrow terminal, values never. Rich takes room from the columns that may
+            # wrap without a look at their min_width, so a wide first column would push the last ones off the terminal.
             width = max(len(row[i]) for row in self.rows)
-            table.add_column(column, justify='right' if i else 'left', min_width=width)
+            table.add_column(column, justify='right' if i else 'left', min_width=width, no_wrap=i == 0, overflow='fold')
         for row in self.rows:
             table.add_row(*map(escape, row))
         return table

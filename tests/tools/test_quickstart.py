@@ -33,7 +33,7 @@ def test_the_table_is_that_of_the_predictions(quickstart):
     rows['uniform map'] = ['–', '–', '–', f'{100 * area:.1f}', '100.0', '–']
     centre = summarize_maps([score_centre_map((32, 32), scene['gt_bboxes']) for scene in scenes])['MaxBoxAccV2']
     rows['centre map'] = ['–', '–', f'{centre:.1f}', '–', '–', '–']
-    printed = {line[2:15].strip(): re.split(r'\s{2,}', line[15:].strip()) for line in quickstart.stdout.splitlines()}
+    printed = {line[1:14].strip(): re.split(r'\s{2,}', line[14:].strip()) for line in quickstart.stdout.splitlines()}
     for title, cells in rows.items():
         assert printed[title][:6] == cells
         assert all(f'<td>{cell}</td>' in quickstart.page for cell in cells)
