@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from mmsemiloc.evaluation import score_centre_map, score_map, summarize_maps
+from mmsemiloc.evaluation import score_centre_map, score_map, summarize_maps, summarize_predictions
 from mmsemiloc.evaluation.map_scores import box_accuracy, centre_map
 from mmsemiloc.evaluation.pixel_precision import pixel_average_precision, pixel_histogram
 from tests.evaluation import reference
@@ -104,6 +104,17 @@ def test_nan_raises_and_boxes_are_checked():
 def test_without_boxes_only_the_area_is_known():
     score = score_map(CAMS[0], np.zeros((0, 4)))
     assert score.hits is None and np.isnan([score.in_box, score.pointing]).all() and 0 < score.area < 1
+
+
+def test_predictions_are_summarized_over_the_images_that_have_what_it_takes():
+    boxed = [score_map(cam, np.array(boxes)) for cam, boxes in zip(CAMS[:2], BOXES, strict=False)]
+    scores = [*boxed, score_map(CAMS[2], np.zeros((0, 4)))]
+    summary, expected = summarize_predictions([True, False, True, True], scores), summarize_maps(boxed)
+    assert list(summary) == ['accuracy', 'MaxBoxAccV2', 'in_box', 'pointing', 'area'] and summary['accuracy'] == 75
+    assert all(summary[name] == expected[name] for name in ('MaxBoxAccV2', 'in_box', 'pointing'))
+    assert summary['area'] == pytest.approx(100 * np.mean([score.area for score in scores])) != expected['area']
+    nothing = summarize_predictions([], scores[2:])
+    assert [name for name, value in nothing.items() if value is None] == ['accuracy', 'MaxBoxAccV2', 'in_box', 'pointing']
 
 
 def test_hits_survive_packing():

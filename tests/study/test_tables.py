@@ -8,6 +8,7 @@ from rich.console import Console
 
 from mmsemiloc.study import Result
 from mmsemiloc.study.tables import (
+    Table,
     difference_table,
     format_spread,
     mean_and_std,
@@ -91,6 +92,14 @@ def test_markdown_and_terminal():
     console = Console(width=80, record=True)
     console.print(table.to_rich())
     assert '58.3 ± 4.9' in console.export_text()  # values are not cut on a narrow terminal
+
+
+def test_no_column_falls_off_a_narrow_terminal():
+    columns = ['model', 'accuracy %', 'classes used', 'MaxBoxAccV2 %', 'CAM in box %', 'CAM area %', 'steps', 'seconds']
+    console = Console(width=80, record=True)
+    console.print(Table('title', columns, [['uniform map', '1.5', '10 of 10', '2.5', '3.5', '100.0', '3000', '170']]).to_rich())
+    assert console.export_text().splitlines()[-2].split() == [
+        'uniform', 'map', '1.5', '10', 'of', '10', '2.5', '3.5', '100.0', '3000', '170']
 
 
 def test_csv_has_one_row_a_run(tmp_path):
