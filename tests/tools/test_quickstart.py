@@ -1,4 +1,6 @@
 """The quickstart: its table is that of the saved predictions, its page is complete, its terminal is quiet."""
+import base64
+import csv
 import re
 
 import numpy as np
@@ -19,7 +21,7 @@ def evaluations(folder):
 @pytest.mark.slow
 def test_the_table_is_that_of_the_predictions(quickstart):
     dataset = DigitScenes(split='test', num_images=2000)
-    scenes = [dataset.scene(index) for index in range(2000)]
+    scenes = [dataset.get_data_info(index) for index in range(2000)]
     rows = {}
     for title, name in (('CE only', 'digits_ce'), ('full loss', 'digits_full')):
         evaluation = evaluations(quickstart.folder)[name]
@@ -45,7 +47,7 @@ def test_both_models_saw_the_same_images_and_differ(quickstart):
     np.testing.assert_array_equal(ce.labels, np.arange(2000) % 10)
     np.testing.assert_array_equal(ce.examples.images, full.examples.images)
     assert len(ce.examples.images) == 12 and not np.array_equal(ce.examples.cams, full.examples.cams)
-    scene = DigitScenes(split='test', num_images=1).scene(0)
+    scene = DigitScenes(split='test', num_images=1).get_data_info(0)
     np.testing.assert_array_equal(ce.examples.images[0], scene['img'][..., ::-1])  # the file is BGR, the page is RGB
     np.testing.assert_array_equal(ce.examples.boxes[0], scene['gt_bboxes'])
 
@@ -60,6 +62,21 @@ def test_the_page_is_complete_and_needs_nothing_else(quickstart):
     curves = set(re.findall('<code>(.*?)</code>', page))
     assert {'loss_ce', 'loss_mel', 'loss_nbel', 'loss_locality', 'acc_labeled', 'confidence', 'batch_entropy', 'classes_used',
             'cam_area', 'weight_mel', 'weight_nbel', 'weight_locality'} <= curves
+
+
+@pytest.mark.slow
+def test_the_page_shows_how_the_maps_changed(quickstart):
+    section = quickstart.page.partition('<h2>How the maps changed</h2>')[2].partition('<h2>')[0]
+    assert re.findall(r'<img alt="([^"]*)"', section) == [
+        'Accuracy, %', 'MaxBoxAccV2, %', 'In box, %', 'Area, %',
+        *(f'image {index}, {title}' for index in range(2) for title in ('CE only', 'full loss'))]
+    assert section.count('<source ') == 4  # the plots, for dark pages
+    shown = {base64.b64decode(data) for data in re.findall(r'src="data:image/png;base64,([^"]*)"', section)}
+    for name in ('digits_ce', 'digits_full'):
+        folder, = quickstart.folder.glob(f'runs/{name}-*/seed3')
+        with (folder / 'cam_evolution.csv').open() as file:
+            assert [row['iter'] for row in csv.DictReader(file)] == ['0', '2', '4', '6']
+        assert {path.read_bytes() for path in (folder / 'cam_evolution').iterdir()} <= shown
 
 
 @pytest.mark.slow
