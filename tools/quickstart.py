@@ -62,26 +62,29 @@ def plan_runs(args: argparse.Namespace) -> list[Run]:
         raise ValueError(f'--extra needs file names other than {", ".join(TITLES)} and each other, got {args.extra}')
     configs = [read_config(str(path), 'test') for path in paths]
     steps = args.steps or configs[1].train_cfg.max_iters
-    return [plan_run(name, follow_maps(with_steps(cfg, steps)), args.seed, args.work_dir / 'runs')
+    runs = [plan_run(name, with_steps(cfg, steps), args.seed, args.work_dir / 'runs')
             for name, cfg in zip(names, configs, strict=True)]
+    for run in runs:  # not before: it is no other run, which tools/study.py reads back as well
+        follow_maps(run.cfg)
+    return runs
 
 
-def follow_maps(cfg: Config) -> Config:
-    """The config with a hook that scores maps before, at quarters of, and after the training, which it leaves as it is."""
+def follow_maps(cfg: Config) -> None:
+    """Add a hook that scores maps before, at quarters of, and after the training, which it leaves as it is."""
     if cfg.get('val_dataloader') is not None:
         hook = dict(type='mmsemiloc.CAMEvolutionHook', by_epoch=False, interval=-(-cfg.train_cfg.max_iters // 4),
                     num_images=FOLLOWED, num_strips=2)
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
-    return cfg
 
 
-def evolution_section(runs: list[Run]) -> tuple[str, str, str]:
-    """The part of the page that shows how the maps changed."""
+def evolution_section(runs: list[Run]) -> list[tuple[str, str, str]]:
+    """The part of the page that shows how the maps changed; none if all runs are older ones without the hook."""
     rows = {TITLES.get(run.name, run.name): read_rows(run.folder / 'cam_evolution.csv') for run in runs}
     points = {name: [{**row, 'step': row['iter']} for row in lines] for name, lines in rows.items()}
     strips = [(f'image {index}, {TITLES.get(run.name, run.name)}', path.read_bytes()) for index in range(2) for run in runs
               if (path := run.folder / f'cam_evolution/{index:03d}.png').is_file()]
-    return 'How the maps changed', EVOLUTION, evolution_cards(points, 'step') + strips_html(strips)
+    content = evolution_cards(points, 'step') + strips_html(strips)
+    return [('How the maps changed', EVOLUTION, content)] if any(rows.values()) else []
 
 
 def result_table(results: list[Result]) -> Table:
@@ -108,7 +111,7 @@ def write_report(runs: list[Run], results: list[Result], table: Table, path: Pat
         'cross-entropy on the labelled images. Full loss: the same, and penalties on doubtful predictions, on predictions that '
         'use few classes, and on large activation maps, on the unlabelled images as well. All models were '
         f'trained for {results[0].steps} steps with seed {results[0].seed}. It is one seed: tools/study.py compares several.')
-    page = make_report('Quickstart of mmsemiloc', introduction, table, models, [evolution_section(runs)])
+    page = make_report('Quickstart of mmsemiloc', introduction, table, models, evolution_section(runs))
     path.write_text(page, encoding='utf-8')
 
 
