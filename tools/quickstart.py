@@ -23,8 +23,8 @@ TITLES = {'digits_ce': 'CE only', 'digits_full': 'full loss'}
 SECONDS_A_STEP = 0.12  # of both trainings together on 2 cores of a laptop
 FOLLOWED = 64  # images whose maps are scored during training
 EVOLUTION = f"""The same {FOLLOWED} images of the validation split before, during and after the training: few, so the values
-jump, and differ from those of the table. Below, the first two of them with the map of the class that was predicted at that
-step."""
+jump, and differ from those of the table. Below, the first two of them (other images than above) with the map of the class
+that was predicted at that step."""
 DESCRIPTION = """\
 Train a small DenseNet on DigitScenes (handwritten digits over photographs, made on the spot) twice, with cross-entropy on
 the few labelled images and with the full loss, which also learns from the unlabelled ones; compare both on the test
