@@ -43,3 +43,15 @@ def test_scores_are_the_model_s_and_maps_have_them_as_means(model):
 def test_other_models_are_refused_by_name(model, names):
     with pytest.raises(ValueError, match=f'linear head over average-pooled maps, but {names} is none'), torch.no_grad():
         class_maps(model(), IMAGES)
+
+
+@pytest.mark.parametrize('relative', [True, False])
+def test_relative_maps_do_not_depend_on_what_all_classes_share(relative):
+    model = make_model(head=dict(cam_relative=relative)).eval()
+    with torch.no_grad():
+        logits, maps = class_maps(model, IMAGES)
+        model.head.fc.weight += torch.randn(16)  # the same for all classes: the probabilities stay
+        shifted_logits, shifted = class_maps(model, IMAGES)
+    torch.testing.assert_close(shifted_logits.softmax(1), logits.softmax(1))
+    assert torch.allclose(shifted, maps, atol=1e-4) == relative
+    assert torch.allclose(maps.sum(1), torch.zeros(()), atol=1e-4) == relative
