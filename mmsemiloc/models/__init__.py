@@ -1,4 +1,4 @@
-from mmsemiloc.models.cam import class_activation_maps, class_maps
+from mmsemiloc.models.cam import class_activation_maps, class_maps, relative_weight
 from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
 from mmsemiloc.models.dilated_densenet import DilatedDenseNet
@@ -10,5 +10,5 @@ from mmsemiloc.models.semi_sup_classifier import SemiSupClassifier
 __all__ = [
     'CAMClsHead', 'DilatedDenseNet', 'LocalityLoss', 'MeanEntropyLoss', 'NegativeBatchEntropyLoss', 'Predictions',
     'SemiSupClassifier', 'SemiSupDataPreprocessor', 'WholeBatch', 'class_activation_maps', 'class_maps',
-    'direction_penalties', 'locality_penalty', 'mean_entropy', 'negative_batch_entropy', 'unit_norm'
+    'direction_penalties', 'locality_penalty', 'mean_entropy', 'negative_batch_entropy', 'relative_weight', 'unit_norm'
 ]

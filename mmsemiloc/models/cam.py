@@ -3,6 +3,17 @@ import torch
 from torch import Tensor, nn
 
 
+def relative_weight(fc_weight: Tensor) -> Tensor:
+    """The weight (C, D) of a linear classifier less its mean over the classes, which gives the same probabilities.
+
+    Softmax does not change when the same number is added to all class scores, so the map of a class by itself says little: a
+    network can classify by elimination, with maps of the other classes that are negative on the object while that of the
+    right class is nearly zero. Maps with this weight show what speaks for a class rather than for the others, and their sum
+    over the classes is zero at every place.
+    """
+    return fc_weight - fc_weight.mean(0)
+
+
 def class_activation_maps(features: Tensor, fc_weight: Tensor, labels: Tensor | None = None) -> Tensor:
     """``C[y, x] = sum_d W[label, d] features[d, y, x]``: no bias and no ReLU (reference [3] of the paper).
 
@@ -39,7 +50,8 @@ def class_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
         inputs: Normalised images (T, 3, H, W).
 
     Returns:
-        Class scores (T, C) and maps (T, C, h, w) in the same unit, h and w those of the backbone's last map.
+        Class scores (T, C) and maps (T, C, h, w) in the same unit, h and w those of the backbone's last map; relative ones
+        (:func:`relative_weight`) if the head has ``cam_relative``.
 
     Raises:
         ValueError: If the head is not linear over average-pooled maps, or a class score is not finite.
@@ -53,6 +65,6 @@ def class_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
         maps = class_activation_maps(features, fc.weight)
         scores = maps.mean((2, 3)) + (0 if fc.bias is None else fc.bias)
         if torch.allclose(scores, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
-            return logits, maps
+            return logits, maps - maps.mean(1, keepdim=True) if getattr(model.head, 'cam_relative', False) else maps
     raise ValueError(f'class activation maps need a linear head over average-pooled maps, but {type(model.head).__name__} over '
                      f'{type(model.backbone).__name__} is none')

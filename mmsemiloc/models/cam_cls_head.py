@@ -10,7 +10,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmsemiloc.models.cam import class_activation_maps
+from mmsemiloc.models.cam import class_activation_maps, relative_weight
 from mmsemiloc.models.numerics import at_least_float32
 from mmsemiloc.models.predictions import Predictions, WholeBatch, labeled_indices
 from mmsemiloc.registry import MODELS
@@ -41,6 +41,8 @@ class CAMClsHead(LinearClsHead):
         loss_locality: Config of J_L.
         cam_target: Map that J_L reads: 'top1', that of the most probable class, or 'prob', those of all classes weighted
             by their probability.
+        cam_relative: Whether maps are those of :func:`relative_weight`, in the penalty and in predictions. Class scores do not
+            change.
         predict_cam: Whether predictions carry the maps ``cam_top1`` of the most probable class and, for images with a
             ``gt_label``, ``cam_gt`` of the true one, (H, W) as the backbone has them; ``CAMLocalization`` reads them.
         **kwargs: For ``LinearClsHead``.
@@ -57,13 +59,14 @@ class CAMClsHead(LinearClsHead):
                  loss_nbel: dict | None = None,
                  loss_locality: dict | None = None,
                  cam_target: str = 'top1',
+                 cam_relative: bool = False,
                  predict_cam: bool = False,
                  **kwargs) -> None:
         super().__init__(num_classes, in_channels, loss=loss, **kwargs)
         if cam_target not in CAM_TARGETS:
             raise ValueError(f'cam_target must be one of {CAM_TARGETS}, got {cam_target!r}')
         self.cam_target = cam_target
-        self.predict_cam = predict_cam
+        self.cam_relative, self.predict_cam = cam_relative, predict_cam
         terms = dict(mel=loss_mel, nbel=loss_nbel, locality=loss_locality)
         self.terms = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in terms.items() if cfg is not None})
 
@@ -74,7 +77,11 @@ class CAMClsHead(LinearClsHead):
 
     def cam(self, feats: Sequence[Tensor], labels: Tensor) -> Tensor:
         """Maps (T, H, W) of the classes ``labels`` (T,); see :func:`class_activation_maps`."""
-        return class_activation_maps(feats[-1], self.fc.weight, labels)
+        return class_activation_maps(feats[-1], self.cam_weight(), labels)
+
+    def cam_weight(self) -> Tensor:
+        """Weight (C, D) that the maps are made with."""
+        return relative_weight(self.fc.weight) if self.cam_relative else self.fc.weight
 
     def predict(self, feats: Sequence[Tensor], data_samples: list[DataSample] | None = None) -> list[DataSample]:
         """As ``ClsHead.predict``, and with ``predict_cam`` the maps."""
@@ -120,7 +127,7 @@ class CAMClsHead(LinearClsHead):
         places = labeled_indices(data_samples)
         index = torch.tensor(places, dtype=torch.long, device=logits.device)
         labeled = torch.zeros(len(logits), dtype=torch.bool, device=logits.device).index_fill_(0, index, True)
-        predictions = Predictions(logits, feats[-1], self.fc.weight, labeled, self.cam_target, whole)
+        predictions = Predictions(logits, feats[-1], self.cam_weight(), labeled, self.cam_target, whole)
         losses = self._labeled_losses(logits[index], [data_samples[i] for i in places], whole)
         share = whole.share(len(logits))
         for term in self.active_terms().values():

@@ -50,3 +50,15 @@ def test_scores_that_are_not_finite_are_named():
     model.head.fc.bias.data[1] = torch.nan
     with pytest.raises(ValueError, match=f'3 of {3 * CLASSES} class scores are not finite'), torch.no_grad():
         class_maps(model, IMAGES)
+
+
+@pytest.mark.parametrize('relative', [True, False])
+def test_relative_maps_do_not_depend_on_what_all_classes_share(relative):
+    model = make_model(head=dict(cam_relative=relative)).eval()
+    with torch.no_grad():
+        logits, maps = class_maps(model, IMAGES)
+        model.head.fc.weight += torch.randn(16)  # the same for all classes: the probabilities stay
+        shifted_logits, shifted = class_maps(model, IMAGES)
+    torch.testing.assert_close(shifted_logits.softmax(1), logits.softmax(1))
+    assert torch.allclose(shifted, maps, atol=1e-4) == relative
+    assert torch.allclose(maps.sum(1), torch.zeros(()), atol=1e-4) == relative

@@ -43,6 +43,28 @@ def maps(seed=0, images=6):
 LABELS = [2, None, 0, None, None, 3]
 
 
+@pytest.mark.parametrize('cam_target', ['top1', 'prob'])
+def test_relative_maps_in_penalty_and_predictions(cam_target):
+    """They are the same when all classes share another map; class scores and the other losses are those of the plain head."""
+    feats, shared = maps(), torch.randn(D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = {}
+    for relative in (False, True):
+        for shift in (0, shared):
+            head = full_head(cam_target=cam_target, cam_relative=relative, predict_cam=True)
+            head.fc.weight.data += shift
+            losses = head.loss(feats, make_samples(LABELS))
+            sample = head.predict(feats, make_samples([1] * 6))[0]
+            found[relative, shift is shared] = (losses['loss_locality'], sample.cam_top1, sample.cam_gt, losses['loss_mel'])
+    for a, b in zip(found[True, False], found[True, True], strict=True):
+        torch.testing.assert_close(a, b)
+    assert not torch.allclose(found[False, False][0], found[False, True][0])  # negative controls
+    assert not torch.allclose(found[False, False][1], found[False, True][1])
+    torch.testing.assert_close(found[False, False][3], found[True, False][3])
+    head = full_head(cam_relative=True)
+    weight = head.fc.weight - head.fc.weight.mean(0)
+    torch.testing.assert_close(head.cam(feats, torch.tensor([1] * 6)), torch.einsum('d,tdhw->thw', weight[1], feats[0]))
+
+
 def test_total_is_equation_8():
     head, feats = full_head(), maps()
     losses = head.loss(feats, make_samples(LABELS))

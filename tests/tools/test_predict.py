@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from mmsemiloc.datasets.digit_scenes import digit_scene
+from mmsemiloc.datasets import DigitScenes
 from mmsemiloc.registry import MODELS
 from tests.tools.conftest import ROOT, run_tool
 
@@ -28,8 +28,8 @@ def checkpoint(tmp_path_factory):
 def photos(tmp_path):
     folder = tmp_path / 'photos'
     folder.mkdir()
-    for i in range(3):
-        cv2.imwrite(str(folder / f'{i}.png'), digit_scene('test', i, label=i, turn=0, seed=0)['img'])
+    for i, scene in enumerate(DigitScenes('test', num_images=3)):
+        cv2.imwrite(str(folder / f'{i}.png'), scene['img'])
     return folder
 
 

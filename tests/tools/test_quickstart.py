@@ -21,7 +21,7 @@ def evaluations(folder):
 @pytest.mark.slow
 def test_the_table_is_that_of_the_predictions(quickstart):
     dataset = DigitScenes(split='test', num_images=2000)
-    scenes = [dataset.get_data_info(index) for index in range(2000)]
+    scenes = list(dataset)
     rows = {}
     for title, name in (('CE only', 'digits_ce'), ('full loss', 'digits_full')):
         evaluation = evaluations(quickstart.folder)[name]
@@ -47,7 +47,7 @@ def test_both_models_saw_the_same_images_and_differ(quickstart):
     np.testing.assert_array_equal(ce.labels, np.arange(2000) % 10)
     np.testing.assert_array_equal(ce.examples.images, full.examples.images)
     assert len(ce.examples.images) == 12 and not np.array_equal(ce.examples.cams, full.examples.cams)
-    scene = DigitScenes(split='test', num_images=1).get_data_info(0)
+    scene = DigitScenes(split='test', num_images=1)[0]
     np.testing.assert_array_equal(ce.examples.images[0], scene['img'][..., ::-1])  # the file is BGR, the page is RGB
     np.testing.assert_array_equal(ce.examples.boxes[0], scene['gt_bboxes'])
 
