@@ -10,7 +10,7 @@ labeled_ratio = 0.5  # R/T: 32 labelled beside 32 unlabelled
 # The penalties join after a supervised warm-up and are whole at half of the run; the learning rate falls after that.
 mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=1.0)
 nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
-locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=1e-6)
+locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True)  # chosen in docs/cam.md
 ramp = dict(begin=steps * 3 // 8, end=steps // 2)
 
 model = dict(
