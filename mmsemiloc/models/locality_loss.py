@@ -53,8 +53,9 @@ def locality_penalty(cam: Tensor) -> Tensor:
     A half-space's squared norm is a cumulative sum of column (row) sums of squares, so the cost is O(H W) a map.
 
     It shrinks a map before it concentrates it: among maps of one sum, that is of one class score, a flat map has a smaller
-    penalty than a single place (184 against 1,152 for a mean of 1 at 8x8). So large weights flatten the maps; see README.md.
-    :func:`unit_norm` takes the scale out.
+    penalty than a single place (184 against 1,152 for a mean of 1 at 8x8). So with a large weight the map of the predicted
+    class goes to zero, and those of the other classes speak against them instead (docs/cam.md; :func:`relative_weight` shows
+    it). :func:`unit_norm` takes the scale out.
 
     Args:
         cam: Maps of shape (..., H, W) in any unit and sign; H and W may differ.

@@ -8,7 +8,7 @@ from itertools import islice
 from torch.utils.data import Sampler
 
 from mmsemiloc.datasets import SemiSupSampler
-from mmsemiloc.study.measure import in_fork, peak_memory_mib
+from mmsemiloc.study.measure import in_new_process, peak_memory_mib
 from mmsemiloc.study.tables import Table
 
 
@@ -60,7 +60,7 @@ def sampler_table(samplers: Mapping[str, Callable[[Sources, int], Sampler]], sou
     costs: dict[str, list[Cost]] = {name: [] for name in samplers}
     for _ in range(repeats):
         for name, make in samplers.items():
-            costs[name].append(in_fork(measure, make, sources, batch_size))
+            costs[name].append(in_new_process(measure, make, sources, batch_size))
     rows = [[name, *(f'{statistics.median(getattr(cost, field) for cost in values) * factor:.{digits}f}'
                      for field, factor, digits in (('first', 1, 2), ('memory', 1, 0), ('batch', 1e6, 0)))]
             for name, values in costs.items()]

@@ -1,5 +1,4 @@
 """Memory of tensors and processes."""
-import contextlib
 import multiprocessing
 import resource
 import sys
@@ -61,17 +60,13 @@ class TensorMemory(TorchDispatchMode):
         self.now -= size
 
 
-def _with_fresh_peak(function: Callable[..., T], *args) -> T:
-    """Call a function once the peak of memory is the present size: a fork gives back what it inherits but does not need."""
-    with contextlib.suppress(OSError), open('/proc/self/clear_refs', 'w') as file:  # Linux; elsewhere the peak stays
-        file.write('5')
-    return function(*args)
+def in_new_process(function: Callable[..., T], *args) -> T:
+    """What a function returns that runs in a new process, whose peak of memory is its own.
 
-
-def in_fork(function: Callable[..., T], *args) -> T:
-    """What a function returns that runs in a copy of this process, whose peak of memory begins at the present size.
-
-    For measurements, before anything else starts threads.
+    Not in a fork of this one: on some systems that inherits the peak, which may hide what the function takes. Modules are
+    imported once, in a server that all of these processes are forks of.
     """
-    with multiprocessing.get_context('fork').Pool(1) as pool:
-        return pool.apply(_with_fresh_peak, (function, *args))
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['__main__', function.__module__])
+    with context.Pool(1) as pool:
+        return pool.apply(function, args)

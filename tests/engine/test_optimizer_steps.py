@@ -54,7 +54,8 @@ def distance(a, b):
 @pytest.mark.parametrize('scheduler', SCHEDULERS)
 def test_a_run_in_micro_batches_equals_one_with_the_whole_batch(scheduler, tmp_path):
     whole, micro = (train(tmp_path, scheduler, size) for size in (None, 4))
-    assert distance(whole[0], micro[0]) < 1e-6 and distance(whole[1], micro[1]) < 1e-6
+    # Rounding errors of float32, which differ with the number of threads; see the negative control.
+    assert distance(whole[0], micro[0]) < 1e-5 and distance(whole[1], micro[1]) < 1e-5
     assert whole[2] == micro[2] == STEPS
     assert whole[3] == micro[3] and len(micro[3]) == STEPS
     assert all(len(rates) == 2 and rates[0] == pytest.approx(rates[1] / 10) for rates in micro[3])

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mmsemiloc.study.benchmark_sampler import Sources, measure, mmdet, ours, sampler_table
-from mmsemiloc.study.measure import in_fork, peak_memory_mib
+from mmsemiloc.study.measure import in_new_process, peak_memory_mib
 
 
 def test_a_large_source_needs_little_memory():
     """At 2 million images: the order is 4 bytes an image, and nothing else grows with their number."""
-    assert in_fork(measure, ours, Sources(100, 2_000_000), 64, 5).memory < 40
+    assert in_new_process(measure, ours, Sources(100, 2_000_000), 64, 5).memory < 40
 
 
 def grow():
@@ -21,7 +21,7 @@ def grow():
 def test_memory_is_noticed():
     """Negative control; also in a process that has been larger."""
     np.ones(2**27, np.uint8).sum()
-    assert in_fork(grow) == pytest.approx(64, abs=8)
+    assert in_new_process(grow) == pytest.approx(64, abs=8)
 
 
 def test_both_samplers_draw_half_of_a_batch_from_each_source():
