@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from rich.console import Console
 
 from _common import CfgOptions, Parser, load_config, positive
-from mmsemiloc.models.predictions import labeled_indices
+from mmsemiloc.models.views import is_labeled
 from mmsemiloc.registry import MODELS
 from mmsemiloc.study.plots import batch_plot
 
@@ -74,7 +74,7 @@ def main() -> None:
     for number, data in zip(range(args.batches), loader, strict=False):
         batch = preprocessor(data, training=True)
         samples = batch['data_samples']
-        labeled = set(labeled_indices(samples))
+        labeled = {i for i, sample in enumerate(samples) if is_labeled(sample)}
         file = args.out / f'batch_{number}.png'
         shown = range(min(args.images, len(samples)))
         file.write_bytes(batch_plot(to_images(batch['inputs'][:len(shown)], preprocessor),

@@ -4,6 +4,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmengine.dataset import BaseDataset, ConcatDataset
 
 from mmsemiloc.datasets.checks import check_labels, check_overlap, describe, leaves
@@ -37,6 +38,21 @@ def build_parts(part: dict | BaseDataset | Sequence, labeled: bool) -> list[Base
 def metainfo_keys(parts: list[BaseDataset]) -> list[str]:
     """All keys of the datasets' metainfo, in which ``ConcatDataset`` should not look for differences."""
     return sorted({key for part in parts for key in part.metainfo})
+
+
+def stack_views(item: dict, part: ConcatDataset, place: int, kind: str) -> dict:
+    """The sample with its views, if it has several, in one tensor (V, C, H, W), which a collate function leaves in one piece.
+
+    Raises:
+        ValueError: If the views differ in size.
+    """
+    views = item['inputs']
+    if isinstance(views, list):
+        if len({view.shape for view in views}) != 1:
+            raise ValueError(f'the views of {describe(part, place, kind)} need one size, got '
+                             f'{[tuple(view.shape) for view in views]}')
+        item['inputs'] = torch.stack(views)
+    return item
 
 
 @DATASETS.register_module()
@@ -123,7 +139,7 @@ class SemiSupDataset(ConcatDataset):
             if self.faults.is_skipped(start + place):
                 continue
             try:
-                return self._without_hidden_label(part[place], place, labeled)
+                return stack_views(self._without_hidden_label(part[place], place, labeled), part, place, kind)
             except Exception as error:
                 if not cannot_be_read(error):
                     raise

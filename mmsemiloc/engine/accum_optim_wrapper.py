@@ -15,7 +15,7 @@ def split_batch(data: dict, size: int | None) -> list[dict]:
     """Cut a collated batch into consecutive micro-batches of ``size`` images (the last may be smaller); None: one piece.
 
     Args:
-        data: ``inputs``, a tensor or list of T images, and ``data_samples``, a list of T.
+        data: ``inputs``, a tensor or list of T images, each in one or several views, and ``data_samples``, a list of T.
     """
     total = len(data['data_samples'])
     return [{key: value[i:i + (size or total)] for key, value in data.items()} for i in range(0, total, size or total)]
@@ -91,7 +91,7 @@ class AccumOptimWrapper(OptimWrapper):
             Values to log, of the whole batch.
         """
         module: nn.Module = model.module if is_model_wrapper(model) else model  # type: ignore[assignment]
-        whole = WholeBatch.of(data['data_samples'], next(module.parameters()).device)
+        whole = WholeBatch.of_batch(data, next(module.parameters()).device)
         groups = split_batch(data, self.nbel_batch_size)
         logs = []
         for i, group in enumerate(groups):
@@ -111,7 +111,7 @@ class AccumOptimWrapper(OptimWrapper):
         logs, end = [], None
         for i, (part, state) in enumerate(runs):
             if state is not None:  # a second pass, with the random numbers of the first
-                end = end or RandomState(whole.images.device)
+                end = end or RandomState(whole.counts.device)
                 state.restore()
             with gradient_sync(model, last=last and i == len(runs) - 1), contextlib.ExitStack() as stack:
                 if state is not None:
@@ -127,11 +127,12 @@ class AccumOptimWrapper(OptimWrapper):
 
     def _sum_predictions(self, model: nn.Module, module: nn.Module, part: dict, whole: WholeBatch) -> RandomState:
         """First pass of a micro-batch: add its predictions; return the state that its random numbers began with."""
-        state = RandomState(whole.images.device)
+        state = RandomState(whole.counts.device)
         # The preprocessor writes into the data samples, and will see them again.
         part = {**part, 'data_samples': [sample.new() for sample in part['data_samples']]}
         with torch.no_grad(), self.optim_context(model):
-            whole.add(model(**module.data_preprocessor(part, True), mode='tensor'))
+            batch = module.data_preprocessor(part, True)
+            module.head.add_predictions(model(**batch, mode='tensor'), batch['data_samples'], whole)
         return state
 
     def _forward(self, model: nn.Module, module: nn.Module, part: dict, whole: WholeBatch) -> tuple[Tensor, dict]:

@@ -34,11 +34,11 @@ class SemiSupSetupHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if isinstance(loader.dataset, SemiSupDataset):
             loader.dataset.check(model.head.num_classes, runner.val_loop and runner.val_loop.dataloader.dataset)
-        for term in model.head.terms.values():
-            if getattr(term, 'prior', None) == 'labeled':
+        for module in model.head.modules():
+            if getattr(module, 'prior', None) == 'labeled':
                 if not isinstance(loader.dataset, SemiSupDataset):
                     raise ValueError(f"prior='labeled' needs a SemiSupDataset, got {type(loader.dataset).__name__}")
-                term.set_prior(loader.dataset.labeled_class_counts())
+                module.set_prior(loader.dataset.labeled_class_counts())
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Save the sampler's seed."""

@@ -2,13 +2,20 @@ from mmsemiloc.models.cam import class_activation_maps, class_maps, relative_wei
 from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
 from mmsemiloc.models.dilated_densenet import DilatedDenseNet
+from mmsemiloc.models.distribution_alignment import DistributionAlignment, align
 from mmsemiloc.models.entropy_loss import MeanEntropyLoss, NegativeBatchEntropyLoss, mean_entropy, negative_batch_entropy
+from mmsemiloc.models.fixmatch_loss import FixMatchLoss
 from mmsemiloc.models.locality_loss import LocalityLoss, direction_penalties, locality_penalty, unit_norm
-from mmsemiloc.models.predictions import Predictions, WholeBatch
+from mmsemiloc.models.predictions import Pairs, Predictions, WholeBatch
+from mmsemiloc.models.pseudo_label_loss import PseudoLabelLoss
 from mmsemiloc.models.semi_sup_classifier import SemiSupClassifier
+from mmsemiloc.models.soft_consistency_loss import SoftConsistencyLoss
+from mmsemiloc.models.transform_consistency_loss import TransformConsistencyLoss, transform_consistency
 
 __all__ = [
-    'CAMClsHead', 'DilatedDenseNet', 'LocalityLoss', 'MeanEntropyLoss', 'NegativeBatchEntropyLoss', 'Predictions',
-    'SemiSupClassifier', 'SemiSupDataPreprocessor', 'WholeBatch', 'class_activation_maps', 'class_maps',
-    'direction_penalties', 'locality_penalty', 'mean_entropy', 'negative_batch_entropy', 'relative_weight', 'unit_norm'
+    'CAMClsHead', 'DilatedDenseNet', 'DistributionAlignment', 'FixMatchLoss', 'LocalityLoss', 'MeanEntropyLoss',
+    'NegativeBatchEntropyLoss', 'Pairs', 'Predictions', 'PseudoLabelLoss', 'SemiSupClassifier', 'SemiSupDataPreprocessor',
+    'SoftConsistencyLoss', 'TransformConsistencyLoss', 'WholeBatch', 'align', 'class_activation_maps', 'class_maps',
+    'direction_penalties', 'locality_penalty', 'mean_entropy', 'negative_batch_entropy', 'relative_weight',
+    'transform_consistency', 'unit_norm'
 ]

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from mmsemiloc.models.cam import class_activation_maps, relative_weight
 from mmsemiloc.models.numerics import at_least_float32
-from mmsemiloc.models.predictions import Predictions, WholeBatch, labeled_indices
+from mmsemiloc.models.predictions import Predictions, WholeBatch
+from mmsemiloc.models.views import choose_views, view_table
 from mmsemiloc.registry import MODELS
 
 CAM_TARGETS = ('top1', 'prob')
@@ -22,6 +23,19 @@ CAM_TARGETS = ('top1', 'prob')
 def warn_once(message: str) -> None:
     """Log a warning the first time that it comes up in this process."""
     print_log(message, logger='current', level=logging.WARNING)
+
+
+def build_term(name: str, cfg: dict) -> nn.Module:
+    """A term of the loss.
+
+    Raises:
+        ValueError: If the module has no ``loss_weight`` or no method ``term``.
+    """
+    term = MODELS.build(cfg)
+    if not hasattr(term, 'loss_weight') or not callable(getattr(term, 'term', None)):
+        raise ValueError(f'term {name!r} of CAMClsHead needs a loss_weight and a method term(predictions), but '
+                         f'{type(term).__name__} is no such module')
+    return term
 
 
 @MODELS.register_module()
@@ -39,6 +53,8 @@ class CAMClsHead(LinearClsHead):
         loss_mel: Config of J_M, for example ``dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.8)``.
         loss_nbel: Config of J_B.
         loss_locality: Config of J_L.
+        terms: Configs of further terms by their names, for example ``dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss'))``; see
+            :class:`Predictions`. The three above are the terms ``mel``, ``nbel`` and ``locality``.
         cam_target: Map that J_L reads: 'top1', that of the most probable class, or 'prob', those of all classes weighted
             by their probability.
         cam_relative: Whether maps are those of :func:`relative_weight`, in the penalty and in predictions. Class scores do not
@@ -48,7 +64,7 @@ class CAMClsHead(LinearClsHead):
         **kwargs: For ``LinearClsHead``.
 
     Raises:
-        ValueError: If ``cam_target`` is unknown.
+        ValueError: If ``cam_target`` is unknown, or a term is none (it needs ``loss_weight`` and ``term``) or comes twice.
     """
 
     def __init__(self,
@@ -58,6 +74,7 @@ class CAMClsHead(LinearClsHead):
                  loss_mel: dict | None = None,
                  loss_nbel: dict | None = None,
                  loss_locality: dict | None = None,
+                 terms: dict[str, dict] | None = None,
                  cam_target: str = 'top1',
                  cam_relative: bool = False,
                  predict_cam: bool = False,
@@ -67,8 +84,12 @@ class CAMClsHead(LinearClsHead):
             raise ValueError(f'cam_target must be one of {CAM_TARGETS}, got {cam_target!r}')
         self.cam_target = cam_target
         self.cam_relative, self.predict_cam = cam_relative, predict_cam
-        terms = dict(mel=loss_mel, nbel=loss_nbel, locality=loss_locality)
-        self.terms = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in terms.items() if cfg is not None})
+        paper = {'mel': loss_mel, 'nbel': loss_nbel, 'locality': loss_locality}
+        twice = sorted(name for name in terms or {} if paper.get(name) is not None)
+        if twice:
+            raise ValueError(f'terms {twice} of CAMClsHead are given twice, as loss_... and in terms')
+        self.terms = nn.ModuleDict({name: build_term(name, cfg) for name, cfg in {**paper, **(terms or {})}.items()
+                                    if cfg is not None})
 
     def pre_logits(self, feats: Sequence[Tensor]) -> Tensor:
         """Pooled features (T, D) of the last stage's maps (T, D, H, W)."""
@@ -103,15 +124,26 @@ class CAMClsHead(LinearClsHead):
         """Whether an active term reads the predictions of all micro-batches of the effective batch."""
         return any(getattr(term, 'needs_whole_batch', False) for term in self.active_terms().values())
 
-    def loss(self, feats: Sequence[Tensor], data_samples: list[DataSample], whole: WholeBatch | None = None) -> dict:
+    def add_predictions(self, logits: Tensor, data_samples: list[DataSample], whole: WholeBatch) -> None:
+        """Add the predictions (N, C) of a micro-batch to the means of the effective batch that the active terms read."""
+        view, labeled, _ = view_table(data_samples)
+        for views in {term.views for term in self.active_terms().values() if getattr(term, 'needs_whole_batch', False)}:
+            whole.add(logits[choose_views(view, labeled, views)], views)
+
+    def loss(self,
+             feats: Sequence[Tensor],
+             data_samples: list[DataSample],
+             whole: WholeBatch | None = None,
+             targets: Tensor | None = None) -> dict:
         """Losses of one (micro-)batch, as its part in those of the effective batch.
 
         Parts add up over micro-batches and average over ranks (which DDP does with their gradients).
 
         Args:
-            feats: Maps of the backbone's stages, each (T, D, H, W).
-            data_samples: One an image; it has ``gt_label`` or ``gt_score`` if the image is labelled.
+            feats: Maps of the backbone's stages, each (N, D, H, W).
+            data_samples: One a view; it has ``gt_label`` or ``gt_score`` if the image is labelled.
             whole: The effective batch that this one is a part of; by default it is the whole.
+            targets: Class scores of a teacher; see :class:`Predictions`. By default those of the model itself.
 
         Returns:
             ``loss_ce``, the losses of the active terms, and ``acc_labeled``, the share (%) of the labelled images that are
@@ -123,15 +155,23 @@ class CAMClsHead(LinearClsHead):
         logits = self(feats)
         if whole is None:
             self._refuse_foreign_accumulation()
-            whole = WholeBatch.of(data_samples, logits.device)
-        places = labeled_indices(data_samples)
-        index = torch.tensor(places, dtype=torch.long, device=logits.device)
-        labeled = torch.zeros(len(logits), dtype=torch.bool, device=logits.device).index_fill_(0, index, True)
-        predictions = Predictions(logits, feats[-1], self.cam_weight(), labeled, self.cam_target, whole)
-        losses = self._labeled_losses(logits[index], [data_samples[i] for i in places], whole)
-        share = whole.share(len(logits))
+            whole = WholeBatch.of_samples(data_samples, logits.device)
+        view, labeled, image = view_table(data_samples)
+        places = labeled.nonzero().flatten()
+        losses = self._labeled_losses(logits[places], [data_samples[i] for i in places], whole)
+        predictions = Predictions(
+            logits=logits,
+            targets=logits.detach() if targets is None else targets,
+            features=feats[-1],
+            fc_weight=self.cam_weight(),
+            labeled=labeled,
+            view=view,
+            image=image,
+            cam_target=self.cam_target,
+            whole=whole,
+            share=len(logits) / whole.count())
         for term in self.active_terms().values():
-            losses.update({name: value * share.to(value) for name, value in term.term(predictions).items()})
+            losses.update(term.term(predictions))
         return losses
 
     def _labeled_losses(self, logits: Tensor, samples: list[DataSample], whole: WholeBatch) -> dict:

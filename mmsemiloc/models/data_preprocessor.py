@@ -4,7 +4,7 @@ from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.structures import batch_label_to_onehot
 from torch import Tensor
 
-from mmsemiloc.models.predictions import labeled_indices
+from mmsemiloc.models.views import flatten_views, is_labeled
 from mmsemiloc.registry import MODELS
 
 
@@ -13,22 +13,22 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
     """``ClsDataPreprocessor`` for batches in which any image may lack a label.
 
     Arguments are those of ``ClsDataPreprocessor``. Batch augmentations (Mixup, CutMix) mix labelled images among
-    themselves and leave unlabelled ones as they are.
+    themselves and leave unlabelled ones as they are. Images in several views become one flat batch: see :func:`flatten_views`.
     """
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Normalise and stack the images, and move the labels that exist to the device.
 
         Args:
-            data: ``inputs``, T images (C, H, W), and optionally ``data_samples``, T samples.
+            data: ``inputs``, T images (C, H, W), or (V, C, H, W) in V views, and optionally ``data_samples``, T samples.
             training: Whether to augment.
 
         Returns:
-            ``inputs`` (T, C, H, W) and ``data_samples``.
+            ``inputs`` (N, C, H, W) and ``data_samples``, one a view.
         """
-        inputs = super().forward(dict(inputs=data['inputs']))['inputs']
-        samples = data.get('data_samples')
-        index = labeled_indices(samples) if samples else []
+        inputs, samples = flatten_views(data['inputs'], data.get('data_samples'))
+        inputs = super().forward(dict(inputs=inputs))['inputs']
+        index = [i for i, sample in enumerate(samples) if is_labeled(sample)] if samples else []
         if samples and index:
             labeled = [samples[i] for i in index]
             if 'gt_label' in labeled[0]:

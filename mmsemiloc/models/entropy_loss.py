@@ -1,14 +1,14 @@
 """Clustering penalties: mean entropy (MEL) and negative batch entropy (NBEL) of the predictions."""
 from collections.abc import Sequence
-from pathlib import Path
 
-import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from mmsemiloc.models.class_prior import ClassPrior
 from mmsemiloc.models.mean_prediction import log_mean_of_batch, log_probabilities
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.models.running_mean import RunningMean
+from mmsemiloc.models.views import check_views
 from mmsemiloc.registry import MODELS
 
 ESTIMATORS = ('exact', 'ema')
@@ -60,36 +60,22 @@ def negative_batch_entropy(cls_score: Tensor, log_prior: Tensor | None = None, l
     return value + (carrier - carrier.detach())
 
 
-def read_prior(file: str) -> list[float]:
-    """Numbers of a text file, one a line or separated by spaces.
-
-    Raises:
-        ValueError: If there is no such file, or with the number of the line if one is no number.
-    """
-    try:
-        lines = Path(file).read_text(encoding='utf-8').splitlines()
-    except OSError as error:
-        raise ValueError(f"prior must be None, C numbers, 'labeled' or a file of numbers, got {file!r}: {error}") from error
-    numbers = []
-    for number, line in enumerate(lines, 1):
-        try:
-            numbers += [float(word) for word in line.split()]
-        except ValueError as error:
-            raise ValueError(f'{file}, line {number}: {error}') from error
-    return numbers
-
-
 @MODELS.register_module()
 class MeanEntropyLoss(BaseModule):
     """MEL, :func:`mean_entropy`: makes each prediction confident.
 
     Args:
         loss_weight: alpha of equation (3), at least 0.
+        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the others).
+
+    Raises:
+        ValueError: If the views are none of these.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
+    def __init__(self, loss_weight: float = 1.0, views: str = 'all') -> None:
         super().__init__()
         self.loss_weight = loss_weight
+        self.views = check_views(views)
 
     def forward(self, cls_score: Tensor) -> Tensor:
         """``loss_weight * J_M`` of logits (T, C)."""
@@ -97,11 +83,12 @@ class MeanEntropyLoss(BaseModule):
 
     def term(self, predictions: Predictions) -> dict[str, Tensor]:
         """The named loss of one batch; see :class:`Predictions`."""
-        return {'loss_mel': self(predictions.logits)}
+        part = predictions.select(self.views)
+        return {'loss_mel': part.in_whole(self(part.logits))}
 
 
 @MODELS.register_module()
-class NegativeBatchEntropyLoss(BaseModule):
+class NegativeBatchEntropyLoss(ClassPrior):
     """NBEL, :func:`negative_batch_entropy`: keeps the predictions spread over the classes.
 
     Which mean q_bar of the predictions it reads is the choice of ``estimator``:
@@ -122,48 +109,30 @@ class NegativeBatchEntropyLoss(BaseModule):
         estimator: 'exact' or 'ema'.
         momentum: m of 'ema', the weight of the present (micro-)batch, above 0 and at most 1. To look back over N images in
             micro-batches of n on each of k ranks, take about 2 n k / N.
+        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the others).
 
     Raises:
-        ValueError: If the prior is none of these or a class has no share, the estimator is unknown, or the momentum is out
-            of range.
+        ValueError: If the prior is none of these or a class has no share, the estimator or the views are unknown, or the
+            momentum is out of range.
     """
 
     def __init__(self,
                  loss_weight: float = 1.0,
                  prior: Sequence[float] | str | None = None,
                  estimator: str = 'exact',
-                 momentum: float = 0.1) -> None:
-        super().__init__()
+                 momentum: float = 0.1,
+                 views: str = 'all') -> None:
+        super().__init__(prior)
+        self.views = check_views(views)
         if estimator not in ESTIMATORS:
             raise ValueError(f'estimator must be one of {ESTIMATORS}, got {estimator!r}')
         self.running_mean = RunningMean(momentum) if estimator == 'ema' else None
-        if isinstance(prior, str) and prior != 'labeled':
-            prior = read_prior(prior)
         self.loss_weight = loss_weight
-        self.prior = prior
-        # Not persistent: a checkpoint must load strictly into the stock classifier.
-        self.log_prior: Tensor | None
-        self.register_buffer('log_prior', None, persistent=False)
-        if prior is not None and not isinstance(prior, str):
-            self.set_prior(prior)
 
     @property
     def needs_whole_batch(self) -> bool:
         """Whether the term reads the predictions of the whole effective batch, so that its micro-batches need two passes."""
         return self.running_mean is None
-
-    def set_prior(self, shares: Sequence[float]) -> None:
-        """Take C positive shares or counts, in any unit, as the prior.
-
-        Raises:
-            ValueError: If a share is not a positive number.
-        """
-        values = torch.as_tensor(shares, dtype=torch.float64)
-        bad = (~((values > 0) & values.isfinite())).nonzero().flatten().tolist()
-        if values.dim() != 1 or bad:
-            raise ValueError(f'prior must be C positive numbers; classes {bad[:10]} have {[shares[i] for i in bad[:10]]}')
-        device = self.log_prior.device if self.log_prior is not None else None
-        self.log_prior = (values / values.sum()).log().to(device)
 
     def forward(self, cls_score: Tensor, log_mean: Tensor | None = None) -> Tensor:
         """``loss_weight * J_B`` of logits (T, C); all-reduces q_bar when torch.distributed runs and it is not given.
@@ -173,16 +142,13 @@ class NegativeBatchEntropyLoss(BaseModule):
         Raises:
             ValueError: If the prior does not have C classes, or is 'labeled' and nobody has set it.
         """
-        if self.prior is not None and self.log_prior is None:
-            raise ValueError("NegativeBatchEntropyLoss(prior='labeled') has no class counts yet: add "
-                             "dict(type='mmsemiloc.SemiSupSetupHook') to custom_hooks, or call set_prior(counts)")
-        if self.log_prior is not None and len(self.log_prior) != cls_score.size(1):
-            raise ValueError(f'prior has {len(self.log_prior)} classes, cls_score has {cls_score.size(1)}')
+        log_prior = self.checked_log_prior(cls_score.size(1))
         if self.running_mean is not None:
             log_mean = self.running_mean(log_mean_of_batch(cls_score))
-        return self.loss_weight * negative_batch_entropy(cls_score, self.log_prior, log_mean)
+        return self.loss_weight * negative_batch_entropy(cls_score, log_prior, log_mean)
 
     def term(self, predictions: Predictions) -> dict[str, Tensor]:
         """The named loss of one batch; see :class:`Predictions`."""
-        exact = predictions.whole.log_mean(predictions.logits) if self.needs_whole_batch else None
-        return {'loss_nbel': self(predictions.logits, exact)}
+        part = predictions.select(self.views)
+        exact = part.whole.log_mean(part.logits, self.views) if self.needs_whole_batch else None
+        return {'loss_nbel': part.in_whole(self(part.logits, exact))}

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from mmsemiloc.models.numerics import at_least_float32
 from mmsemiloc.models.predictions import Predictions
+from mmsemiloc.models.views import check_views
 from mmsemiloc.registry import MODELS
 
 
@@ -107,10 +108,15 @@ class LocalityLoss(BaseModule):
         loss_weight: gamma, at least 0.
         scale_free: Whether each map is divided by its L2 norm first (:func:`unit_norm`). The penalty can then not be lowered
             by scaling the map down: it is between H + W + 2 and less than sqrt(2) times that, whatever the unit of the map.
+        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the others).
+
+    Raises:
+        ValueError: If the views are none of these.
     """
 
-    def __init__(self, loss_weight: float = 1.0, scale_free: bool = False) -> None:
+    def __init__(self, loss_weight: float = 1.0, scale_free: bool = False, views: str = 'all') -> None:
         super().__init__()
+        self.views = check_views(views)
         self.loss_weight = loss_weight
         self.scale_free = scale_free
 
@@ -138,4 +144,5 @@ class LocalityLoss(BaseModule):
 
     def term(self, predictions: Predictions) -> dict[str, Tensor]:
         """The named loss of one batch; see :class:`Predictions`."""
-        return {'loss_locality': self(*predictions.cam_and_weight())}
+        part = predictions.select(self.views)
+        return {'loss_locality': part.in_whole(self(*part.cam_and_weight()))}

@@ -1,7 +1,8 @@
 """Image classifier whose batches mix labelled and unlabelled images."""
+import torch
 from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.predictions import WholeBatch
@@ -27,6 +28,7 @@ class SemiSupClassifier(ImageClassifier):
         if data_preprocessor is None or isinstance(data_preprocessor, dict):
             data_preprocessor = {'type': 'mmsemiloc.SemiSupDataPreprocessor', **(data_preprocessor or {})}
         super().__init__(data_preprocessor=data_preprocessor, **kwargs)
+        self.set_teacher(None)
         if not isinstance(self.head, CAMClsHead):
             raise ValueError(f'SemiSupClassifier needs a head of type CAMClsHead, got {type(self.head).__name__}')
 
@@ -41,8 +43,21 @@ class SemiSupClassifier(ImageClassifier):
         return super().forward(inputs, data_samples, mode)
 
     def loss(self, inputs: Tensor, data_samples: list[DataSample], whole: WholeBatch | None = None) -> dict:
-        """Losses of images (T, 3, H, W); see ``CAMClsHead.loss``."""
-        return self.head.loss(self.extract_feat(inputs), data_samples, whole)
+        """Losses of images (N, 3, H, W); see ``CAMClsHead.loss``."""
+        targets = None if self.teacher is None else self._teacher_scores(inputs)
+        return self.head.loss(self.extract_feat(inputs), data_samples, whole, targets)
+
+    @torch.no_grad()
+    def _teacher_scores(self, inputs: Tensor) -> Tensor:
+        """Class scores (N, C) of the teacher."""
+        return self.teacher(inputs, mode='tensor')
+
+    def set_teacher(self, teacher: nn.Module | None) -> None:
+        """Take the targets of terms from ``teacher``; None to take them from this model.
+
+        The teacher is no submodule: it is not in the state dict, and stays in the mode that it is in.
+        """
+        object.__setattr__(self, 'teacher', teacher)
 
     def predict(self, inputs: Tensor, data_samples: list[DataSample] | None = None, **kwargs) -> list[DataSample]:
         """As ``ImageClassifier.predict``; samples tell as ``batch_input_shape`` the size that maps of the batch have."""

@@ -54,7 +54,7 @@ def test_nbel_of_groups_is_their_mean_weighted_by_images(size, group):
 def test_what_is_logged_holds_no_graph():
     """A graph would keep memory of every micro-batch until the end of the step."""
     model, batch = make_model(mel=0.8, nbel=0.5, locality=0.1), make_batch(LABELS)
-    whole = WholeBatch.of(batch['data_samples'], torch.device('cpu'))
+    whole = WholeBatch.of_batch(batch, torch.device('cpu'))
     loss, log = KeepGradients(2, optimizer=torch.optim.SGD(model.parameters(), lr=0.1))._forward(model, model, batch, whole)
     assert loss.requires_grad and len(log) == 6 and not any(value.requires_grad for value in log.values())
 
