@@ -21,6 +21,7 @@ model = dict(
 
 grey = (128, 128, 128)
 uniform = dict(magnitude_level=1, magnitude_std='inf', total_level=1)  # draw the magnitude evenly from its range
+weak_transforms = [dict(type='RandomCrop', crop_size=32, padding=3, padding_mode='reflect')]
 train_pipeline = [
     dict(type='RandomCrop', crop_size=32, padding=3, padding_mode='reflect'),
     dict(type='Rotate', magnitude_range=(0, 15), prob=0.7, pad_val=grey, **uniform),
@@ -29,6 +30,34 @@ train_pipeline = [
     dict(type='ColorTransform', magnitude_range=(0, 0.5), prob=0.7, **uniform),
     dict(type='Invert', prob=0.3),
     dict(type='Cutout', shape=10, pad_val=grey, prob=0.5),
+    dict(type='PackInputs'),
+]
+# Two views of an unlabelled image: the second one as far from the first as a digit can be and still be read.
+strong_transforms = [
+    dict(type='RandomCrop', crop_size=32, padding=4),
+    dict(
+        type='RandAugment',
+        num_policies=3,
+        magnitude_level=10,
+        magnitude_std='inf',
+        hparams=dict(pad_val=grey),
+        policies=[
+            dict(type='AutoContrast'),
+            dict(type='Equalize'),
+            dict(type='Invert'),
+            dict(type='Rotate', magnitude_range=(0, 30)),
+            dict(type='Posterize', magnitude_range=(4, 0)),
+            dict(type='ColorTransform', magnitude_range=(0, 0.9)),
+            dict(type='Contrast', magnitude_range=(0, 0.9)),
+            dict(type='Brightness', magnitude_range=(0, 0.9)),
+            dict(type='Sharpness', magnitude_range=(0, 0.9)),
+            dict(type='Shear', magnitude_range=(0, 0.3), direction='horizontal'),
+            dict(type='Shear', magnitude_range=(0, 0.3), direction='vertical'),
+        ]),
+    dict(type='Cutout', shape=12, pad_val=grey, prob=1.0),
+]
+view_pipeline = [
+    dict(type='MultiView', num_views=[1, 1], transforms=[weak_transforms, strong_transforms]),
     dict(type='PackInputs'),
 ]
 test_pipeline = [dict(type='PackInputs', algorithm_keys=('gt_bboxes', 'gt_seg_map'))]

@@ -40,8 +40,10 @@ def metainfo_keys(parts: list[BaseDataset]) -> list[str]:
     return sorted({key for part in parts for key in part.metainfo})
 
 
-def stack_views(item: dict, part: ConcatDataset, place: int, kind: str) -> dict:
-    """The sample with its views, if it has several, in one tensor (V, C, H, W), which a collate function leaves in one piece.
+def first_and_other_views(item: dict, part: ConcatDataset, place: int, kind: str) -> dict:
+    """The sample of an image in several views: the first one is ``inputs``, the others ``data_samples.views``.
+
+    So every collate function takes images in one and in several views together.
 
     Raises:
         ValueError: If the views differ in size.
@@ -51,7 +53,9 @@ def stack_views(item: dict, part: ConcatDataset, place: int, kind: str) -> dict:
         if len({view.shape for view in views}) != 1:
             raise ValueError(f'the views of {describe(part, place, kind)} need one size, got '
                              f'{[tuple(view.shape) for view in views]}')
-        item['inputs'] = torch.stack(views)
+        item['inputs'] = views[0]
+        if len(views) > 1:
+            item['data_samples'].set_field(torch.stack(views[1:]), 'views')
     return item
 
 
@@ -139,7 +143,7 @@ class SemiSupDataset(ConcatDataset):
             if self.faults.is_skipped(start + place):
                 continue
             try:
-                return stack_views(self._without_hidden_label(part[place], place, labeled), part, place, kind)
+                return first_and_other_views(self._without_hidden_label(part[place], place, labeled), part, place, kind)
             except Exception as error:
                 if not cannot_be_read(error):
                     raise

@@ -15,7 +15,7 @@ def split_batch(data: dict, size: int | None) -> list[dict]:
     """Cut a collated batch into consecutive micro-batches of ``size`` images (the last may be smaller); None: one piece.
 
     Args:
-        data: ``inputs``, a tensor or list of T images, each in one or several views, and ``data_samples``, a list of T.
+        data: ``inputs``, a tensor or list of T images, and ``data_samples``, a list of T.
     """
     total = len(data['data_samples'])
     return [{key: value[i:i + (size or total)] for key, value in data.items()} for i in range(0, total, size or total)]

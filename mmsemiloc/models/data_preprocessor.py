@@ -20,13 +20,14 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
         """Normalise and stack the images, and move the labels that exist to the device.
 
         Args:
-            data: ``inputs``, T images (C, H, W), or (V, C, H, W) in V views, and optionally ``data_samples``, T samples.
+            data: ``inputs``, T images (C, H, W), and optionally ``data_samples``, T samples.
             training: Whether to augment.
 
         Returns:
             ``inputs`` (N, C, H, W) and ``data_samples``, one a view.
         """
-        inputs, samples = flatten_views(data['inputs'], data.get('data_samples'))
+        samples = data.get('data_samples')
+        inputs, samples = flatten_views(data['inputs'], samples) if samples else (data['inputs'], samples)
         inputs = super().forward(dict(inputs=inputs))['inputs']
         index = [i for i, sample in enumerate(samples) if is_labeled(sample)] if samples else []
         if samples and index:

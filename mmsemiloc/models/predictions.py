@@ -36,7 +36,7 @@ class WholeBatch:
     @classmethod
     def of_batch(cls, data: dict, device: torch.device) -> 'WholeBatch':
         """That of a collated batch, before it is preprocessed."""
-        return cls.of(count_views(data), device)
+        return cls.of(count_views(data['data_samples']), device)
 
     @classmethod
     def of_samples(cls, samples: list[DataSample], device: torch.device) -> 'WholeBatch':

@@ -20,9 +20,9 @@ def check_views(views: str) -> str:
     return views
 
 
-def numbers_of_views(inputs: Tensor | Sequence[Tensor]) -> list[int]:
-    """How many views each of T collated images has: V if it is (V, C, H, W), one if it is (C, H, W)."""
-    return [len(image) if image.dim() == 4 else 1 for image in inputs]
+def number_of_views(sample: DataSample) -> int:
+    """V of a collated image: its first view is in ``inputs``, the others are ``sample.views`` (V - 1, C, H, W), if any."""
+    return 1 + len(sample.get('views', ()))
 
 
 def is_labeled(sample: DataSample) -> bool:
@@ -73,38 +73,40 @@ def view_counts(view: Tensor, labeled: Tensor) -> Tensor:
     return torch.bincount(MAX_VIEWS * labeled + view, minlength=2 * MAX_VIEWS).double().view(2, MAX_VIEWS)
 
 
-def count_views(data: dict) -> Tensor:
-    """:func:`view_counts` of a collated batch, before it is preprocessed."""
-    numbers = torch.tensor(numbers_of_views(data['inputs']))
-    labeled = torch.tensor([is_labeled(sample) for sample in data['data_samples']])
+def count_views(samples: Sequence[DataSample]) -> Tensor:
+    """:func:`view_counts` of a collated batch with these T samples, before it is preprocessed."""
+    numbers = torch.tensor([number_of_views(sample) for sample in samples])
+    labeled = torch.tensor([is_labeled(sample) for sample in samples])
     view = torch.cat([torch.arange(number) for number in numbers])
     return view_counts(view, labeled.repeat_interleave(numbers))
 
 
 def flatten_views(inputs: Tensor | Sequence[Tensor],
-                  samples: list[DataSample] | None) -> tuple[Tensor | Sequence[Tensor], list[DataSample] | None]:
+                  samples: Sequence[DataSample]) -> tuple[Tensor | Sequence[Tensor], Sequence[DataSample]]:
     """The flat batch of N views: the first views of all T images in order, then the second ones of those that have any, ...
 
     Args:
-        inputs: Collated images, each (C, H, W), or (V, C, H, W) in V views.
-        samples: T data samples, or None.
+        inputs: First views, T images (C, H, W).
+        samples: T data samples; those of images in several views have the others as ``views`` (V - 1, C, H, W).
 
     Returns:
         N images (C, H, W), and a sample for each. Samples of images in several views tell the ``view`` (from 0) and the place
-        of the ``image`` in the batch. A batch of single images is returned as it is.
+        of the ``image`` in the batch. A batch of single views is returned as it is.
     """
-    if all(image.dim() == 3 for image in inputs):
+    numbers = [number_of_views(sample) for sample in samples]
+    if max(numbers, default=1) == 1:
         return inputs, samples
-    stacks = [image if image.dim() == 4 else image[None] for image in inputs]
-    order = sorted((view, image) for image, stack in enumerate(stacks) for view in range(len(stack)))
-    flat = [stacks[image][view] for view, image in order]
-    alike = all(image.shape == flat[0].shape for image in flat)
-    marked = None if samples is None else [view_sample(samples[image], view, image) for view, image in order]
-    return torch.stack(flat) if alike else flat, marked
+    order = [(view, image) for view in range(1, max(numbers)) for image, number in enumerate(numbers) if view < number]
+    others = [samples[image].views[view - 1] for view, image in order]
+    flat = torch.cat([inputs, torch.stack(others)]) if isinstance(inputs, Tensor) else [*inputs, *others]
+    return flat, [view_sample(samples[image], view, image) for view, image in [*((0, i) for i in range(len(samples))), *order]]
 
 
 def view_sample(sample: DataSample, view: int, image: int) -> DataSample:
-    """A copy of an image's sample for one of its views."""
+    """A copy of an image's sample for one of its views; the sample itself if it has but one."""
+    if 'views' not in sample:
+        return sample
     marked = sample.new()
+    del marked.views
     marked.set_metainfo(dict(view=view, image=image))
     return marked

@@ -21,6 +21,7 @@ HOOK_COUNTS: dict[str, dict] = {
     'LoggerHook': dict(interval=10),
     'CheckpointHook': dict(interval=None, save_begin=None),
     'EMAHook': dict(begin_iter=None),
+    'MeanTeacherHook': dict(begin_iter=None),
     'SemiSupSetupHook': {},
     'HealthHook': dict(interval=50, begin=200),
     'LossScheduleHook': dict(schedule=None),

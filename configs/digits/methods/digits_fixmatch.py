@@ -1,0 +1,9 @@
+"""DigitScenes, cross-entropy + FixMatch.
+
+    python tools/train.py configs/digits/methods/digits_fixmatch.py
+
+Hardware: a CPU. Expected: not yet run.
+"""
+_base_ = '../../_base_/digits.py'
+model = dict(head=dict(terms=dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss', threshold=0.95))))
+train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
