@@ -22,7 +22,7 @@ model = dict(
 grey = (128, 128, 128)
 uniform = dict(magnitude_level=1, magnitude_std='inf', total_level=1)  # draw the magnitude evenly from its range
 weak_transforms = [dict(type='RandomCrop', crop_size=32, padding=3, padding_mode='reflect')]
-train_pipeline = [
+labeled_transforms = [
     dict(type='RandomCrop', crop_size=32, padding=3, padding_mode='reflect'),
     dict(type='Rotate', magnitude_range=(0, 15), prob=0.7, pad_val=grey, **uniform),
     dict(type='Shear', magnitude_range=(0, 0.2), prob=0.7, pad_val=grey, **uniform),
@@ -30,8 +30,8 @@ train_pipeline = [
     dict(type='ColorTransform', magnitude_range=(0, 0.5), prob=0.7, **uniform),
     dict(type='Invert', prob=0.3),
     dict(type='Cutout', shape=10, pad_val=grey, prob=0.5),
-    dict(type='PackInputs'),
 ]
+train_pipeline = [*labeled_transforms, dict(type='PackInputs')]
 # Two views of an unlabelled image: the second one as far from the first as a digit can be and still be read.
 strong_transforms = [
     dict(type='RandomCrop', crop_size=32, padding=4),
