@@ -1,4 +1,4 @@
-# Run `make` for the list of commands. Overrides: PYTHON, TORCH_INDEX, VENV, ARGS.
+# Run `make` for the list of commands. Overrides: PYTHON, TORCH_INDEX, VENV, ARGS, BEST.
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -28,6 +28,7 @@ help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | \
 		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 	@echo
+	@echo '  make quickstart BEST=1                          train the best recipe as well'
 	@echo '  make quickstart ARGS=--help                     options of the quickstart'
 	@echo '  make test PYTHON=python3.12                     another interpreter (3.10 to 3.12)'
 	@echo '  make env TORCH_INDEX=https://download.pytorch.org/whl/cpu   another source of PyTorch, here the small CPU build'
@@ -37,7 +38,7 @@ env: $(VENV)/.stamp-run  ## set up .venv for training (no compiler needed)
 env-test: $(VENV)/.stamp-test  ## set up .venv for the tests too (builds the C++ ops of mmcv once a machine)
 
 quickstart: $(VENV)/.stamp-run  ## set up, train on real digits for some minutes, write a report
-	$(BIN)/python tools/quickstart.py $(ARGS)
+	$(BIN)/python tools/quickstart.py $(if $(BEST),--extra configs/digits/best.py) $(ARGS)
 
 test: $(VENV)/.stamp-test  ## set up, then ruff and all tests (ARGS are for pytest)
 	$(BIN)/ruff check .

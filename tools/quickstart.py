@@ -19,8 +19,14 @@ from mmsemiloc.study.tables import METRICS, Table, format_spread
 from study import read_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs/digits'
-TITLES = {'digits_ce': 'CE only', 'digits_full': 'full loss'}
-SECONDS_A_STEP = 0.12  # of both trainings together on 2 cores of a laptop
+TITLES = {'digits_ce': 'CE only', 'digits_full': 'full loss', 'best': 'best recipe'}
+SECONDS_A_STEP = {'digits_ce': 0.04, 'digits_full': 0.08, 'best': 0.11}  # with two trainings at a time on 2 cores of a laptop
+INTRODUCTIONS = {
+    'digits_ce': 'CE only: cross-entropy on the labelled images.',
+    'digits_full': 'Full loss: the same, and penalties on doubtful predictions, on predictions that use few classes, and on '
+                   'large activation maps, on the unlabelled images as well.',
+    'best': 'Best recipe: what had the highest accuracy on the validation split of all that was compared (docs/comparison.md); '
+            'its config is at the end of this page.'}
 FOLLOWED = 64  # images whose maps are scored during training
 EVOLUTION = f"""The same {FOLLOWED} images of the validation split before, during and after the training: few, so the values
 jump, and differ from those of the table. Below, the first two of them (other images than above) with the map of the class
@@ -39,8 +45,9 @@ def make_parser() -> Parser:
                         help='folder of the report and the runs (default: work_dirs/quickstart)')
     parser.add_argument('--steps', type=positive, metavar='N',
                         help='optimizer steps, with all schedules in proportion, to try things out (default: the config\'s)')
-    parser.add_argument('--seed', type=int, default=0, help='random seed of both trainings (default: 0)')
-    parser.add_argument('--extra', nargs='+', default=[], metavar='CONFIG', help='more configs to train and compare')
+    parser.add_argument('--seed', type=int, default=0, help='random seed of all trainings (default: 0)')
+    parser.add_argument('--extra', nargs='+', action='extend', default=[], metavar='CONFIG',
+                        help='more configs to train and compare, for example configs/digits/best.py')
     parser.add_argument('--force', action='store_true', help='train again what is finished already')
     return parser
 
@@ -59,7 +66,7 @@ def plan_runs(args: argparse.Namespace) -> list[Run]:
     paths = [CONFIGS / 'digits_ce.py', CONFIGS / 'digits_full.py', *map(Path, args.extra)]
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
-        raise ValueError(f'--extra needs file names other than {", ".join(TITLES)} and each other, got {args.extra}')
+        raise ValueError(f'--extra needs file names other than {", ".join(names[:2])} and each other, got {args.extra}')
     configs = [read_config(str(path), 'test') for path in paths]
     steps = args.steps or configs[1].train_cfg.max_iters
     runs = [plan_run(name, with_steps(cfg, steps), args.seed, args.work_dir / 'runs')
@@ -100,18 +107,30 @@ def result_table(results: list[Result]) -> Table:
     return Table(f'{results[0].split} split', ['model', *(METRICS[name] for name in SHOWN), 'steps', 'seconds'], rows)
 
 
+def introduction(results: list[Result]) -> str:
+    """What was done."""
+    models = ' '.join(INTRODUCTIONS[result.name] for result in results if result.name in INTRODUCTIONS)
+    return ('A small DenseNet was trained on handwritten digits over photographs, of which only a few have a label. '
+            f'{models} All models were trained for {results[0].steps} steps with seed {results[0].seed}. It is one seed: '
+            'tools/study.py compares several.')
+
+
+def announcement(runs: list[Run], report: Path) -> str:
+    """What is trained, how long it takes, and what it gives."""
+    steps = runs[0].cfg.train_cfg.max_iters
+    seconds = steps * sum(SECONDS_A_STEP.get(run.name, SECONDS_A_STEP['digits_full']) for run in runs)
+    titles = ', '.join(TITLES.get(run.name, run.name) for run in runs)
+    return (f'Trains on DigitScenes, {steps} steps each: {titles}.\n'
+            f'About {max(1, round(seconds / 60))} min on 2 CPU cores; then see {report}')
+
+
 def write_report(runs: list[Run], results: list[Result], table: Table, path: Path) -> None:
     """Write the page."""
     models = []
     for run, result in zip(runs, results, strict=True):
         evaluation = Evaluation.load(run.predictions(result.split))
         models.append(Model(TITLES.get(run.name, run.name), result, evaluation, run.config.read_text(encoding='utf-8')))
-    introduction = (
-        'A small DenseNet was trained on handwritten digits over photographs, of which only a few have a label. CE only: '
-        'cross-entropy on the labelled images. Full loss: the same, and penalties on doubtful predictions, on predictions that '
-        'use few classes, and on large activation maps, on the unlabelled images as well. All models were '
-        f'trained for {results[0].steps} steps with seed {results[0].seed}. It is one seed: tools/study.py compares several.')
-    page = make_report('Quickstart of mmsemiloc', introduction, table, models, evolution_section(runs))
+    page = make_report('Quickstart of mmsemiloc', introduction(results), table, models, evolution_section(runs))
     path.write_text(page, encoding='utf-8')
 
 
@@ -122,11 +141,8 @@ def main() -> None:
     with parser.one_line_errors():
         runs = plan_runs(args)
     console = Console()
-    steps = runs[0].cfg.train_cfg.max_iters
     report = args.work_dir / 'report.html'
-    minutes = max(1, round(steps * SECONDS_A_STEP * len(runs) / len(TITLES) / 60))
-    console.print(f'Trains on DigitScenes, {steps} steps each: cross-entropy only, and the full loss.\n'
-                  f'About {minutes} min on 2 CPU cores; then see {report}', highlight=False, soft_wrap=True)
+    console.print(announcement(runs, report), highlight=False, soft_wrap=True)
     with ProgressDisplay(console) as display:
         outcomes = launch(runs, 'test', display, jobs=min(len(runs), cpu_cores()), force=args.force)
     results = [outcome for outcome in outcomes if isinstance(outcome, Result)]

@@ -12,13 +12,30 @@ from mmsemiloc.study.plots import seed_plot
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
 from mmsemiloc.study.steps import with_steps
-from mmsemiloc.study.tables import difference_table, spread_table, values_of_seeds, write_csv, write_markdown
+from mmsemiloc.study.tables import (
+    difference_table,
+    pair_table,
+    print_table,
+    spread_table,
+    values_of_seeds,
+    write_csv,
+    write_markdown,
+)
 
 SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 DESCRIPTION = """\
 Train configs with several seeds and compare them: mean and sample standard deviation over seeds, and the difference to
-the first config by seed. Finished runs are read back, so that a study that was stopped goes on; a run that was stopped
-starts over. Choose hyperparameters with --split val, and look at --split test once, at the end."""
+the first config by seed, with the 95 % confidence interval of its mean (Student's t). Finished runs are read back, so
+that a study that was stopped goes on; a run that was stopped starts over. Choose hyperparameters with --split val, and
+look at --split test once, at the end."""
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Type of an argument: two names."""
+    first, colon, second = text.partition(':')
+    if not (first and second) or ':' in second:
+        raise argparse.ArgumentTypeError(f'expected NAME:NAME, got {text}')
+    return first, second
 
 
 def make_parser() -> Parser:
@@ -27,6 +44,11 @@ def make_parser() -> Parser:
                     '--seeds 0 1 2 --jobs 2 --csv study.csv')
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files; the first one is the baseline')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED', help='(default: 0 1 2)')
+    parser.add_argument('--pairs', nargs='+', type=pair, default=[], metavar='NAME:NAME',
+                        help='also show the first less the second of these, by seed; a name is that of a config file without '
+                        '.py, as in the tables')
+    parser.add_argument('--ceiling', metavar='NAME', help='config with all labels, to show how much of the gap in accuracy '
+                        'between the first config and this one each config closes')
     parser.add_argument('--split', choices=('val', 'test'), default='val', help='split of the results (default: val)')
     parser.add_argument('--steps', type=positive, metavar='N',
                         help='optimizer steps, with all schedules in proportion, to try things out (default: the config\'s)')
@@ -69,7 +91,7 @@ def plan_runs(args: argparse.Namespace) -> dict[str, list[Run]]:
     """The runs of each config and variant, by their name in tables.
 
     Raises:
-        ValueError: If two configs have the same name, a seed comes twice, or a config is wrong.
+        ValueError: If two configs have the same name, a seed comes twice, a config is wrong, or a name is unknown.
     """
     names = [Path(path).stem for path in args.configs]
     for values in (names, args.seeds):
@@ -80,6 +102,9 @@ def plan_runs(args: argparse.Namespace) -> dict[str, list[Run]]:
         raise ValueError('--cfg-options and --vary steps=... would not change the values that follow from it; use --steps')
     configs = {name + variant: read_config(path, args.split, {**args.cfg_options, **options}, args.steps)
                for name, path in zip(names, args.configs, strict=True) for variant, options in variants(args.vary).items()}
+    unknown = sorted({*itertools.chain(*args.pairs), *([args.ceiling] if args.ceiling else [])} - configs.keys())
+    if unknown:
+        raise ValueError(f'--pairs and --ceiling need names of the study, {", ".join(configs)}; got {", ".join(unknown)}')
     return {name: [plan_run(name, cfg, seed, args.work_dir) for seed in args.seeds] for name, cfg in configs.items()}
 
 
@@ -88,9 +113,11 @@ def report(outcomes: list[Result | Failure], names: list[str], args: argparse.Na
     results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
     results.sort(key=lambda result: names.index(result.name))
     if results:
-        tables = [table for table in (spread_table(results), difference_table(results)) if table is not None]
+        spread = spread_table(results, (names[0], args.ceiling) if args.ceiling else None)
+        differences = [difference_table(results), pair_table(results, args.pairs)]
+        tables = [spread, *(table for table in differences if table is not None)]
         for table in tables:
-            console.print(table.to_rich())
+            print_table(table, console)
         if args.csv:
             options = ' '.join(f'{key}={value}' for key, value in args.cfg_options.items())
             write_csv(results, args.csv, options=options)

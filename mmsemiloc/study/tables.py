@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
+from scipy.special import stdtrit
 
 from mmsemiloc.study.runs import Result, to_row
 
@@ -52,6 +54,48 @@ def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else math.nan
 
 
+def confidence_interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % confidence interval of the mean of independent, normally distributed values; NaN for one value.
+
+    ``mean ± t s / sqrt(n)`` with the sample standard deviation s and the 0.975 quantile t of Student's distribution with n - 1
+    degrees of freedom: 4.3 for 3 values, 2.8 for 5, 2.3 for 10.
+
+    Args:
+        values: n values in any unit, for example the differences of two configs for each seed.
+
+    Returns:
+        Lower and upper end, in the unit of the values.
+
+    Raises:
+        ValueError: If there are no values.
+
+    Example:
+        >>> confidence_interval([1.0, 2.0, 3.0])  # 2 ± 4.303 / sqrt(3)
+        (-0.484..., 4.484...)
+    """
+    mean, std = mean_and_std(values)
+    half = float(stdtrit(len(values) - 1, 0.975)) * std / math.sqrt(len(values))
+    return mean - half, mean + half
+
+
+def format_interval(values: Sequence[float], digits: int = 1) -> str:
+    """:func:`confidence_interval` with signs, such as '[+0.4, +2.3]'; a dash for one value."""
+    low, high = confidence_interval(values)
+    return '–' if math.isnan(low) else f'[{low:+.{digits}f}, {high:+.{digits}f}]'
+
+
+def gap_closed(value: float, floor: float, ceiling: float) -> float | None:
+    """How much of the way from ``floor`` to ``ceiling`` a value is, in %; None if the ceiling is not above the floor.
+
+    ``100 (value - floor) / (ceiling - floor)``: below 0 for a value below the floor, above 100 for one above the ceiling.
+
+    Example:
+        >>> gap_closed(85, floor=80, ceiling=100)
+        25.0
+    """
+    return 100 * (value - floor) / (ceiling - floor) if ceiling > floor else None
+
+
 def format_spread(values: Sequence[float | None], digits: int = 1, sign: bool = False) -> str:
     """'mean ± standard deviation', the mean alone for one value, a dash if a value is missing."""
     known = [value for value in values if value is not None]
@@ -83,16 +127,33 @@ def values_of_seeds(results: Sequence[Result]) -> dict[str, dict[str, list[float
             for name in metrics if name != 'classes_used'}
 
 
-def spread_table(results: Sequence[Result]) -> Table:
-    """One row a config: mean and sample standard deviation over seeds."""
+def spread_table(results: Sequence[Result], gap: tuple[str, str] | None = None) -> Table:
+    """One row a config: mean and sample standard deviation over seeds.
+
+    Args:
+        results: Of all configs and seeds.
+        gap: Names of two configs, to show :func:`gap_closed` from the mean accuracy of the first to that of the second.
+    """
     rows = []
     shown = shown_metrics(results)
+    # Of means, not a mean over seeds: one seed's floor and ceiling can be close to each other.
+    closed = {} if gap is None else {'gap closed %': gaps_closed(results, *gap)}
     for name, group in by_config(results).items():
         metrics = [format_spread([getattr(result, metric) for result in group]) for metric in shown]
-        rows.append([name, *metrics, str(group[0].steps), str(group[0].images),
-                     f'{statistics.fmean(result.seconds for result in group):.0f}', ' '.join(str(r.seed) for r in group)])
-    columns = ['config', *(METRICS[metric] for metric in shown), 'steps', 'images', 'seconds', 'seeds']
-    return Table(f'{results[0].split} split, mean ± standard deviation over seeds', columns, rows)
+        rows.append([name, *metrics, *(format_spread([share[name]]) for share in closed.values()), str(group[0].steps),
+                     str(group[0].images), f'{statistics.fmean(result.seconds for result in group):.0f}',
+                     ' '.join(str(r.seed) for r in group)])
+    columns = ['config', *(METRICS[metric] for metric in shown), *closed, 'steps', 'images', 'seconds', 'seeds']
+    title = f'{results[0].split} split, mean ± standard deviation over seeds'
+    return Table(title if gap is None else f'{title}; accuracy gap from {gap[0]} to {gap[1]}', columns, rows)
+
+
+def gaps_closed(results: Sequence[Result], floor: str, ceiling: str) -> dict[str, float | None]:
+    """:func:`gap_closed` by the mean accuracy of each config; None if the floor or the ceiling has no result."""
+    means = {name: statistics.fmean(result.accuracy for result in group) for name, group in by_config(results).items()}
+    if not {floor, ceiling} <= means.keys():
+        return dict.fromkeys(means)
+    return {name: gap_closed(mean, means[floor], means[ceiling]) for name, mean in means.items()}
 
 
 def paired_differences(first: Sequence[Result], other: Sequence[Result], metric: str) -> dict[int, float]:
@@ -104,19 +165,46 @@ def paired_differences(first: Sequence[Result], other: Sequence[Result], metric:
 
 def difference_table(results: Sequence[Result]) -> Table | None:
     """One row for each config but the first and each metric: difference to the first config by seed; None for one config."""
+    first, *others = by_config(results)
+    rows = [[other, *row] for other in others for row in difference_rows(results, other, first)]
+    return Table(f'difference to {first}, percentage points', difference_columns(results), rows) if rows else None
+
+
+def pair_table(results: Sequence[Result], pairs: Sequence[tuple[str, str]]) -> Table | None:
+    """One row for each pair of names and each metric: the first config less the second by seed; None without any result."""
+    rows = [[f'{name} − {baseline}', *row] for name, baseline in pairs for row in difference_rows(results, name, baseline)]
+    return Table('differences of pairs, percentage points', difference_columns(results), rows) if rows else None
+
+
+def difference_columns(results: Sequence[Result]) -> list[str]:
+    """Columns of a table of differences."""
+    return ['config', 'metric', 'mean ± std', '95 % interval', *(f'seed {seed}' for seed in all_seeds(results))]
+
+
+def difference_rows(results: Sequence[Result], name: str, baseline: str) -> list[list[str]]:
+    """For each metric that both configs have: its title, mean and interval of the differences, and that of each seed."""
     groups = by_config(results)
-    first, *others = groups.values()
-    seeds = sorted({result.seed for result in results})
-    shown = [metric for metric in shown_metrics(results) if metric != 'classes_used']
     rows = []
-    for other in others:
-        for metric in shown:
-            by_seed = paired_differences(first, other, metric)
-            if by_seed:
-                rows.append([other[0].name, METRICS[metric], format_spread(list(by_seed.values()), sign=True, digits=2),
-                             *(f'{by_seed[seed]:+.2f}' if seed in by_seed else '–' for seed in seeds)])
-    columns = ['config', 'metric', 'mean ± std', *(f'seed {seed}' for seed in seeds)]
-    return Table(f'difference to {first[0].name}, percentage points', columns, rows) if rows else None
+    for metric in shown_metrics(results):
+        by_seed = paired_differences(groups.get(baseline, []), groups.get(name, []), metric)
+        if by_seed and metric != 'classes_used':
+            values = list(by_seed.values())
+            rows.append([METRICS[metric], format_spread(values, sign=True, digits=2), format_interval(values, digits=2),
+                         *(f'{by_seed[seed]:+.2f}' if seed in by_seed else '–' for seed in all_seeds(results))])
+    return rows
+
+
+def all_seeds(results: Sequence[Result]) -> list[int]:
+    """The seeds of all configs, in order."""
+    return sorted({result.seed for result in results})
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print a table; the terminal wraps the lines of one that is too wide for it, where Rich would cut off columns."""
+    rich, width = table.to_rich(), console.width
+    console.width = max(width, console.measure(rich, options=console.options.update(max_width=10_000)).maximum)
+    console.print(rich)
+    console.width = width
 
 
 def write_csv(results: Sequence[Result], path: Path, **extra: str) -> None:

@@ -8,6 +8,7 @@ from mmsemiloc.models import (
     MeanEntropyLoss,
     NegativeBatchEntropyLoss,
     Predictions,
+    WholeBatch,
     class_activation_maps,
     locality_penalty,
 )
@@ -185,6 +186,15 @@ def test_extreme_predictions_have_finite_gradients(dtype):
 def test_names_are_those_of_the_stock_head():
     stock = MMPRETRAIN_MODELS.build(dict(type='LinearClsHead', num_classes=C, in_channels=D))
     assert full_head().state_dict().keys() == stock.state_dict().keys()
+
+
+def test_a_term_that_reads_the_whole_batch_needs_no_choice_of_views():
+    head, whole = full_head(), WholeBatch(torch.ones(2, 16))
+    del head.terms['nbel'].views
+    first, last = torch.randn(2, 6, C, dtype=torch.float64)
+    head.add_predictions(first, make_samples(LABELS), whole)
+    expected = torch.cat([first, last]).softmax(1).mean(0).log()
+    torch.testing.assert_close(whole.log_mean(last), expected)
 
 
 def test_pooled_features_with_locality_name_the_neck():

@@ -9,10 +9,16 @@ from rich.console import Console
 from mmsemiloc.study import Result
 from mmsemiloc.study.tables import (
     Table,
+    confidence_interval,
     difference_table,
+    format_interval,
     format_spread,
+    gap_closed,
+    gaps_closed,
     mean_and_std,
+    pair_table,
     paired_differences,
+    print_table,
     spread_table,
     values_of_seeds,
     write_csv,
@@ -28,6 +34,9 @@ def make_result(name, seed, accuracy, cam_in_box=30.0, recall=None):
 
 CE = [make_result('ce', seed, value) for seed, value in enumerate([50.0, 52.0, 57.0])]
 FULL = [make_result('full', seed, value) for seed, value in enumerate([56.0, 55.0, 64.0])]
+ALL = [make_result('all', seed, value) for seed, value in enumerate([73.0, 74.0, 75.0])]
+# 0.975 quantiles of Student's t by degrees of freedom, from a printed table.
+STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 9: 2.262, 29: 2.045}
 
 
 def test_mean_and_sample_standard_deviation():
@@ -45,6 +54,60 @@ def test_formats():
     assert format_spread([2.0]) == '2.0'
     assert format_spread([1.0, 2.0], digits=2, sign=True) == '+1.50 ± 0.71'
     assert format_spread([1.0, None]) == '–' and format_spread([]) == '–'
+
+
+@pytest.mark.parametrize('freedom, quantile', STUDENT.items())
+def test_confidence_interval_is_that_of_the_table_of_student(freedom, quantile):
+    values = np.random.default_rng(freedom).normal(2.0, 3.0, freedom + 1)
+    low, high = confidence_interval(values.tolist())
+    half = quantile * np.sqrt(((values - values.mean())**2).sum() / freedom) / np.sqrt(freedom + 1)
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=5e-4 * half)
+
+
+def test_the_interval_holds_the_true_mean_19_times_of_20():
+    samples = np.random.default_rng(0).normal(5.0, 2.0, (4000, 3))
+    low, high = np.array([confidence_interval(sample.tolist()) for sample in samples]).T
+    assert np.mean((low < 5) & (high > 5)) == pytest.approx(0.95, abs=0.015)
+    half = 1.96 * samples.std(1, ddof=1) / np.sqrt(3)  # negative control: that of a known standard deviation
+    assert np.mean(np.abs(samples.mean(1) - 5) < half) < 0.85
+
+
+def test_interval_of_one_value_of_equal_values_and_of_none():
+    assert all(math.isnan(end) for end in confidence_interval([3.0]))
+    assert confidence_interval([3.0, 3.0]) == (3.0, 3.0)
+    with pytest.raises(ValueError, match='none'):
+        confidence_interval([])
+
+
+def test_format_of_intervals():
+    assert format_interval([1.0, 2.0, 3.0]) == '[-0.5, +4.5]'
+    assert format_interval([1.0, 2.0, 3.0], digits=2) == '[-0.48, +4.48]'
+    assert format_interval([3.0]) == '–'
+
+
+def test_gap_closed():
+    assert [gap_closed(value, floor=80, ceiling=96) for value in (80, 84, 96, 76, 100)] == [0, 25, 100, -25, 125]
+    assert gap_closed(85, floor=80, ceiling=80) is None and gap_closed(85, floor=80, ceiling=79) is None
+
+
+def test_spread_table_shows_the_gap_closed():
+    table = spread_table(CE + FULL + ALL, gap=('ce', 'all'))
+    column = table.columns.index('gap closed %')
+    assert [row[column] for row in table.rows] == ['0.0', '25.4', '100.0']  # of 53, 58 1/3 and 74
+    assert len({len(table.columns), *map(len, table.rows)}) == 1 and 'from ce to all' in table.title
+    assert 'gap closed %' not in spread_table(CE + FULL).columns
+
+
+@pytest.mark.parametrize('results, gap', [
+    (CE + FULL, ('full', 'ce')),  # the ceiling is below the floor
+    (CE + FULL, ('ce', 'ce')),
+    (CE + FULL, ('ce', 'all')),  # all runs of the ceiling failed
+    (FULL + ALL, ('ce', 'all')),
+])
+def test_a_gap_that_is_none_is_a_dash(results, gap):
+    assert set(gaps_closed(results, *gap).values()) == {None}
+    table = spread_table(results, gap)
+    assert {row[table.columns.index('gap closed %')] for row in table.rows} == {'–'}
 
 
 def test_spread_table_has_one_row_a_config():
@@ -65,9 +128,22 @@ def test_paired_differences_by_seed():
 def test_difference_table():
     table = difference_table(CE + FULL[1:])
     accuracy = table.rows[0]
-    assert accuracy == ['full', 'accuracy %', '+5.00 ± 2.83', '–', '+3.00', '+7.00']
+    assert accuracy == ['full', 'accuracy %', '+5.00 ± 2.83', '[-20.41, +30.41]', '–', '+3.00', '+7.00']
+    assert len(table.columns) == len(accuracy) and table.columns[3] == '95 % interval'
     assert [row[1] for row in table.rows] == ['accuracy %', 'MaxBoxAccV2 %', 'CAM in box %', 'CAM area %']
     assert difference_table(CE) is None
+
+
+def test_one_seed_has_no_interval():
+    assert difference_table([CE[0], FULL[0]]).rows[0] == ['full', 'accuracy %', '+6.00', '–', '+6.00']
+
+
+def test_pairs_are_compared_with_their_own_baseline():
+    table = pair_table(CE + FULL + ALL, [('all', 'full'), ('full', 'ce')])
+    assert [row for row in table.rows if row[1] == 'accuracy %'] == [
+        ['all − full', 'accuracy %', '+15.67 ± 4.16', '[+5.32, +26.01]', '+17.00', '+19.00', '+11.00'],
+        ['full − ce', *difference_table(CE + FULL).rows[0][1:]]]
+    assert pair_table(CE + FULL, []) is None and pair_table(CE, [('full', 'ce')]) is None
 
 
 def test_mean_recall_is_shown_where_it_differs_from_the_accuracy():
@@ -75,7 +151,7 @@ def test_mean_recall_is_shown_where_it_differs_from_the_accuracy():
     tailed = [make_result('ce', 0, 50.0, recall=40.0), make_result('full', 0, 56.0, recall=43.0)]
     table = spread_table(tailed)
     assert table.rows[1][table.columns.index('mean recall %')] == '43.0'
-    assert ['full', 'mean recall %', '+3.00', '+3.00'] in difference_table(tailed).rows
+    assert ['full', 'mean recall %', '+3.00', '–', '+3.00'] in difference_table(tailed).rows
 
 
 def test_values_of_seeds_leave_out_what_a_result_lacks():
@@ -100,6 +176,18 @@ def test_no_column_falls_off_a_narrow_terminal():
     console.print(Table('title', columns, [['uniform map', '1.5', '10 of 10', '2.5', '3.5', '100.0', '3000', '170']]).to_rich())
     assert console.export_text().splitlines()[-2].split() == [
         'uniform', 'map', '1.5', '10', 'of', '10', '2.5', '3.5', '100.0', '3000', '170']
+
+
+def test_a_table_that_is_too_wide_is_printed_whole():
+    table = difference_table(CE + FULL)
+    texts = []
+    for show in (lambda console: print_table(table, console), lambda console: console.print(table.to_rich())):
+        console = Console(width=60, record=True)
+        show(console)
+        assert console.width == 60
+        texts.append(console.export_text())
+    assert all(cell in texts[0] for row in table.rows for cell in row)
+    assert '+7.00' not in texts[1]  # negative control
 
 
 def test_csv_has_one_row_a_run(tmp_path):

@@ -1,7 +1,11 @@
 """The quickstart: its table is that of the saved predictions, its page is complete, its terminal is quiet."""
 import base64
 import csv
+import importlib
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +14,8 @@ from mmsemiloc.datasets import DigitScenes
 from mmsemiloc.evaluation import score_centre_map, summarize_maps
 from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
 from mmsemiloc.study.evaluate import Evaluation
-from tests.tools.conftest import STEPS, run_tool
+from tests.study.test_tables import make_result
+from tests.tools.conftest import ROOT, STEPS, run_tool
 
 
 def evaluations(folder):
@@ -86,6 +91,62 @@ def test_the_terminal_shows_progress_and_the_table_only(quickstart):
     assert len(lines) < 25 and not re.search('warn|mmengine|INFO', quickstart.stdout, re.IGNORECASE)
     assert sum(f'step {STEPS}/{STEPS}' in line for line in lines) == 2
     assert lines[-2] == f'Report: {quickstart.folder / "report.html"}' and 'README' in lines[-1]
+
+
+@pytest.fixture
+def best(tmp_path):
+    """A config that stands for the best recipe: two views, another term, and a teacher."""
+    path = tmp_path / 'best.py'
+    path.write_text(f"_base_ = '{ROOT / 'configs/digits/methods/digits_fixmatch.py'}'\n"
+                    "custom_hooks = [*_base_.custom_hooks, dict(type='mmsemiloc.MeanTeacherHook', momentum=0.1)]\n")
+    return path
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    """The module of the tool."""
+    monkeypatch.syspath_prepend(ROOT / 'tools')
+    return importlib.import_module('quickstart')
+
+
+@pytest.mark.slow
+def test_the_best_recipe_is_a_third_row(quickstart, best, tmp_path):
+    shutil.copytree(quickstart.folder / 'runs', tmp_path / 'runs')
+    stdout, _ = run_tool('quickstart.py', '--steps', STEPS, '--seed', 3, '--work-dir', tmp_path, '--extra', best)
+    assert stdout.count('(read back)') == 2 and f'best seed 3: step {STEPS}/{STEPS}' in stdout
+    page = (tmp_path / 'report.html').read_text()
+    accuracy = 100 * np.mean(evaluations(tmp_path)['best'].predicted == np.arange(2000) % 10)
+    assert f'<td>best recipe</td><td>{accuracy:.1f}</td>' in page
+    assert {'CE only, image 0', 'full loss, image 0', 'best recipe, image 0'} <= set(re.findall('<img alt="([^"]*)"', page))
+    assert 'Best recipe: ' in page and '<code>loss_fixmatch</code>' in page
+    assert 'Best recipe: ' not in quickstart.page  # negative control
+
+
+def test_the_announcement_and_the_introduction_name_what_is_trained(tool, best):
+    texts = []
+    for extra in ([], ['--extra', str(best)]):
+        args = tool.make_parser().parse_args(['--seed', '3', *extra])
+        runs = tool.plan_runs(args)
+        results = [make_result(run.name, 3, 50.0) for run in runs]
+        texts.append((tool.announcement(runs, Path('report.html')), tool.introduction(results)))
+        titles = ['CE only', 'full loss', 'best recipe'][:len(runs)]
+        assert [row[0] for row in tool.result_table(results).rows[:len(runs)]] == titles
+        assert f'steps each: {", ".join(titles)}.\n' in texts[-1][0]
+    minutes = [int(re.search(r'About (\d+) min', announced)[1]) for announced, _ in texts]
+    assert minutes[0] < minutes[1]
+    assert 'Full loss: ' in texts[0][1] and 'Best' not in texts[0][1] and 'Best recipe: ' in texts[1][1]
+
+
+def make(*arguments):
+    """What a command of the Makefile prints, or with -n what it would run."""
+    return subprocess.run(['make', *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def test_make_quickstart_takes_the_best_recipe_when_asked():
+    command = make('-n', 'quickstart', 'BEST=1', 'ARGS=--seed 1')
+    assert 'tools/quickstart.py --extra configs/digits/best.py --seed 1\n' in command
+    assert 'best.py' not in make('-n', 'quickstart')
+    assert 'make quickstart BEST=1 ' in make('help')
 
 
 @pytest.mark.parametrize('arguments, expected', [

@@ -1,12 +1,15 @@
 """The study tool: it reads finished runs back, reports failures, and its table is that of its runs."""
 import csv
+import importlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from rich.console import Console
 
+from tests.study.test_tables import make_result
 from tests.tools.conftest import ROOT, STEPS, run_tool
 
 CONFIGS = [ROOT / 'configs/digits' / name for name in ('digits_ce.py', 'digits_full.py')]
@@ -31,7 +34,7 @@ def test_finished_runs_are_read_back(runs, tmp_path):
         saved = json.loads(next(runs.glob(f'{name}-*/seed3/test.json')).read_text())
         assert float(row['accuracy']) == saved['accuracy'] and float(row['cam_in_box']) == saved['cam_in_box']
     difference = float(rows['digits_full']['accuracy']) - float(rows['digits_ce']['accuracy'])
-    assert f'| digits_full | accuracy % | {difference:+.2f} | {difference:+.2f} |' in (tmp_path / 'study.md').read_text()
+    assert f'| digits_full | accuracy % | {difference:+.2f} | – | {difference:+.2f} |' in (tmp_path / 'study.md').read_text()
     assert int(rows['digits_ce']['steps']) == STEPS and int(rows['digits_ce']['images']) == 32 * STEPS
 
 
@@ -61,6 +64,23 @@ def test_variants_of_a_config(tmp_path):
         assert Config.fromfile(Path(row['folder']) / 'config.py').model.head.loss_mel.loss_weight == weight
 
 
+def test_pairs_and_gap_closed(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / 'tools')
+    study = importlib.import_module('study')
+    names = ['ce', 'fixmatch', 'all']
+    results = [make_result(name, seed, value + seed) for name, value in zip(names, (50.0, 60.0, 90.0), strict=True)
+               for seed in range(2)]
+    args = study.make_parser().parse_args(
+        ['x.py', '--pairs', 'all:fixmatch', '--ceiling', 'all', '--markdown', str(tmp_path / 'study.md')])
+    console = Console(width=200, record=True)
+    study.report(results[::-1], names, args, console)
+    text = (tmp_path / 'study.md').read_text()
+    assert '| fixmatch | 60.5 ± 0.7 |' in text and '| 25.0 | 10 | 320 |' in text
+    assert '| fixmatch | accuracy % | +10.00 ± 0.00 | [+10.00, +10.00] | +10.00 | +10.00 |' in text
+    assert '| all − fixmatch | accuracy % | +30.00 ± 0.00 | [+30.00, +30.00] | +30.00 | +30.00 |' in text
+    assert 'differences of pairs' in console.export_text()
+
+
 @pytest.mark.parametrize('arguments, expected', [
     (['nowhere.py'], 'no such config file: nowhere.py'),
     ([CONFIGS[0], CONFIGS[0]], 'got twice: digits_ce'),
@@ -68,6 +88,10 @@ def test_variants_of_a_config(tmp_path):
     ([CONFIGS[0], '--steps', '0'], 'got 0'),
     ([CONFIGS[0], '--cfg-options', 'steps=10'], 'use --steps'),
     ([CONFIGS[0], '--vary', 'steps=10,20'], 'use --steps'),
+    ([*CONFIGS, '--ceiling', 'digits_all'], 'digits_ce, digits_full; got digits_all'),
+    ([*CONFIGS, '--pairs', 'digits_full:digits_ce', 'full:digits_ce'], 'digits_ce, digits_full; got full'),
+    ([*CONFIGS, '--pairs', 'digits_full'], 'expected NAME:NAME, got digits_full'),
+    ([*CONFIGS, '--pairs', 'digits_full:'], 'expected NAME:NAME, got digits_full:'),
     ([ROOT / 'configs/densenet_mel_nbel_loc.py', '--steps', '10'], 'max_iters'),
 ])
 def test_bad_input_is_one_line(refuse, arguments, expected):
