@@ -120,7 +120,9 @@ def test_prob_target_agrees_with_a_loop_over_images_and_classes(scale_free):
 def test_memory_of_the_prob_target_is_a_few_times_the_maps():
     features, weight = torch.randn(8, 64, 7, 7, requires_grad=True), torch.randn(100, 64, requires_grad=True)
     with TensorMemory(ignored=[features, weight]) as memory:
-        predictions = Predictions(torch.randn(8, 100), features, weight, None, 'prob', None)
+        predictions = Predictions(
+            logits=torch.randn(8, 100), features=features, fc_weight=weight, cam_target='prob',
+            **dict.fromkeys(('targets', 'labeled', 'view', 'image', 'whole', 'share')))
         LocalityLoss(scale_free=True)(*predictions.cam_and_weight()).backward()
     assert memory.peak < 8 * 4 * 8 * 100 * 7 * 7
 
