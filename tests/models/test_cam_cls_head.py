@@ -158,6 +158,13 @@ def test_terms_with_weight_zero_are_not_computed():
     assert set(losses) == {'loss_ce', 'acc_labeled'}
 
 
+def test_two_terms_of_a_type_are_both_in_the_loss():
+    terms = dict(again=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3))
+    losses = full_head(terms=terms).loss(maps(), make_samples(LABELS))
+    torch.testing.assert_close(losses['loss_mel'] / 0.8, losses['loss_mel_again'] / 0.3)
+    torch.testing.assert_close(losses['loss_mel'], full_head().loss(maps(), make_samples(LABELS))['loss_mel'])
+
+
 def test_soft_labels():
     head, feats = make_head(), maps()
     score = torch.tensor([0.5, 0.5, 0, 0], dtype=torch.float64)
