@@ -68,6 +68,15 @@ def test_evaluation_mode_leaves_the_running_mean_alone():
     assert not torch.equal(alignment.running_mean.log_past, before)  # negative control
 
 
+def test_a_batch_without_predictions_leaves_the_running_mean_alone():
+    alignment, empty = DistributionAlignment(PRIOR), torch.zeros(0, 4, dtype=torch.float16)
+    assert alignment(empty).shape == (0, 4) and alignment.running_mean.log_past is None
+    alignment(normal(6, 4))
+    before = alignment.running_mean.log_past.clone()
+    assert alignment(empty).shape == (0, 4)
+    assert torch.equal(alignment.running_mean.log_past, before)
+
+
 def test_the_running_mean_has_no_gradient():
     logits = normal(3, 4).requires_grad_()
     alignment = DistributionAlignment()
