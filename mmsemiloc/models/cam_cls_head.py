@@ -128,7 +128,7 @@ class CAMClsHead(LinearClsHead):
     def add_predictions(self, logits: Tensor, data_samples: list[DataSample], whole: WholeBatch) -> None:
         """Add the predictions (N, C) of a micro-batch to the means of the effective batch that the active terms read."""
         view, labeled, _ = view_table(data_samples)
-        for views in {term.views for term in self.active_terms().values() if getattr(term, 'needs_whole_batch', False)}:
+        for views in {str(term.views) for term in self.active_terms().values() if getattr(term, 'needs_whole_batch', False)}:
             whole.add(logits[choose_views(view, labeled, views)], views)
 
     def loss(self,
