@@ -5,6 +5,8 @@ from mmpretrain.structures import DataSample
 
 import mmsemiloc.datasets  # noqa: F401  registers the types
 from mmsemiloc.engine import AccumOptimWrapper
+from mmsemiloc.models import Predictions, WholeBatch
+from mmsemiloc.models.views import view_counts
 from mmsemiloc.registry import MODELS
 
 CLASSES = 5
@@ -25,6 +27,36 @@ def make_batch(labels, size=32, seed=0):
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (len(labels), 3, size, size), generator=generator, dtype=torch.uint8)
     return dict(inputs=list(images), data_samples=make_samples(labels))
+
+
+def with_views(batch, numbers, seed=7):
+    """The collated batch with image i in ``numbers[i]`` views, random ones after the first."""
+    generator = torch.Generator().manual_seed(seed)
+    for image, sample, number in zip(batch['inputs'], batch['data_samples'], numbers, strict=True):
+        if number > 1:
+            others = torch.randint(0, 256, (number - 1, *image.shape), generator=generator, dtype=torch.uint8)
+            sample.set_field(others, 'views')
+    return batch
+
+
+def make_predictions(logits, numbers, labeled=None, targets=None):
+    """Predictions (N, C) of a whole batch whose image i has ``numbers[i]`` views: all first views, then all second ones, ..."""
+    table = [(view, image) for view in range(max(numbers)) for image, number in enumerate(numbers) if view < number]
+    assert len(table) == len(logits)
+    view, image = torch.tensor(table).T
+    labeled = torch.tensor(labeled or [False] * len(numbers))[image]
+    whole = WholeBatch.of(view_counts(view, labeled), logits.device)
+    return Predictions(
+        logits=logits,
+        targets=logits.detach() if targets is None else targets,
+        features=torch.arange(2.0 * len(logits)).view(-1, 2, 1, 1),
+        fc_weight=torch.zeros(logits.size(1), 2),
+        labeled=labeled,
+        view=view,
+        image=image,
+        cam_target='top1',
+        whole=whole,
+        share=len(logits) / whole.count())
 
 
 def make_model(mel=0.0, nbel=0.0, locality=0.0, norm_cfg=None, seed=0, drop_rate=0, head=None, backbone=None):

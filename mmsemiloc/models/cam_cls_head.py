@@ -54,7 +54,8 @@ class CAMClsHead(LinearClsHead):
         loss_nbel: Config of J_B.
         loss_locality: Config of J_L.
         terms: Configs of further terms by their names, for example ``dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss'))``; see
-            :class:`Predictions`. The three above are the terms ``mel``, ``nbel`` and ``locality``.
+            :class:`Predictions`. The three above are the terms ``mel``, ``nbel`` and ``locality``. Where several terms return a
+            value of the same name (two of a type, say), that of a later one ends with the term's: ``loss_mel_strong``.
         cam_target: Map that J_L reads: 'top1', that of the most probable class, or 'prob', those of all classes weighted
             by their probability.
         cam_relative: Whether maps are those of :func:`relative_weight`, in the penalty and in predictions. Class scores do not
@@ -171,8 +172,9 @@ class CAMClsHead(LinearClsHead):
             cam_target=self.cam_target,
             whole=whole,
             share=len(logits) / whole.count())
-        for term in self.active_terms().values():
-            losses.update(term.term(predictions))
+        for name, term in self.active_terms().items():
+            for key, value in term.term(predictions).items():
+                losses[f'{key}_{name}' if key in losses else key] = value
         return losses
 
     def _labeled_losses(self, logits: Tensor, samples: list[DataSample], whole: WholeBatch) -> dict:

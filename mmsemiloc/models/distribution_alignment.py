@@ -46,8 +46,13 @@ class DistributionAlignment(ClassPrior):
     def forward(self, cls_score: Tensor) -> Tensor:
         """Aligned log q (T, C) of logits (T, C), whose mean becomes a part of the running one in training mode.
 
+        T may be 0: every rank takes part in the mean, whether it has predictions or not.
+
         Raises:
             ValueError: If the prior does not have C classes, or is 'labeled' and nobody has set it.
         """
         log_prior = self.checked_log_prior(cls_score.size(1))
-        return align(cls_score.log_softmax(1), self.running_mean(log_mean_of_batch(cls_score)), log_prior)
+        log_mean = log_mean_of_batch(cls_score)
+        if not len(cls_score) and log_mean.isnan().any():  # no rank has predictions
+            return cls_score.log_softmax(1)
+        return align(cls_score.log_softmax(1), self.running_mean(log_mean), log_prior)

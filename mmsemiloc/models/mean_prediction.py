@@ -1,4 +1,6 @@
 """Predictions of a batch in the log domain, summed over images, micro-batches and ranks."""
+import math
+
 from mmengine import dist
 from torch import Tensor
 from torch.nn import functional as F
@@ -20,13 +22,19 @@ def log_probabilities(cls_score: Tensor) -> Tensor:
 def log_sum_predictions(cls_score: Tensor) -> Tensor:
     """log of the sum of q_t over the images of logits (T, C), shape (C,), without gradient.
 
-    Stays in the log domain, so a class that no image predicts gives a large negative number, never ``log(0)``.
+    Stays in the log domain, so a class that no image predicts gives a large negative number, never ``log(0)``. Without images
+    (another rank may have some) it is minus infinity.
     """
+    if not len(cls_score):
+        return at_least_float32(cls_score.new_full(cls_score.shape[1:], -math.inf))
     return log_probabilities(cls_score.detach()).logsumexp(0)
 
 
 def log_mean_over_ranks(log_sum: Tensor, count: int) -> Tensor:
-    """log q_bar (C,) over the images of all ranks, from each rank's :func:`log_sum_predictions` and number of images."""
+    """log q_bar (C,) over the images of all ranks, from each rank's :func:`log_sum_predictions` and number of images.
+
+    NaN if there are none.
+    """
     images = log_sum.new_tensor(float(count))
     if dist.get_world_size() > 1:
         largest = log_sum.clone()

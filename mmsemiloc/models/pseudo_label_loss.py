@@ -23,9 +23,10 @@ def check_threshold(threshold: float) -> float:
 def confident_labels(log_probs: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     """The most probable class (T,) of log q (T, C), and whether its probability is above ``threshold``, bool (T,).
 
+    ``log_probs`` are in float32 or better: rounded to half precision, a probability would cross the threshold.
     Above, not at: with 1 there are no labels, even where a probability is rounded to 1; with 0 all images have one.
     """
-    confidence, label = at_least_float32(log_probs.detach()).max(1)
+    confidence, label = log_probs.detach().max(1)
     return label, confidence.exp() > threshold
 
 
@@ -65,6 +66,6 @@ class PseudoLabelLoss(BaseModule):
     def term(self, predictions: Predictions) -> dict[str, Tensor]:
         """``loss_pseudo_label``, and ``pseudo_labeled``, the share (%) of the images that have a pseudo-label."""
         part = predictions.select(self.views, unlabeled=True)
-        label, confident = confident_labels(part.targets.log_softmax(1), self.threshold)
+        label, confident = confident_labels(at_least_float32(part.targets).log_softmax(1), self.threshold)
         loss = self.loss_weight * cross_entropy_of_confident(part.logits, label, confident)
         return {'loss_pseudo_label': part.in_whole(loss), 'pseudo_labeled': part.in_whole(100 * confident.float().mean())}

@@ -30,7 +30,7 @@ class SoftConsistencyLoss(BaseModule):
     """Distance of strong views' predictions from the sharpened one of their image's weak view.
 
     ``1/P sum_p D(softmax(z_weak / temperature), q_strong)`` over all P strong views; no gradient through the weak one, which
-    the teacher predicts if there is one. With 'mse'', temperature 1 and a ``MeanTeacherHook`` it is Mean Teacher (Tarvainen and
+    the teacher predicts if there is one. With 'mse', temperature 1 and a ``MeanTeacherHook`` it is Mean Teacher (Tarvainen and
     Valpola 2017); with 'kl' and a temperature below 1 UDA without its threshold (Xie et al. 2020).
 
     Args:

@@ -9,4 +9,4 @@ from mmsemiloc.models.predictions import Pairs, Predictions
 def weak_targets(predictions: Predictions, pairs: Pairs, alignment: DistributionAlignment | None) -> Tensor:
     """log q (P, C) of the weak view of each pair, aligned if asked for, without gradient."""
     scores = at_least_float32(predictions.targets[pairs.weak].detach())
-    return scores.log_softmax(1) if alignment is None or not len(scores) else alignment(scores)
+    return scores.log_softmax(1) if alignment is None else alignment(scores)

@@ -31,11 +31,14 @@ def build(dtype=torch.float64, prior=None, **kwargs):
 def retained_graph(model, size, data=None):
     """The reference: forward all micro-batches, keep their graphs, one loss of all predictions."""
     torch.manual_seed(1)
-    feats, samples = [], []
+    feats, samples, images = [], [], 0
     for part in split_batch(data or make_batch(LABELS), size):
         batch = model.data_preprocessor(part, True)
         feats.append(model.extract_feat(batch['inputs'])[-1])
+        for place, sample in enumerate(batch['data_samples']):  # number images through all micro-batches
+            sample.set_metainfo(dict(view=sample.get('view', 0), image=images + sample.get('image', place)))
         samples += batch['data_samples']
+        images += len(part['data_samples'])
     losses = model.head.loss((torch.cat(feats), ), samples)
     sum(value for key, value in losses.items() if 'loss' in key).backward()
     return gradients(model), dict(model.named_buffers()), torch.get_rng_state(), losses

@@ -202,8 +202,13 @@ def loader(batch_size=4):
 
 def runner_with_prior(prior, train_loader):
     nbel = MODELS.build(dict(type='mmsemiloc.NegativeBatchEntropyLoss', prior=prior))
-    model = SimpleNamespace(head=SimpleNamespace(num_classes=10, terms=torch.nn.ModuleDict(dict(nbel=nbel))))
-    return FakeRunner(model, train_loop=SimpleNamespace(dataloader=train_loader))
+    return runner_with_terms(dict(nbel=nbel), train_loader)
+
+
+def runner_with_terms(terms, train_loader):
+    head = torch.nn.Module()
+    head.num_classes, head.terms = 10, torch.nn.ModuleDict(terms)
+    return FakeRunner(SimpleNamespace(head=head), train_loop=SimpleNamespace(dataloader=train_loader))
 
 
 def test_labeled_prior_is_the_class_counts():

@@ -121,7 +121,9 @@ def test_prob_target_agrees_with_a_loop_over_images_and_classes(scale_free):
 def test_memory_of_the_prob_target_is_a_few_times_the_maps():
     features, weight = torch.randn(8, 64, 7, 7, requires_grad=True), torch.randn(100, 64, requires_grad=True)
     with TensorMemory(ignored=[features, weight]) as memory:
-        predictions = Predictions(torch.randn(8, 100), features, weight, None, 'prob', None)
+        predictions = Predictions(
+            logits=torch.randn(8, 100), features=features, fc_weight=weight, cam_target='prob',
+            **dict.fromkeys(('targets', 'labeled', 'view', 'image', 'whole', 'share')))
         LocalityLoss(scale_free=True)(*predictions.cam_and_weight()).backward()
     assert memory.peak < 8 * 4 * 8 * 100 * 7 * 7
 
@@ -155,6 +157,13 @@ def test_missing_labels_are_logged_once(monkeypatch):
 def test_terms_with_weight_zero_are_not_computed():
     losses = full_head(alpha=0, beta=0, gamma=0).loss(maps(), make_samples(LABELS))
     assert set(losses) == {'loss_ce', 'acc_labeled'}
+
+
+def test_two_terms_of_a_type_are_both_in_the_loss():
+    terms = dict(again=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3))
+    losses = full_head(terms=terms).loss(maps(), make_samples(LABELS))
+    torch.testing.assert_close(losses['loss_mel'] / 0.8, losses['loss_mel_again'] / 0.3)
+    torch.testing.assert_close(losses['loss_mel'], full_head().loss(maps(), make_samples(LABELS))['loss_mel'])
 
 
 def test_soft_labels():

@@ -5,7 +5,7 @@ from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.structures import DataSample
 
 from mmsemiloc.models import SemiSupDataPreprocessor
-from tests.conftest import make_batch, make_model, make_samples
+from tests.conftest import make_batch, make_model, make_samples, with_views
 
 LABELS = [None, 3, None, 1]
 
@@ -81,3 +81,52 @@ def test_bad_labels():
         make()(batch)
     with pytest.raises(ValueError, match='num_classes'):
         SemiSupDataPreprocessor(to_onehot=True)(dict(inputs=make_batch([1])['inputs'], data_samples=make_samples([1])))
+
+
+# --- Images in several views: unlabelled in 2, of class 3 in 3, unlabelled in 1, of class 1 in 2
+
+NUMBERS = [2, 3, 1, 2]
+IMAGES = [0, 1, 2, 3, 0, 1, 3, 1]  # of the views in the flat batch, by hand
+LABELED_VIEWS = [1, 3, 5, 6, 7]
+
+
+def views(stacked=False):
+    batch = with_views(make_batch(LABELS, size=8), NUMBERS)
+    return {**batch, 'inputs': torch.stack(batch['inputs'])} if stacked else batch
+
+
+@pytest.mark.parametrize('stacked', [True, False], ids=['tensor', 'list'])
+def test_views_are_normalised_and_every_view_has_the_label_of_its_image(stacked):
+    out = make()(views(stacked), training=True)
+    expected = views()
+    for image, sample in enumerate(expected['data_samples']):
+        raw = torch.stack([expected['inputs'][image], *sample.get('views', [])]).float()
+        places = [place for place, other in enumerate(IMAGES) if other == image]
+        torch.testing.assert_close(out['inputs'][places], (raw - 100) / 50)
+    assert [s.gt_label.item() if 'gt_label' in s else None for s in out['data_samples']] == [LABELS[i] for i in IMAGES]
+
+
+@pytest.mark.parametrize('augment', ['Mixup', 'CutMix'])
+def test_batch_augmentation_mixes_the_views_of_labelled_images(augment):
+    np.random.seed(1)
+    torch.manual_seed(2)
+    plain = make()(views(), training=True)['inputs']
+    batch = views()
+    out = make(batch_augments=dict(augments=dict(type=augment, alpha=1.0)))(batch, training=True)
+    unlabeled = [place for place in range(8) if place not in LABELED_VIEWS]
+    assert torch.equal(out['inputs'][unlabeled], plain[unlabeled])
+    assert not torch.equal(out['inputs'][LABELED_VIEWS], plain[LABELED_VIEWS])
+    assert [place for place, sample in enumerate(out['data_samples']) if 'gt_score' in sample] == LABELED_VIEWS
+    scores = torch.stack([out['data_samples'][place].gt_score for place in LABELED_VIEWS])
+    torch.testing.assert_close(scores.sum(1), torch.ones(5))
+    assert scores[:, [0, 2, 4]].eq(0).all() and scores[:, [1, 3]].gt(0).any(0).all()
+
+
+def test_cross_entropy_of_labelled_views_is_their_mean():
+    model = make_model()
+    batch = model.data_preprocessor(with_views(make_batch(LABELS), NUMBERS), training=True)
+    model.backbone.eval()
+    loss = model(**batch, mode='loss')['loss_ce']
+    logits = model(**batch, mode='tensor')
+    expected = -sum(logits[place].log_softmax(0)[LABELS[IMAGES[place]]] for place in LABELED_VIEWS) / 5
+    torch.testing.assert_close(loss, expected)

@@ -1,0 +1,125 @@
+import pytest
+import torch
+from mmpretrain.structures import DataSample
+
+from mmsemiloc.models.views import (
+    check_views,
+    choose_views,
+    count_views,
+    flatten_views,
+    number_of_views,
+    view_counts,
+    view_table,
+)
+from tests.conftest import make_batch, with_views
+
+LABELS = [2, None, None, 0, None]
+NUMBERS = [1, 2, 3, 2, 1]
+TABLE = [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 1), (1, 2), (1, 3), (2, 2)]  # (view, image) of the flat batch, by hand
+
+
+def collated(numbers=NUMBERS, labels=LABELS):
+    return with_views(make_batch(labels, size=4), numbers)
+
+
+def view_of(batch, view, image):
+    """A view by its numbers, straight from the collated batch."""
+    return batch['inputs'][image] if view == 0 else batch['data_samples'][image].views[view - 1]
+
+
+@pytest.mark.parametrize('stacked', [True, False], ids=['tensor', 'list'])
+def test_first_views_come_first_and_every_sample_tells_its_view(stacked):
+    batch = collated()
+    inputs, samples = flatten_views(torch.stack(batch['inputs']) if stacked else batch['inputs'], batch['data_samples'])
+    assert isinstance(inputs, torch.Tensor) == stacked
+    assert len(inputs) == len(samples) == len(TABLE)
+    for one, sample, (view, image) in zip(inputs, samples, TABLE, strict=True):
+        assert torch.equal(one, view_of(batch, view, image))
+        assert ('gt_label' in sample) == (LABELS[image] is not None) and 'views' not in sample
+        assert 'gt_label' not in sample or sample.gt_label.item() == LABELS[image]
+    view, labeled, image = view_table(samples)
+    assert list(zip(view.tolist(), image.tolist(), strict=True)) == TABLE
+    assert labeled.tolist() == [LABELS[image] is not None for _, image in TABLE]
+
+
+def test_the_collated_samples_stay_as_they_are():
+    """A second pass flattens them again."""
+    batch = collated()
+    before = [view_of(batch, view, image).clone() for view, image in TABLE]
+    _, samples = flatten_views(batch['inputs'], batch['data_samples'])
+    for sample in samples:
+        sample.set_gt_label(4)
+    inputs, samples = flatten_views(batch['inputs'], batch['data_samples'])
+    assert all(torch.equal(a, b) for a, b in zip(inputs, before, strict=True))
+    views = [sample for sample, (_, image) in zip(samples, TABLE, strict=True) if NUMBERS[image] > 1]
+    assert [sample.get('gt_label') for sample in views] == [None, None, 0, None, None, 0, None]
+    assert not any('view' in sample or 'image' in sample for sample in batch['data_samples'])
+
+
+@pytest.mark.parametrize('stacked', [True, False], ids=['tensor', 'list'])
+def test_single_views_are_returned_as_they_are(stacked):
+    batch = collated([1] * 5)
+    given = torch.stack(batch['inputs']) if stacked else batch['inputs']
+    inputs, samples = flatten_views(given, batch['data_samples'])
+    assert inputs is given and samples is batch['data_samples']
+    assert [value.tolist() for value in view_table(samples)] == [[0] * 5, [True, False, False, True, False], [0, 1, 2, 3, 4]]
+
+
+def test_samples_keep_their_other_fields():
+    sample = DataSample(metainfo=dict(img_path='a.png')).set_gt_score(torch.tensor([0.25, 0.75]))
+    sample.set_field(torch.zeros(1, 3, 4, 4), 'views')
+    _, samples = flatten_views(torch.ones(1, 3, 4, 4), [sample])
+    assert [one.img_path for one in samples] == ['a.png'] * 2
+    assert all(torch.equal(one.gt_score, sample.gt_score) for one in samples)
+    assert view_table(samples)[1].tolist() == [True, True]
+
+
+def test_views_of_another_size_than_the_first_are_refused():
+    batch = collated()
+    batch['data_samples'][1].views = torch.zeros(1, 3, 5, 5)
+    with pytest.raises(RuntimeError):
+        flatten_views(torch.stack(batch['inputs']), batch['data_samples'])
+
+
+def test_counts_before_and_after_flattening_agree():
+    batch = collated()
+    expected = torch.zeros(2, 16, dtype=torch.float64)
+    for view, image in TABLE:
+        expected[int(LABELS[image] is not None), view] += 1
+    assert torch.equal(count_views(batch['data_samples']), expected)
+    _, samples = flatten_views(batch['inputs'], batch['data_samples'])
+    assert torch.equal(view_counts(*view_table(samples)[:2]), expected)
+    assert [number_of_views(sample) for sample in batch['data_samples']] == NUMBERS
+
+
+def test_up_to_16_views():
+    assert count_views(collated([16] * 5)['data_samples']).sum() == 80
+    with pytest.raises(ValueError, match='up to 16 views, got 17'):
+        count_views(collated([1, 17, 1, 1, 1])['data_samples'])
+
+
+def slow_choice(views, unlabeled):
+    return [place for place, (view, image) in enumerate(TABLE)
+            if (views == 'all' or (view == 0) == (views == 'weak')) and not (unlabeled and LABELS[image] is not None)]
+
+
+@pytest.mark.parametrize('unlabeled', [False, True])
+@pytest.mark.parametrize('views', ['all', 'weak', 'strong'])
+def test_choice_agrees_with_a_loop(views, unlabeled):
+    view = torch.tensor([view for view, _ in TABLE])
+    labeled = torch.tensor([LABELS[image] is not None for _, image in TABLE])
+    assert choose_views(view, labeled, views, unlabeled).tolist() == slow_choice(views, unlabeled)
+
+
+def test_a_choice_without_views_says_what_is_missing():
+    view, labeled = torch.zeros(3, dtype=torch.long), torch.ones(3, dtype=torch.bool)
+    with pytest.raises(ValueError, match='needs strong views of any images, but a .micro-.batch of 3 has none.*MultiView'):
+        choose_views(view, labeled, 'strong')
+    with pytest.raises(ValueError, match='needs all views of unlabelled images, .*labeled_ratio below 1'):
+        choose_views(view, labeled, 'all', unlabeled=True)
+
+
+def test_unknown_views():
+    assert [check_views(views) for views in ('all', 'weak', 'strong')] == ['all', 'weak', 'strong']
+    with pytest.raises(ValueError, match=r"one of \('all', 'weak', 'strong'\), got 'first'"):
+        check_views('first')
