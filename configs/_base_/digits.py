@@ -12,6 +12,11 @@ mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=1.0)
 nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
 locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True)  # chosen in docs/cam.md
 ramp = dict(begin=steps * 3 // 8, end=steps // 2)
+# Beside consistency between views they are there from the first step on, MEL lighter and Loc heavier (docs/comparison.md).
+view_mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3)
+view_nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
+view_locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.3, scale_free=True)
+view_ramp = dict(begin=0, end=steps // 4)  # of the distances between views
 
 model = dict(
     type='mmsemiloc.SemiSupClassifier',
@@ -60,6 +65,7 @@ view_pipeline = [
     dict(type='MultiView', num_views=[1, 1], transforms=[weak_transforms, strong_transforms]),
     dict(type='PackInputs'),
 ]
+alike_pipeline = [dict(type='MultiView', num_views=[2], transforms=[labeled_transforms]), dict(type='PackInputs')]
 test_pipeline = [dict(type='PackInputs', algorithm_keys=('gt_bboxes', 'gt_seg_map'))]
 
 train_dataloader = dict(

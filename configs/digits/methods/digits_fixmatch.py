@@ -5,5 +5,7 @@
 Hardware: a CPU. Expected: not yet run.
 """
 _base_ = '../../_base_/digits.py'
-model = dict(head=dict(terms=dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss', threshold=0.95))))
+model = dict(
+    head=dict(
+        terms=dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss', threshold=0.8))))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))

@@ -1,0 +1,12 @@
+"""DigitScenes, cross-entropy + FixMatch + MEL + NBEL + locality penalty.
+
+    python tools/train.py configs/digits/methods/digits_fixmatch_full.py
+
+Hardware: a CPU. Expected: not yet run.
+"""
+_base_ = '../../_base_/digits.py'
+model = dict(
+    head=dict(
+        loss_mel={{_base_.view_mel}}, loss_nbel={{_base_.view_nbel}}, loss_locality={{_base_.view_locality}},
+        terms=dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss', threshold=0.8))))
+train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))

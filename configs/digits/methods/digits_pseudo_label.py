@@ -1,0 +1,15 @@
+"""DigitScenes, cross-entropy + pseudo-labels.
+
+    python tools/train.py configs/digits/methods/digits_pseudo_label.py
+
+Hardware: a CPU. Expected: not yet run.
+"""
+_base_ = '../../_base_/digits.py'
+model = dict(
+    head=dict(
+        terms=dict(pseudo_label=dict(type='mmsemiloc.PseudoLabelLoss', threshold=0.95))))
+custom_hooks = [
+    dict(type='mmsemiloc.SemiSupSetupHook'),
+    dict(type='mmsemiloc.HealthHook', interval=100),
+    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(pseudo_label={{_base_.ramp}})),
+]

@@ -1,0 +1,16 @@
+"""DigitScenes, cross-entropy + pseudo-labels + MEL + NBEL + locality penalty.
+
+    python tools/train.py configs/digits/methods/digits_pseudo_label_full.py
+
+Hardware: a CPU. Expected: not yet run.
+"""
+_base_ = '../../_base_/digits.py'
+model = dict(
+    head=dict(
+        loss_mel={{_base_.view_mel}}, loss_nbel={{_base_.view_nbel}}, loss_locality={{_base_.view_locality}},
+        terms=dict(pseudo_label=dict(type='mmsemiloc.PseudoLabelLoss', threshold=0.95))))
+custom_hooks = [
+    dict(type='mmsemiloc.SemiSupSetupHook'),
+    dict(type='mmsemiloc.HealthHook', interval=100),
+    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(pseudo_label={{_base_.ramp}})),
+]

@@ -1,0 +1,16 @@
+"""DigitScenes, cross-entropy + consistency under stochastic transformations.
+
+    python tools/train.py configs/digits/methods/digits_transform.py
+
+Hardware: a CPU. Expected: not yet run.
+"""
+_base_ = '../../_base_/digits.py'
+model = dict(
+    head=dict(
+        terms=dict(transform=dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=2.0))))
+train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.alike_pipeline}})))
+custom_hooks = [
+    dict(type='mmsemiloc.SemiSupSetupHook'),
+    dict(type='mmsemiloc.HealthHook', interval=100),
+    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(transform={{_base_.view_ramp}})),
+]

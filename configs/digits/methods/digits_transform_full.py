@@ -1,0 +1,17 @@
+"""DigitScenes, cross-entropy + consistency under stochastic transformations + MEL + NBEL + locality penalty.
+
+    python tools/train.py configs/digits/methods/digits_transform_full.py
+
+Hardware: a CPU. Expected: not yet run.
+"""
+_base_ = '../../_base_/digits.py'
+model = dict(
+    head=dict(
+        loss_mel={{_base_.view_mel}}, loss_nbel={{_base_.view_nbel}}, loss_locality={{_base_.view_locality}},
+        terms=dict(transform=dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=2.0))))
+train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.alike_pipeline}})))
+custom_hooks = [
+    dict(type='mmsemiloc.SemiSupSetupHook'),
+    dict(type='mmsemiloc.HealthHook', interval=100),
+    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(transform={{_base_.view_ramp}})),
+]
