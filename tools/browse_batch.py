@@ -60,7 +60,7 @@ def class_of(sample: DataSample, classes: tuple) -> str:
 
 def titles_of(samples: list, classes: tuple) -> list[str]:
     """Class of each view, and for images in several views which image and view it is."""
-    views = [f'{sample.image} {"strong" if sample.view else "weak"}' if 'view' in sample else '' for sample in samples]
+    views = [f'#{sample.image} {"strong" if sample.view else "weak"}' if 'view' in sample else '' for sample in samples]
     return [f'{class_of(sample, classes)} {view}'.strip() for sample, view in zip(samples, views, strict=True)]
 
 

@@ -40,7 +40,7 @@ def test_views_of_an_image_stand_side_by_side(browse):
     places = browse.by_image(samples)
     assert places == [0, 1, 3, 5, 2, 4]
     assert browse.titles_of([samples[i] for i in places], ('cat', 'dog')) == [
-        'dog', '1 weak', '1 strong', '1 strong', '2 weak', '2 strong']
+        'dog', '#1 weak', '#1 strong', '#1 strong', '#2 weak', '#2 strong']
 
 
 def test_labelled_images_have_green_frames(browse):
