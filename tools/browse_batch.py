@@ -6,16 +6,18 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmpretrain.structures import DataSample
 from rich.console import Console
 
 from _common import CfgOptions, Parser, load_config, positive
-from mmsemiloc.models.views import is_labeled
+from mmsemiloc.models.views import is_labeled, view_table
 from mmsemiloc.registry import MODELS
 from mmsemiloc.study.plots import batch_plot
 
 DESCRIPTION = """\
 Draw the first batches of a config as the model sees them, after all augmentation and with the normalisation undone: labelled
-images in a green frame with their class, unlabelled ones in a grey frame."""
+images in a green frame with their class, unlabelled ones in a grey frame. Views of an image stand side by side, with the
+number of the image in the batch and 'weak' (the first view) or 'strong'."""
 
 
 def make_parser() -> Parser:
@@ -23,7 +25,8 @@ def make_parser() -> Parser:
     parser = Parser(DESCRIPTION, 'python tools/browse_batch.py configs/digits/digits_full.py --batches 2')
     parser.add_argument('config', help='config file')
     parser.add_argument('--batches', type=positive, default=1, metavar='N', help='(default: 1)')
-    parser.add_argument('--images', type=positive, default=64, metavar='N', help='of each batch (default: the first 64)')
+    parser.add_argument('--images', type=positive, default=64, metavar='N',
+                        help='of each batch, each view counts (default: the first 64)')
     parser.add_argument('--out', type=Path, default=Path('batches'), metavar='DIR',
                         help='folder of the pictures (default: batches)')
     parser.add_argument('--seed', type=int, default=0, help='random seed (default: 0)')
@@ -47,14 +50,24 @@ def to_images(inputs: torch.Tensor, preprocessor: torch.nn.Module) -> np.ndarray
     return images if preprocessor.to_rgb else images[..., ::-1]
 
 
+def class_of(sample: DataSample, classes: tuple) -> str:
+    """Class of an image, the most probable one of mixed labels; nothing if it has none."""
+    if not is_labeled(sample):
+        return ''
+    label = int(sample.gt_score.argmax()) if 'gt_score' in sample else int(sample.gt_label)
+    return str(classes[label]) if label < len(classes) else str(label)
+
+
 def titles_of(samples: list, classes: tuple) -> list[str]:
-    """Class of each image, the most probable one of mixed labels; nothing if it has none."""
-    def title(sample) -> str:
-        if 'gt_label' not in sample and 'gt_score' not in sample:
-            return ''
-        label = int(sample.gt_score.argmax()) if 'gt_score' in sample else int(sample.gt_label)
-        return str(classes[label]) if label < len(classes) else str(label)
-    return [title(sample) for sample in samples]
+    """Class of each view, and for images in several views which image and view it is."""
+    views = [f'#{sample.image} {"strong" if sample.view else "weak"}' if 'view' in sample else '' for sample in samples]
+    return [f'{class_of(sample, classes)} {view}'.strip() for sample, view in zip(samples, views, strict=True)]
+
+
+def by_image(samples: list) -> list[int]:
+    """Places of the views of a flat batch, so that those of an image follow each other."""
+    _, _, image = view_table(samples)
+    return image.argsort(stable=True).tolist()
 
 
 def main() -> None:
@@ -74,12 +87,14 @@ def main() -> None:
     for number, data in zip(range(args.batches), loader, strict=False):
         batch = preprocessor(data, training=True)
         samples = batch['data_samples']
-        labeled = {i for i, sample in enumerate(samples) if is_labeled(sample)}
         file = args.out / f'batch_{number}.png'
-        shown = range(min(args.images, len(samples)))
-        file.write_bytes(batch_plot(to_images(batch['inputs'][:len(shown)], preprocessor),
-                                    titles_of(samples[:len(shown)], classes), [i in labeled for i in shown]))
-        console.print(f'{file}: {len(shown)} of {len(samples)} images; {len(labeled)} of the batch are labelled', markup=False)
+        places = by_image(samples)[:args.images]
+        shown = [samples[i] for i in places]
+        file.write_bytes(batch_plot(to_images(batch['inputs'][places], preprocessor), titles_of(shown, classes),
+                                    [is_labeled(sample) for sample in shown]))
+        kind = 'views' if len(samples) > len(data['data_samples']) else 'images'
+        console.print(f'{file}: {len(shown)} of {len(samples)} {kind}; {sum(map(is_labeled, samples))} of the batch are '
+                      'labelled', markup=False)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,8 @@
 """Hook that keeps a teacher, the running mean of the model's weights."""
 from mmengine.hooks import EMAHook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
 from mmsemiloc.models import SemiSupClassifier
 from mmsemiloc.registry import HOOKS
@@ -12,9 +14,10 @@ EVALUATED = ('teacher', 'student')
 class MeanTeacherHook(EMAHook):
     """Lets a running mean of the model's weights, the teacher, predict what terms of the loss draw other predictions to.
 
-    The teacher is MMEngine's averaged model, BatchNorm's statistics included. It predicts in evaluation mode, without
-    gradient (Tarvainen and Valpola 2017). Checkpoints hold both, and a resumed run goes on with both: ``state_dict`` is the
-    one that is evaluated, ``ema_state_dict`` has the other.
+    ``teacher_n = (1 - momentum) teacher_(n-1) + momentum student_n`` after n optimizer steps, ``teacher_1 = student_1``
+    (Tarvainen and Valpola 2017): MMEngine's averaged model, BatchNorm's statistics included. It predicts weak views, in
+    evaluation mode and without gradient. Checkpoints hold both, and a resumed run goes on with both: ``state_dict`` is the one
+    that is evaluated, ``ema_state_dict`` has the other.
 
     Args:
         momentum: Weight of the present weights in the mean, above 0 and below 1: the teacher looks back over about
@@ -32,14 +35,22 @@ class MeanTeacherHook(EMAHook):
             raise ValueError(f'evaluate must be one of {EVALUATED}, got {evaluate!r}')
         if not 0 < momentum < 1:
             raise ValueError(f'momentum must be above 0 and below 1, got {momentum}')
-        super().__init__(momentum=momentum, update_buffers=True, strict_load=True, **kwargs)
+        super().__init__(momentum=momentum, update_buffers=True, **kwargs)
         self.evaluate = evaluate
+        self.src_model: nn.Module | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Make the teacher, once: a test that follows on training has the teacher of training."""
+        if self.src_model is not (runner.model.module if is_model_wrapper(runner.model) else runner.model):
+            super().before_run(runner)
 
     def before_train(self, runner: Runner) -> None:
-        """Let the teacher teach."""
+        """Let the teacher teach, as the student's equal at first: it was copied before the weights were initialised."""
         super().before_train(runner)
         if not isinstance(self.src_model, SemiSupClassifier):
             raise ValueError(f'MeanTeacherHook needs a SemiSupClassifier, got {type(self.src_model).__name__}')
+        if self.ema_model.steps == 0:
+            self.ema_model.module.load_state_dict(self.src_model.state_dict())
         self.src_model.set_teacher(self.ema_model.module.eval())
 
     def after_train(self, runner: Runner) -> None:
@@ -47,9 +58,16 @@ class MeanTeacherHook(EMAHook):
         self.src_model.set_teacher(None)
 
     def _swap_ema_parameters(self) -> None:
-        """Exchange the weights of teacher and student, around validation and test of the teacher."""
+        """Exchange the weights of teacher and student, around validation and test of the teacher.
+
+        By name, unlike in ``EMAHook``: buffers that are not saved (a prior, say) may be the student's alone.
+        """
         if self.evaluate == 'teacher':
-            super()._swap_ema_parameters()
+            teacher = self.ema_model.module.state_dict()
+            for name, value in self.src_model.state_dict().items():
+                kept = value.clone()
+                value.copy_(teacher[name])
+                teacher[name].copy_(kept)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Save both, and which is which."""

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from mmsemiloc.models.cam import class_activation_maps, relative_weight
 from mmsemiloc.models.numerics import at_least_float32
 from mmsemiloc.models.predictions import Predictions, WholeBatch
-from mmsemiloc.models.views import choose_views, view_table
+from mmsemiloc.models.views import choose_views, target_places, view_table
 from mmsemiloc.registry import MODELS
 
 CAM_TARGETS = ('top1', 'prob')
@@ -136,7 +136,7 @@ class CAMClsHead(LinearClsHead):
              feats: Sequence[Tensor],
              data_samples: list[DataSample],
              whole: WholeBatch | None = None,
-             targets: Tensor | None = None) -> dict:
+             teacher_scores: Tensor | None = None) -> dict:
         """Losses of one (micro-)batch, as its part in those of the effective batch.
 
         Parts add up over micro-batches and average over ranks (which DDP does with their gradients).
@@ -145,7 +145,8 @@ class CAMClsHead(LinearClsHead):
             feats: Maps of the backbone's stages, each (N, D, H, W).
             data_samples: One a view; it has ``gt_label`` or ``gt_score`` if the image is labelled.
             whole: The effective batch that this one is a part of; by default it is the whole.
-            targets: Class scores of a teacher; see :class:`Predictions`. By default those of the model itself.
+            teacher_scores: Class scores (P, C) of a teacher for the views at :func:`target_places`, the targets there; see
+                :class:`Predictions`.
 
         Returns:
             ``loss_ce``, the losses of the active terms, and ``acc_labeled``, the share (%) of the labelled images that are
@@ -163,7 +164,8 @@ class CAMClsHead(LinearClsHead):
         losses = self._labeled_losses(logits[places], [data_samples[i] for i in places], whole)
         predictions = Predictions(
             logits=logits,
-            targets=logits.detach() if targets is None else targets,
+            targets=logits.detach() if teacher_scores is None else logits.detach().index_copy(
+                0, target_places(view, labeled, image).to(logits.device), teacher_scores.to(logits)),
             features=feats[-1],
             fc_weight=self.cam_weight(),
             labeled=labeled,

@@ -102,8 +102,8 @@ class Predictions:
 
     Attributes:
         logits: Class scores (N, C).
-        targets: Class scores (N, C) that other predictions may be drawn to, without gradient: the teacher's where there is
-            one, else those of ``logits``.
+        targets: Class scores (N, C) that other predictions may be drawn to, without gradient: if there is a teacher its own at
+            :func:`target_places` (weak views), and those of ``logits`` elsewhere.
         features: The map that was pooled into the classifier's input (N, D, H, W); (N, D) if a neck has pooled it.
         fc_weight: Weight of the linear classifier (C, D).
         labeled: Which views are of labelled images, bool (N,), on the CPU (indexing by it does not wait for the device).

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.predictions import WholeBatch
+from mmsemiloc.models.views import target_places, view_table
 from mmsemiloc.registry import MODELS
 
 
@@ -44,20 +45,25 @@ class SemiSupClassifier(ImageClassifier):
 
     def loss(self, inputs: Tensor, data_samples: list[DataSample], whole: WholeBatch | None = None) -> dict:
         """Losses of images (N, 3, H, W); see ``CAMClsHead.loss``."""
-        targets = None if self.teacher is None else self._teacher_scores(inputs)
-        return self.head.loss(self.extract_feat(inputs), data_samples, whole, targets)
+        scores = None if self.teacher is None else self._teacher_scores(inputs, data_samples)
+        return self.head.loss(self.extract_feat(inputs), data_samples, whole, scores)
 
     @torch.no_grad()
-    def _teacher_scores(self, inputs: Tensor) -> Tensor:
-        """Class scores (N, C) of the teacher."""
-        return self.teacher(inputs, mode='tensor')
+    def _teacher_scores(self, inputs: Tensor, data_samples: list[DataSample]) -> Tensor | None:
+        """Class scores (P, C) of the teacher for the views at :func:`target_places`; None if there are none."""
+        places = target_places(*view_table(data_samples))
+        return self.teacher(inputs[places], mode='tensor') if len(places) else None
 
     def set_teacher(self, teacher: nn.Module | None) -> None:
         """Take the targets of terms from ``teacher``; None to take them from this model.
 
-        The teacher is no submodule: it is not in the state dict, and stays in the mode that it is in.
+        The teacher is no submodule: it is not in the state dict nor in copies, and stays in the mode that it is in.
         """
         object.__setattr__(self, 'teacher', teacher)
+
+    def __getstate__(self) -> dict:
+        """What copies and pickles hold: all but the teacher."""
+        return {**self.__dict__, 'teacher': None}
 
     def predict(self, inputs: Tensor, data_samples: list[DataSample] | None = None, **kwargs) -> list[DataSample]:
         """As ``ImageClassifier.predict``; samples tell as ``batch_input_shape`` the size that maps of the batch have."""

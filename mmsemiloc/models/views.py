@@ -58,6 +58,20 @@ def choose_views(view: Tensor, labeled: Tensor, views: str = 'all', unlabeled: b
     return places
 
 
+def target_places(view: Tensor, labeled: Tensor, image: Tensor) -> Tensor:
+    """Places among N of the views that a teacher predicts: first views of images that are unlabelled or have several views.
+
+    Strong views are drawn to weak ones and not the other way round, and a labelled image in one view has its label.
+
+    Args:
+        view: Number of each view in its image (N,).
+        labeled: Whether its image has a label, bool (N,).
+        image: Number of its image (N,).
+    """
+    several = torch.isin(image, image[view > 0])
+    return ((view == 0) & (several | ~labeled)).nonzero().flatten()
+
+
 def view_counts(view: Tensor, labeled: Tensor) -> Tensor:
     """How often each view occurs (2, 16), float64: row 0 those of unlabelled images, row 1 those of labelled ones.
 

@@ -66,7 +66,7 @@ class Result:
         split: 'val' or 'test'.
         folder: Folder of the run.
         steps: Optimizer steps.
-        images: Images that training has drawn, labelled or not.
+        images: Views of images that training has run through the network, labelled or not: one an image, if not several.
         seconds: Duration of training.
         memory_mib: Largest memory of the process in MiB.
         accuracy: Images that are classified right, %.

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from mmsemiloc.models.views import number_of_views
 from mmsemiloc.study.evaluate import evaluate_checkpoint, summarize
 from mmsemiloc.study.measure import peak_memory_mib
 from mmsemiloc.study.runs import Run, write_json
@@ -22,7 +23,7 @@ Send = Callable[[dict], None]
 
 
 class ProgressHook(Hook):
-    """Counts images and reports the step and the loss.
+    """Counts views of images and reports the step and the loss.
 
     Args:
         send: Called with ``step``, ``total`` and ``loss``.
@@ -37,7 +38,7 @@ class ProgressHook(Hook):
                          outputs: dict | None = None) -> None:
         """Count, and report now and then."""
         assert data_batch is not None and outputs is not None
-        self.images += len(data_batch['data_samples'])
+        self.images += sum(number_of_views(sample) for sample in data_batch['data_samples'])
         step = runner.iter + 1
         if time.monotonic() - self.last >= self.period or step == runner.max_iters:
             self.last = time.monotonic()

@@ -84,20 +84,27 @@ def test_14x14_config_has_the_weights_of_the_flagship_and_finer_maps():
     assert sizes == [(1, 7, 7), (1, 14, 14)]
 
 
+def tiny_imagenet(name, folder, tmp_path, **options):
+    """An ImageNet config cut down to two steps of 4 images in micro-batches of 2, with all terms at once."""
+    cfg = Config.fromfile(CONFIGS / f'{name}.py')
+    cfg.merge_from_dict({
+        'work_dir': str(tmp_path), 'vis_backends': [], 'visualizer.vis_backends': [],
+        'train_dataloader.dataset.labeled.data_root': str(folder), 'val_dataloader.dataset.data_root': str(folder),
+        'test_dataloader.dataset.data_root': str(folder),
+        'train_dataloader.batch_size': 4, 'train_dataloader.sampler.batch_size': 4, 'optim_wrapper.micro_batch_size': 2,
+        'train_dataloader.sampler.epoch_length': 2, 'default_hooks.logger.interval': 1, 'custom_hooks.1.interval': 1,
+        **options})
+    if cfg.train_dataloader.dataset.unlabeled:
+        cfg.train_dataloader.dataset.unlabeled.data_root = str(folder)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    return force_terms(cfg)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['densenet_mel_nbel_loc', 'imagenet/densenet_mel_nbel_loc_14x14'])
 def test_imagenet_configs_run_on_an_imagenet_folder(name, imagenet_folder, tmp_path):
-    cfg = Config.fromfile(CONFIGS / f'{name}.py')
-    cfg.merge_from_dict({
-        'work_dir': str(tmp_path), 'train_cfg.max_epochs': 1, 'vis_backends': [], 'visualizer.vis_backends': [],
-        'train_dataloader.dataset.labeled.data_root': str(imagenet_folder),
-        'train_dataloader.dataset.unlabeled.data_root': str(imagenet_folder),
-        'val_dataloader.dataset.data_root': str(imagenet_folder), 'test_dataloader.dataset.data_root': str(imagenet_folder),
-        'train_dataloader.batch_size': 4, 'train_dataloader.sampler.batch_size': 4, 'optim_wrapper.micro_batch_size': 2,
-        'train_dataloader.sampler.epoch_length': 2, 'default_hooks.logger.interval': 1, 'custom_hooks.1.interval': 1})
-    for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        loader.update(num_workers=0, persistent_workers=False)
-    cfg.custom_hooks[2].schedule = dict(nbel=dict(begin=0, end=0), locality=dict(begin=0, end=0))  # all terms at once
+    cfg = tiny_imagenet(name, imagenet_folder, tmp_path, **{'train_cfg.max_epochs': 1})
     runner = Runner.from_cfg(cfg)
     before = runner.model.head.fc.weight.detach().clone()
     runner.train()
@@ -108,6 +115,62 @@ def test_imagenet_configs_run_on_an_imagenet_folder(name, imagenet_folder, tmp_p
                 'classes_used', 'cam_area', 'weight_nbel'):
         assert np.isfinite(logged[f'train/{key}'].current()), key
     assert 'val/accuracy/top1' in logged and 'val/accuracy/top5' in logged
+
+
+METHODS = [path.stem.removeprefix('resnet50_') for path in TRAINABLE if path.stem.startswith('resnet50_')]
+TERMS = {'pseudo_label': 'pseudo_label', 'transform': 'transform', 'mean_teacher': 'consistency', 'fixmatch': 'fixmatch'}
+
+
+def test_both_networks_have_the_same_methods():
+    """One without penalties, and each method with and without them; only the network differs."""
+    assert set(METHODS) == {'ce', *TERMS, *(f'{method}_full' for method in TERMS)}
+    for method in METHODS:
+        ours, other = (Config.fromfile(CONFIGS / f'imagenet/methods/{network}_{method}.py').to_dict()
+                       for network in ('densenet161', 'resnet50'))
+        for cfg in (ours, other):
+            del cfg['model']['backbone'], cfg['model']['head']['in_channels']
+        assert ours == other
+        full = ['mel', 'nbel', 'locality'] if method.endswith('_full') else []
+        head = MODELS.build({**ours['model']['head'], 'in_channels': 8})
+        assert list(head.terms) == [*full, *(term for name, term in TERMS.items() if name == method.removesuffix('_full'))]
+        assert any('MeanTeacherHook' in hook['type'] for hook in ours['custom_hooks']) == method.startswith('mean_teacher')
+
+
+def shrink_crops(transforms, size):
+    """Crops of ``size`` pixels, also within views."""
+    for transform in transforms:
+        if isinstance(transform, list):
+            shrink_crops(transform, size)
+        elif transform.type == 'RandomResizedCrop':
+            transform.scale = size
+        elif transform.type == 'MultiView':
+            shrink_crops(transform.transforms, size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['densenet161_fixmatch_full', 'densenet161_mean_teacher_full', 'resnet50_mean_teacher_full',
+                                  'resnet50_transform_full', 'resnet50_pseudo_label', 'resnet50_ce'])
+def test_methods_run_on_an_imagenet_folder(name, imagenet_folder, tmp_path):
+    ce = name.endswith('_ce')
+    cfg = tiny_imagenet(f'imagenet/methods/{name}', imagenet_folder, tmp_path, **{
+        'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2, 'param_scheduler': [],
+        'train_dataloader.sampler.labeled_ratio': 1.0 if ce else 0.5, 'train_dataloader.sampler.micro_batch_size': 2})
+    for source in ('labeled', 'unlabeled'):
+        shrink_crops((cfg.train_dataloader.dataset[source] or dict(pipeline=[]))['pipeline'], 64)
+    shrunk = cfg.test_dataloader.dataset.pipeline  # validation too
+    cfg.val_dataloader.dataset.pipeline = [*shrunk[:2], dict(type='CenterCrop', crop_size=64), shrunk[3]]
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    assert runner.iter == 2
+    assert runner.optim_wrapper.optimizer.param_groups[0]['lr'] == pytest.approx(0.2 * 4 / (512 if ce else 3072))
+    logged = runner.message_hub.log_scalars
+    full = ['loss_mel', 'loss_nbel', 'loss_locality'] if name.endswith('_full') else []
+    terms = [f'loss_{term}' for method, term in TERMS.items() if method in name]
+    assert {key.removeprefix('train/') for key in logged if key.startswith('train/loss_')} == {'loss_ce', *full, *terms}
+    for key in ('loss_ce', *full, *terms, 'confidence'):
+        assert np.isfinite(logged[f'train/{key}'].current()), key
+    checkpoint = torch.load(tmp_path / 'iter_2.pth', weights_only=False)
+    assert checkpoint.get('evaluated') == ('teacher' if 'mean_teacher' in name else None)
 
 
 def write_boxes(folder, *box):

@@ -1,14 +1,17 @@
 """What identifies a run, and when it counts as finished."""
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmsemiloc.study import plan_run
 from mmsemiloc.study.launch import failure
 from mmsemiloc.study.runs import fingerprint, read_result, to_row, write_json
-from mmsemiloc.study.worker import read_curves
+from mmsemiloc.study.worker import ProgressHook, read_curves
+from tests.conftest import make_batch
 
 TRAINING = dict(steps=3, images=12, seconds=1.5, memory_mib=100.0, curves={'loss_ce': [[1, 2.0]]})
 EVALUATION = dict(accuracy=50.0, mean_recall=50.0, classes_used=2, num_classes=3, max_box_acc_v2=None, cam_in_box=None,
@@ -75,3 +78,18 @@ def test_curves_are_read_from_the_log(tmp_path):
     lines = [dict(step=5, loss=2.0, lr=0.1), dict(step=10, loss=1.0, note='x')]
     (folder / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
     assert read_curves(tmp_path) == {'loss': [[5, 2.0], [10, 1.0]], 'lr': [[5, 0.1]]}
+
+
+@pytest.mark.parametrize('views, images', [((1, 1, 1), 6), ((1, 2, 4), 14)])
+def test_images_count_the_views_that_are_run(views, images):
+    sent = []
+    progress = ProgressHook(sent.append, period=1e9)
+    progress.last = float('inf')
+    batch = make_batch([1, None, None])
+    for sample, number in zip(batch['data_samples'], views, strict=True):
+        if number > 1:
+            sample.set_field(torch.zeros(number - 1, 3, 32, 32), 'views')
+    for step in range(2):
+        runner = SimpleNamespace(iter=step, max_iters=2)
+        progress.after_train_iter(runner, step, batch, dict(loss=torch.tensor(0.5)))
+    assert progress.images == images and sent == [dict(step=2, total=2, loss=0.5)]

@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import make_samples
+from mmsemiloc.models.views import flatten_views
+from tests.conftest import make_batch, make_samples
 from tests.tools.conftest import ROOT, run_tool
 
 
@@ -31,6 +32,17 @@ def test_titles(browse):
     assert browse.titles_of(samples, ('cat', 'dog')) == ['dog', '', '7', 'cat']
 
 
+def test_views_of_an_image_stand_side_by_side(browse):
+    batch = make_batch([1, None, None])
+    batch['data_samples'][1].set_field(torch.zeros(2, 3, 32, 32), 'views')
+    batch['data_samples'][2].set_field(torch.zeros(1, 3, 32, 32), 'views')
+    _, samples = flatten_views(batch['inputs'], batch['data_samples'])
+    places = browse.by_image(samples)
+    assert places == [0, 1, 3, 5, 2, 4]
+    assert browse.titles_of([samples[i] for i in places], ('cat', 'dog')) == [
+        'dog', '#1 weak', '#1 strong', '#1 strong', '#2 weak', '#2 strong']
+
+
 def test_labelled_images_have_green_frames(browse):
     images = np.full((2, 6, 6, 3), 255, np.uint8)
     picture = np.asarray(Image.open(io.BytesIO(browse.batch_plot(images, ['', ''], [True, False], columns=2))).convert('RGB'))
@@ -48,6 +60,13 @@ def test_pictures_of_a_config(tmp_path):
     run_tool('browse_batch.py', ROOT / 'configs/digits/digits_full.py', '--images', 10, '--out', tmp_path)
     assert (tmp_path / 'batch_0.png').read_bytes() == first
     assert (tmp_path / 'batch_1.png').read_bytes() != first
+
+
+@pytest.mark.slow
+def test_pictures_of_weak_and_strong_views(tmp_path):
+    config = ROOT / 'configs/digits/methods/digits_fixmatch.py'
+    stdout, _ = run_tool('browse_batch.py', config, '--images', 40, '--out', tmp_path)
+    assert 'batch_0.png: 40 of 96 views; 32 of the batch are labelled' in stdout.replace('\n', '')
 
 
 def test_bad_input_is_one_line(refuse):
