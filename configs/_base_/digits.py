@@ -61,6 +61,7 @@ strong_transforms = [
         ]),
     dict(type='Cutout', shape=12, pad_val=grey, prob=1.0),
 ]
+strong_pipeline = [*strong_transforms, dict(type='PackInputs')]
 view_pipeline = [
     dict(type='MultiView', num_views=[1, 1], transforms=[weak_transforms, strong_transforms]),
     dict(type='PackInputs'),

@@ -1,0 +1,11 @@
+"""DigitScenes, cross-entropy with the labels of all 4,000 images, as many a step as the methods with two views: their ceiling.
+
+    python tools/train.py configs/digits/methods/digits_all_labels_96.py
+
+Hardware: a CPU. Expected: not yet run.
+"""
+_base_ = '../../_base_/digits.py'
+train_dataloader = dict(
+    batch_size=96,
+    dataset=dict(labeled=dict(num_images=4000), unlabeled=None),
+    sampler=dict(batch_size=96, labeled_ratio=1.0))

@@ -1,0 +1,11 @@
+"""DigitScenes, cross-entropy on the labelled images alone, augmented like the strong views of the other methods.
+
+    python tools/train.py configs/digits/methods/digits_ce_strong.py
+
+Hardware: a CPU. Expected: not yet run.
+"""
+_base_ = '../../_base_/digits.py'
+train_dataloader = dict(
+    batch_size=32,
+    dataset=dict(labeled=dict(pipeline={{_base_.strong_pipeline}})),
+    sampler=dict(batch_size=32, labeled_ratio=1.0))
