@@ -5,6 +5,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from mmsemiloc.models.cam_cls_head import CAMClsHead
+from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
 from mmsemiloc.models.predictions import WholeBatch
 from mmsemiloc.models.views import target_places, view_table
 from mmsemiloc.registry import MODELS
@@ -22,7 +23,8 @@ class SemiSupClassifier(ImageClassifier):
         **kwargs: For ``ImageClassifier``.
 
     Raises:
-        ValueError: If the head is not a ``CAMClsHead``.
+        ValueError: If the head is not a ``CAMClsHead``, or the preprocessor no ``SemiSupDataPreprocessor`` (another one would
+            drop the further views of an image).
     """
 
     def __init__(self, *, data_preprocessor: dict | None = None, **kwargs) -> None:
@@ -32,6 +34,9 @@ class SemiSupClassifier(ImageClassifier):
         self.set_teacher(None)
         if not isinstance(self.head, CAMClsHead):
             raise ValueError(f'SemiSupClassifier needs a head of type CAMClsHead, got {type(self.head).__name__}')
+        if not isinstance(self.data_preprocessor, SemiSupDataPreprocessor):
+            raise ValueError('SemiSupClassifier needs a data_preprocessor of type SemiSupDataPreprocessor, got '
+                             f'{type(self.data_preprocessor).__name__}')
 
     def forward(self,
                 inputs: Tensor,

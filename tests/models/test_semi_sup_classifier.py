@@ -8,6 +8,7 @@ from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 
 from mmsemiloc.engine import AccumOptimWrapper, AmpAccumOptimWrapper, SemiSupDistributedDataParallel
 from mmsemiloc.models.views import target_places, view_table
+from mmsemiloc.registry import MODELS
 from tests.conftest import CLASSES, KeepGradients, gradients, make_batch, make_model
 
 FIXMATCH = dict(type='mmsemiloc.FixMatchLoss', threshold=0)
@@ -78,6 +79,14 @@ def test_other_heads_are_refused():
         SemiSupClassifier(
             backbone=dict(type='DenseNet', arch=dict(growth_rate=4, depths=[2], init_channels=8)),
             head=dict(type='LinearClsHead', num_classes=2, in_channels=16))
+
+
+def test_a_preprocessor_that_would_drop_views_is_refused():
+    cfg = dict(type='mmsemiloc.SemiSupClassifier', backbone=dict(type='ResNet', depth=18),
+               head=dict(type='mmsemiloc.CAMClsHead', num_classes=2, in_channels=512))
+    assert MODELS.build({**cfg, 'data_preprocessor': dict(num_classes=2)})
+    with pytest.raises(ValueError, match='got ClsDataPreprocessor'):
+        MODELS.build({**cfg, 'data_preprocessor': dict(type='ClsDataPreprocessor')})
 
 
 # --- the teacher
