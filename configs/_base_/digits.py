@@ -16,7 +16,7 @@ ramp = dict(begin=steps * 3 // 8, end=steps // 2)
 view_mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3)
 view_nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
 view_locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.3, scale_free=True)
-view_ramp = dict(begin=0, end=steps // 4)  # of the distances between views
+view_ramp = dict(begin=0, end=steps // 2)  # of the distance between views
 
 model = dict(
     type='mmsemiloc.SemiSupClassifier',
