@@ -17,6 +17,7 @@ view_mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3)
 view_nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
 view_locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.3, scale_free=True)
 view_ramp = dict(begin=0, end=steps // 2)  # of the distance between views
+squared_ramp = dict(begin=0, end=steps // 4)  # the same where it is a squared difference
 
 model = dict(
     type='mmsemiloc.SemiSupClassifier',

@@ -44,7 +44,7 @@ def test_every_derived_value_is_that_of_a_config_written_for_the_steps(name, fac
 
     scaled = with_steps(old, steps).to_dict()
     for cfg in (written, scaled):
-        for variable in ('ramp', 'view_ramp'):  # of the text; their values have gone into the hook
+        for variable in ('ramp', 'view_ramp', 'squared_ramp'):  # of the text; their values have gone into the hook
             cfg.pop(variable, None)
     assert without_reports(scaled) == without_reports(written)
     assert without_reports(old.to_dict()) != without_reports(written)  # the comparison sees what is not scaled

@@ -7,11 +7,11 @@ Hardware: a CPU. Expected: not yet run.
 _base_ = '../../_base_/digits.py'
 model = dict(
     head=dict(
-        terms=dict(consistency=dict(type='mmsemiloc.SoftConsistencyLoss', distance='mse', loss_weight=2.0))))
+        terms=dict(consistency=dict(type='mmsemiloc.SoftConsistencyLoss', distance='mse', loss_weight=10.0))))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
 custom_hooks = [
     dict(type='mmsemiloc.SemiSupSetupHook'),
     dict(type='mmsemiloc.HealthHook', interval=100),
     dict(type='mmsemiloc.MeanTeacherHook', momentum=0.01),
-    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(consistency={{_base_.view_ramp}})),
+    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(consistency={{_base_.squared_ramp}})),
 ]

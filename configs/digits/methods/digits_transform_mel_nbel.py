@@ -13,5 +13,5 @@ train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.alike_pipe
 custom_hooks = [
     dict(type='mmsemiloc.SemiSupSetupHook'),
     dict(type='mmsemiloc.HealthHook', interval=100),
-    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(transform={{_base_.view_ramp}})),
+    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(transform={{_base_.squared_ramp}})),
 ]
