@@ -294,10 +294,11 @@ class RecordImages(Hook):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('given_seed, workers', [(0, 0), (None, 2)], ids=['seed 0', 'random seed and workers'])
-def test_resume_continues_the_order_of_images_in_mid_epoch(tmp_path, given_seed, workers):
+@pytest.mark.parametrize('name, given_seed, workers', [('digits_full', 0, 0), ('digits_full', None, 2), ('best', 0, 2)],
+                         ids=['seed 0', 'random seed and workers', 'views and teacher'])
+def test_resume_continues_the_order_of_images_in_mid_epoch(tmp_path, name, given_seed, workers):
     def images(resume_from=None, seed=given_seed):
-        cfg = tiny_digits('digits_full', tmp_path, steps=7, experiment_name=f'resume{resume_from}{seed}{workers}{given_seed}',
+        cfg = tiny_digits(name, tmp_path, steps=7, experiment_name=f'resume{name}{resume_from}{seed}{workers}{given_seed}',
                           **{'train_dataloader.sampler.epoch_length': 4, 'default_hooks.checkpoint.interval': 5,
                              'train_dataloader.num_workers': workers, 'train_dataloader.batch_size': 8,
                              'train_dataloader.sampler.batch_size': 8,
@@ -312,5 +313,6 @@ def test_resume_continues_the_order_of_images_in_mid_epoch(tmp_path, given_seed,
 
     whole = images()
     assert len(whole) == 7
-    assert images(str(tmp_path / 'digits_full' / 'iter_5.pth')) == whole[5:]
+    assert all([labeled for labeled, _ in step] == [False, True] * 4 for step in whole)  # half of each batch
+    assert images(str(tmp_path / name / 'iter_5.pth')) == whole[5:]
     assert images(seed=1)[5:] != whole[5:]  # negative control
