@@ -12,7 +12,7 @@ mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=1.0)
 nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
 locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True)  # chosen in docs/cam.md
 ramp = dict(begin=steps * 3 // 8, end=steps // 2)
-# Beside consistency between views they are there from the first step on, MEL lighter and Loc heavier (docs/comparison.md).
+# Beside consistency between views they are there from the first step on; not settled, see docs/comparison.md.
 view_mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3)
 view_nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
 view_locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.3, scale_free=True)
@@ -29,7 +29,7 @@ grey = (128, 128, 128)
 uniform = dict(magnitude_level=1, magnitude_std='inf', total_level=1)  # draw the magnitude evenly from its range
 weak_transforms = [dict(type='RandomCrop', crop_size=32, padding=3, padding_mode='reflect')]
 labeled_transforms = [
-    dict(type='RandomCrop', crop_size=32, padding=3, padding_mode='reflect'),
+    *weak_transforms,
     dict(type='Rotate', magnitude_range=(0, 15), prob=0.7, pad_val=grey, **uniform),
     dict(type='Shear', magnitude_range=(0, 0.2), prob=0.7, pad_val=grey, **uniform),
     dict(type='Brightness', magnitude_range=(0, 0.4), prob=0.7, **uniform),

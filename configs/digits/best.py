@@ -1,10 +1,11 @@
-"""DigitScenes, the best recipe found: soft consistency with a mean teacher + MEL + NBEL + locality penalty.
+"""DigitScenes, the recipe of the highest accuracy so far: soft consistency with a mean teacher + MEL + NBEL + locality penalty.
 
     python tools/train.py configs/digits/best.py
 
 The teacher's prediction of the weak view is the target of the strong one, as it is, without a threshold and not sharpened; MEL
-and NBEL keep such targets from becoming doubtful or all alike. See docs/comparison.md.
-Hardware: a CPU, about 8 minutes with one thread. Expected: not yet run on the test split.
+and NBEL are to keep such targets from becoming doubtful or all alike. Not settled: as accurate as FixMatch + MEL + NBEL + Loc
+on the validation split (one seed), and its class activation maps do not find the object (docs/comparison.md).
+Hardware: a CPU, about 9 minutes with one thread, beside other work. Expected: not yet run on the test split.
 """
 _base_ = '../_base_/digits.py'
 model = dict(

@@ -1,4 +1,4 @@
-"""DenseNet-161 on ImageNet with the recipe that was best on DigitScenes (configs/digits/best.py, docs/comparison.md).
+"""DenseNet-161 on ImageNet with the recipe of configs/digits/best.py, which is not settled (docs/comparison.md).
 
     tools/dist_train.sh configs/imagenet/imagenet_best.py 8
 

@@ -121,15 +121,19 @@ class CAMClsHead(LinearClsHead):
         """The penalties whose weight is not 0 at the moment."""
         return {name: term for name, term in self.terms.items() if term.loss_weight != 0}
 
+    def whole_batch_views(self) -> set[str]:
+        """The views whose mean prediction over all micro-batches of the effective batch some active term reads."""
+        terms = self.active_terms().values()
+        return {getattr(term, 'views', 'all') for term in terms if getattr(term, 'needs_whole_batch', False)}
+
     def needs_whole_batch(self) -> bool:
         """Whether an active term reads the predictions of all micro-batches of the effective batch."""
-        return any(getattr(term, 'needs_whole_batch', False) for term in self.active_terms().values())
+        return bool(self.whole_batch_views())
 
     def add_predictions(self, logits: Tensor, data_samples: list[DataSample], whole: WholeBatch) -> None:
         """Add the predictions (N, C) of a micro-batch to the means of the effective batch that the active terms read."""
         view, labeled, _ = view_table(data_samples)
-        terms = [term for term in self.active_terms().values() if getattr(term, 'needs_whole_batch', False)]
-        for views in {getattr(term, 'views', 'all') for term in terms}:
+        for views in self.whole_batch_views():
             whole.add(logits[choose_views(view, labeled, views)], views)
 
     def loss(self,
