@@ -1,65 +1,13 @@
 import math
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from mmengine.logging import MessageHub
 
-from mmsemiloc.datasets import DigitScenes, SemiSupDataset, SemiSupSampler
-from mmsemiloc.engine import HealthHook, LossScheduleHook, SemiSupSetupHook, health_hook
+from mmsemiloc.engine import HealthHook, health_hook
 from mmsemiloc.engine.health_hook import cam_area
-from mmsemiloc.engine.loss_schedule_hook import ramp
-from mmsemiloc.registry import MODELS
 from tests.conftest import CLASSES, make_batch, make_model, make_samples
-
-
-class FakeRunner(SimpleNamespace):
-    """What the hooks read of a runner."""
-
-    def __init__(self, model, **kwargs):
-        hub = MessageHub.get_instance(f'test{id(self)}')
-        super().__init__(model=model, message_hub=hub, iter=0, epoch=0, val_loop=None, **kwargs)
-
-    def scalar(self, name):
-        return self.message_hub.get_scalar(f'train/{name}').current()
-
-
-# --- LossScheduleHook
-
-
-def test_ramp():
-    assert [ramp(t, 10, 20, 0.0, 1.0) for t in (0, 10, 15, 20, 99)] == [0, 0, 0.5, 1, 1]
-    assert [ramp(t, 10, 10, 0.2, 1.0) for t in (9, 10, 11)] == [0.2, 1, 1]
-    assert ramp(0, 0, 0, 0.0, 1.0) == 1
-
-
-@pytest.mark.parametrize('by_epoch', [False, True])
-def test_weights_follow_the_schedule_and_are_logged(by_epoch):
-    runner = FakeRunner(make_model(mel=0.8, nbel=0.5, locality=0.1))
-    hook = LossScheduleHook(dict(nbel=dict(begin=2, end=4), mel=dict(begin=3, end=3, start_value=0.4)), by_epoch=by_epoch)
-    hook.before_train(runner)
-    seen = []
-    for progress in range(6):
-        setattr(runner, 'epoch' if by_epoch else 'iter', progress)
-        hook.before_train_iter(runner, 0)
-        seen.append([runner.scalar(f'weight_{name}') for name in ('mel', 'nbel', 'locality')])
-        assert seen[-1][1] == runner.model.head.terms['nbel'].loss_weight
-    assert seen == [[0.4, 0, 0.1], [0.4, 0, 0.1], [0.4, 0, 0.1], [0.8, 0.25, 0.1], [0.8, 0.5, 0.1], [0.8, 0.5, 0.1]]
-
-
-@pytest.mark.parametrize('schedule', [dict(mel=dict(begin=5, end=3)), dict(mel=dict(start=3)), dict(mel=dict(begin=-1))])
-def test_bad_schedules(schedule):
-    with pytest.raises(ValueError, match="schedule of 'mel'"):
-        LossScheduleHook(schedule)
-
-
-def test_unknown_terms_are_named():
-    with pytest.raises(ValueError, match=r"no terms \['nebl'\]"):
-        LossScheduleHook(dict(nebl=dict(begin=0, end=1))).before_train(FakeRunner(make_model()))
-
-
-# --- HealthHook
+from tests.engine.fake_runner import FakeRunner
 
 
 class ConstantHead(torch.nn.Module):
@@ -190,73 +138,3 @@ def test_names_do_not_enter_the_sum_of_losses():
 def test_bad_health_arguments(kwargs):
     with pytest.raises(ValueError, match=str(next(iter(kwargs.values())))):
         HealthHook(**kwargs)
-
-
-# --- SemiSupSetupHook
-
-
-def loader(batch_size=4):
-    dataset = SemiSupDataset(DigitScenes(num_images=13), DigitScenes(first=13, num_images=7))
-    return torch.utils.data.DataLoader(dataset, batch_size, sampler=SemiSupSampler(dataset, 4, 0.5, seed=0))
-
-
-def runner_with_prior(prior, train_loader):
-    nbel = MODELS.build(dict(type='mmsemiloc.NegativeBatchEntropyLoss', prior=prior))
-    return runner_with_terms(dict(nbel=nbel), train_loader)
-
-
-def runner_with_terms(terms, train_loader):
-    head = torch.nn.Module()
-    head.num_classes, head.terms = 10, torch.nn.ModuleDict(terms)
-    return FakeRunner(SimpleNamespace(head=head), train_loop=SimpleNamespace(dataloader=train_loader))
-
-
-def test_labeled_prior_is_the_class_counts():
-    runner = runner_with_prior('labeled', loader())
-    SemiSupSetupHook().before_train(runner)
-    prior = runner.model.head.terms['nbel'].log_prior.exp()
-    torch.testing.assert_close(prior, torch.tensor([2, 2, 2, 1, 1, 1, 1, 1, 1, 1], dtype=torch.float64) / 13)
-
-
-@pytest.mark.parametrize('label', [-1, 10])
-def test_labels_out_of_range_are_found_before_training(label, monkeypatch):
-    runner = runner_with_prior(None, loader())
-    SemiSupSetupHook().before_train(runner)  # negative control
-    labels = np.arange(13) % 10
-    labels[[4, 7]] = label
-    monkeypatch.setattr(DigitScenes, 'get_gt_labels', lambda self: labels)
-    with pytest.raises(ValueError, match=rf'labelled image 4 of 13 .* label {label}, .* 10 classes, 0 to 9 .2 such images'):
-        SemiSupSetupHook().before_train(runner)
-
-
-def test_images_are_checked_against_the_validation_set(monkeypatch):
-    calls = []
-    monkeypatch.setattr(SemiSupDataset, 'check', lambda self, *args: calls.append(args))
-    runner = runner_with_prior(None, loader())
-    SemiSupSetupHook().before_train(runner)
-    validation = DigitScenes('val', num_images=2)
-    runner.val_loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=validation))
-    SemiSupSetupHook().before_train(runner)
-    assert calls == [(10, None), (10, validation)]
-
-
-def test_a_resumed_run_takes_the_seed_of_the_checkpoint():
-    train_loader = loader()
-    runner = runner_with_prior(None, train_loader)
-    checkpoint = {}
-    SemiSupSetupHook().before_save_checkpoint(runner, checkpoint)
-    assert checkpoint == dict(sampler_seed=0)
-    for iteration, expected in ((0, 5), (3, 0)):  # fine-tuning from a checkpoint, and a resumed run
-        train_loader.sampler.seed, runner.iter = 5, iteration
-        hook = SemiSupSetupHook()
-        hook.after_load_checkpoint(runner, checkpoint)
-        hook.before_train(runner)
-        assert train_loader.sampler.seed == expected
-
-
-def test_setup_errors():
-    with pytest.raises(ValueError, match="batch_size=5 differs from its sampler's batch_size=4"):
-        SemiSupSetupHook().before_train(runner_with_prior(None, loader(5)))
-    plain = torch.utils.data.DataLoader(DigitScenes(num_images=3))
-    with pytest.raises(ValueError, match='needs a SemiSupDataset, got DigitScenes'):
-        SemiSupSetupHook().before_train(runner_with_prior('labeled', plain))

@@ -1,0 +1,15 @@
+"""A stand-in for MMEngine's runner."""
+from types import SimpleNamespace
+
+from mmengine.logging import MessageHub
+
+
+class FakeRunner(SimpleNamespace):
+    """What the hooks read of a runner."""
+
+    def __init__(self, model, **kwargs):
+        hub = MessageHub.get_instance(f'test{id(self)}')
+        super().__init__(model=model, message_hub=hub, iter=0, epoch=0, val_loop=None, **kwargs)
+
+    def scalar(self, name):
+        return self.message_hub.get_scalar(f'train/{name}').current()

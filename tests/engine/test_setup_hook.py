@@ -1,0 +1,77 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from mmsemiloc.datasets import DigitScenes, SemiSupDataset, SemiSupSampler
+from mmsemiloc.engine import SemiSupSetupHook
+from mmsemiloc.registry import MODELS
+from tests.engine.fake_runner import FakeRunner
+
+
+def loader(batch_size=4):
+    dataset = SemiSupDataset(DigitScenes(num_images=13), DigitScenes(first=13, num_images=7))
+    return torch.utils.data.DataLoader(dataset, batch_size, sampler=SemiSupSampler(dataset, 4, 0.5, seed=0))
+
+
+def runner_with_prior(prior, train_loader):
+    nbel = MODELS.build(dict(type='mmsemiloc.NegativeBatchEntropyLoss', prior=prior))
+    return runner_with_terms(dict(nbel=nbel), train_loader)
+
+
+def runner_with_terms(terms, train_loader):
+    head = torch.nn.Module()
+    head.num_classes, head.terms = 10, torch.nn.ModuleDict(terms)
+    return FakeRunner(SimpleNamespace(head=head), train_loop=SimpleNamespace(dataloader=train_loader))
+
+
+def test_labeled_prior_is_the_class_counts():
+    runner = runner_with_prior('labeled', loader())
+    SemiSupSetupHook().before_train(runner)
+    prior = runner.model.head.terms['nbel'].log_prior.exp()
+    torch.testing.assert_close(prior, torch.tensor([2, 2, 2, 1, 1, 1, 1, 1, 1, 1], dtype=torch.float64) / 13)
+
+
+@pytest.mark.parametrize('label', [-1, 10])
+def test_labels_out_of_range_are_found_before_training(label, monkeypatch):
+    runner = runner_with_prior(None, loader())
+    SemiSupSetupHook().before_train(runner)  # negative control
+    labels = np.arange(13) % 10
+    labels[[4, 7]] = label
+    monkeypatch.setattr(DigitScenes, 'get_gt_labels', lambda self: labels)
+    with pytest.raises(ValueError, match=rf'labelled image 4 of 13 .* label {label}, .* 10 classes, 0 to 9 .2 such images'):
+        SemiSupSetupHook().before_train(runner)
+
+
+def test_images_are_checked_against_the_validation_set(monkeypatch):
+    calls = []
+    monkeypatch.setattr(SemiSupDataset, 'check', lambda self, *args: calls.append(args))
+    runner = runner_with_prior(None, loader())
+    SemiSupSetupHook().before_train(runner)
+    validation = DigitScenes('val', num_images=2)
+    runner.val_loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=validation))
+    SemiSupSetupHook().before_train(runner)
+    assert calls == [(10, None), (10, validation)]
+
+
+def test_a_resumed_run_takes_the_seed_of_the_checkpoint():
+    train_loader = loader()
+    runner = runner_with_prior(None, train_loader)
+    checkpoint = {}
+    SemiSupSetupHook().before_save_checkpoint(runner, checkpoint)
+    assert checkpoint == dict(sampler_seed=0)
+    for iteration, expected in ((0, 5), (3, 0)):  # fine-tuning from a checkpoint, and a resumed run
+        train_loader.sampler.seed, runner.iter = 5, iteration
+        hook = SemiSupSetupHook()
+        hook.after_load_checkpoint(runner, checkpoint)
+        hook.before_train(runner)
+        assert train_loader.sampler.seed == expected
+
+
+def test_setup_errors():
+    with pytest.raises(ValueError, match="batch_size=5 differs from its sampler's batch_size=4"):
+        SemiSupSetupHook().before_train(runner_with_prior(None, loader(5)))
+    plain = torch.utils.data.DataLoader(DigitScenes(num_images=3))
+    with pytest.raises(ValueError, match='needs a SemiSupDataset, got DigitScenes'):
+        SemiSupSetupHook().before_train(runner_with_prior('labeled', plain))
