@@ -12,10 +12,9 @@ mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=1.0)
 nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
 locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True)  # chosen in docs/cam.md
 ramp = dict(begin=steps * 3 // 8, end=steps // 2)
-# Beside consistency between views they are there from the first step on; not settled, see docs/comparison.md.
+# Beside consistency between views MEL and NBEL are there from the first step on, see docs/comparison.md.
 view_mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3)
 view_nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
-view_locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.3, scale_free=True)
 view_ramp = dict(begin=0, end=steps // 2)  # of the distance between views
 squared_ramp = dict(begin=0, end=steps // 4)  # the same where it is a squared difference
 

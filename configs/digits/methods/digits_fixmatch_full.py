@@ -7,6 +7,11 @@ Hardware: a CPU. Expected: not yet run.
 _base_ = '../../_base_/digits.py'
 model = dict(
     head=dict(
-        loss_mel={{_base_.view_mel}}, loss_nbel={{_base_.view_nbel}}, loss_locality={{_base_.view_locality}},
+        loss_mel={{_base_.view_mel}}, loss_nbel={{_base_.view_nbel}}, loss_locality={{_base_.locality}},
         terms=dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss', threshold=0.8))))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
+custom_hooks = [
+    dict(type='mmsemiloc.SemiSupSetupHook'),
+    dict(type='mmsemiloc.HealthHook', interval=100),
+    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(locality={{_base_.ramp}})),
+]

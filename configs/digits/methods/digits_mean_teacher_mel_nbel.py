@@ -14,5 +14,7 @@ custom_hooks = [
     dict(type='mmsemiloc.SemiSupSetupHook'),
     dict(type='mmsemiloc.HealthHook', interval=100),
     dict(type='mmsemiloc.MeanTeacherHook', momentum=0.01),
-    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(consistency={{_base_.squared_ramp}})),
+    dict(
+        type='mmsemiloc.LossScheduleHook',
+        schedule=dict(consistency={{_base_.squared_ramp}}, mel={{_base_.ramp}}, nbel={{_base_.ramp}})),
 ]
