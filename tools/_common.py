@@ -1,6 +1,7 @@
 """What the command-line tools share: one-line errors, reading a config, and building MMEngine's runner on GPUs or CPUs."""
 import argparse
 import contextlib
+import gc
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -171,3 +172,14 @@ def build_runner(cfg: Config) -> Runner:
     # MMEngine selects a CUDA device for every backend, which fails without a GPU.
     with mock.patch('torch.cuda.set_device'):
         return RUNNERS.build(cfg)
+
+
+def leave_group() -> None:
+    """End the threads of the process group, if there is one: the last thing of a tool whose run succeeded.
+
+    A thread of gloo's that still drops the tensors of the last exchange while Python shuts down aborts the process. Not for a
+    run that failed, since the other processes may be waiting for this one in an exchange.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+        gc.collect()  # the threads end with the last reference to the group, and the runner's cycles hold some

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmengine.evaluator import DumpResults
 
-from _common import Parser, add_runner_arguments, build_runner, check_checkpoint, load_config
+from _common import Parser, add_runner_arguments, build_runner, check_checkpoint, leave_group, load_config
 
 SECTIONS = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
@@ -43,3 +43,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     main()
+    leave_group()

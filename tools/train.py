@@ -2,7 +2,7 @@
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from _common import Parser, add_runner_arguments, build_runner, check_checkpoint, enable_amp, load_config
+from _common import Parser, add_runner_arguments, build_runner, check_checkpoint, enable_amp, leave_group, load_config
 
 SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 
@@ -52,3 +52,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     main()
+    leave_group()

@@ -206,6 +206,37 @@ def test_two_processes_train_and_test_like_one(folder, trained, tmp_path):
     assert (tmp_path / 'pred.pkl').is_file()
 
 
+THREADS_OF_A_GROUP = '''
+import glob, sys, torch
+sys.path.insert(0, sys.argv[1])
+import _common
+
+def threads():
+    return sum(open(path).read().startswith('pt_gloo') for path in glob.glob('/proc/self/task/*/comm'))
+
+def run():
+    torch.distributed.init_process_group('gloo', init_method='file://' + sys.argv[2], rank=0, world_size=1)
+    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))
+    model.cycle = model
+
+run()
+before = threads()
+_common.leave_group()
+print('threads', before > 0, threads())
+_common.leave_group()
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='threads have names in /proc')
+def test_no_thread_of_the_group_outlives_a_run(tmp_path):
+    """One that drops a tensor while Python shuts down aborts the process, now and then."""
+    command = [sys.executable, '-c', THREADS_OF_A_GROUP, TOOLS, tmp_path / 'store']
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert 'threads True 0' in result.stdout, result.stderr
+    assert result.returncode == 0
+
+
 def test_slurm_passes_words_on_unchanged(folder, tmp_path):
     (tmp_path / 'srun').write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (tmp_path / 'srun').chmod(0o755)

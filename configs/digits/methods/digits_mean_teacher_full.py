@@ -16,5 +16,6 @@ custom_hooks = [
     dict(type='mmsemiloc.MeanTeacherHook', momentum=0.01),
     dict(
         type='mmsemiloc.LossScheduleHook',
-        schedule=dict(consistency={{_base_.squared_ramp}}, mel={{_base_.ramp}}, nbel={{_base_.ramp}}, locality={{_base_.ramp}})),
+        schedule=dict(
+            consistency={{_base_.squared_ramp}}, mel={{_base_.ramp}}, nbel={{_base_.ramp}}, locality={{_base_.ramp}})),
 ]
