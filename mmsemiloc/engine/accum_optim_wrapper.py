@@ -6,8 +6,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from mmsemiloc.engine.replay import RandomState, statistics_at_rest
+from mmsemiloc.engine.replay import RandomState
 from mmsemiloc.models import WholeBatch
+from mmsemiloc.models.batch_norm import statistics_at_rest
 from mmsemiloc.registry import OPTIM_WRAPPERS
 
 

@@ -1,6 +1,8 @@
+from mmsemiloc.models.backbone_checkpoint import load_backbone
 from mmsemiloc.models.cam import class_activation_maps, class_maps, relative_weight
 from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
+from mmsemiloc.models.densenet_pyramid import DenseNetPyramid
 from mmsemiloc.models.dilated_densenet import DilatedDenseNet
 from mmsemiloc.models.distribution_alignment import DistributionAlignment, align
 from mmsemiloc.models.entropy_loss import MeanEntropyLoss, NegativeBatchEntropyLoss, mean_entropy, negative_batch_entropy
@@ -13,9 +15,9 @@ from mmsemiloc.models.soft_consistency_loss import SoftConsistencyLoss
 from mmsemiloc.models.transform_consistency_loss import TransformConsistencyLoss, transform_consistency
 
 __all__ = [
-    'CAMClsHead', 'DilatedDenseNet', 'DistributionAlignment', 'FixMatchLoss', 'LocalityLoss', 'MeanEntropyLoss',
-    'NegativeBatchEntropyLoss', 'Pairs', 'Predictions', 'PseudoLabelLoss', 'SemiSupClassifier', 'SemiSupDataPreprocessor',
-    'SoftConsistencyLoss', 'TransformConsistencyLoss', 'WholeBatch', 'align', 'class_activation_maps', 'class_maps',
-    'direction_penalties', 'locality_penalty', 'mean_entropy', 'negative_batch_entropy', 'relative_weight',
-    'transform_consistency', 'unit_norm'
+    'CAMClsHead', 'DenseNetPyramid', 'DilatedDenseNet', 'DistributionAlignment', 'FixMatchLoss', 'LocalityLoss',
+    'MeanEntropyLoss', 'NegativeBatchEntropyLoss', 'Pairs', 'Predictions', 'PseudoLabelLoss', 'SemiSupClassifier',
+    'SemiSupDataPreprocessor', 'SoftConsistencyLoss', 'TransformConsistencyLoss', 'WholeBatch', 'align',
+    'class_activation_maps', 'class_maps', 'direction_penalties', 'load_backbone', 'locality_penalty', 'mean_entropy',
+    'negative_batch_entropy', 'relative_weight', 'transform_consistency', 'unit_norm'
 ]

@@ -8,7 +8,8 @@ from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 
 from mmsemiloc.engine import AmpAccumOptimWrapper, accum_optim_wrapper
 from mmsemiloc.engine.accum_optim_wrapper import split_batch
-from mmsemiloc.engine.replay import RandomState, statistics_at_rest
+from mmsemiloc.engine.replay import RandomState
+from mmsemiloc.models.batch_norm import statistics_at_rest
 from tests.conftest import KeepGradients, gradients, make_batch, make_model
 
 LABELS = [0, None, 3, None, None, 1, None, 2, None, None, 4, None, 0, None]
