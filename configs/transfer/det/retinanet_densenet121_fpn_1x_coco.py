@@ -1,4 +1,4 @@
-"""RetinaNet with FPN and DenseNet-121 on COCO 2017, 12 epochs; from random weights or any checkpoint.
+"""RetinaNet with FPN and DenseNet-121 on COCO 2017, 12 epochs, from random weights or a checkpoint.
 
     tools/dist_train.sh configs/transfer/det/retinanet_densenet121_fpn_1x_coco.py 8 \\
         --cfg-options model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint=FILE
