@@ -1,4 +1,4 @@
-"""DigitScenes, cross-entropy + soft consistency with a mean teacher: the best recipe without the penalties.
+"""DigitScenes, cross-entropy + soft consistency with a mean teacher (divergence of the predictions).
 
     python tools/train.py configs/digits/methods/digits_soft_consistency.py
 
