@@ -111,9 +111,10 @@ def load_config(args: argparse.Namespace, sections: Sequence[str]) -> Config:
 
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        if cfg.get(name) is not None:
-            set_loader_defaults(cfg[name])
+    if cfg.get('default_scope', 'mmpretrain') == 'mmpretrain':
+        for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            if cfg.get(name) is not None:
+                set_loader_defaults(cfg[name])
     if args.launcher != 'none':
         if LAUNCHERS[args.launcher] not in os.environ:
             raise ValueError(f'--launcher {args.launcher}, but {LAUNCHERS[args.launcher]} is not set: start with '

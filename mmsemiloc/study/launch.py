@@ -9,10 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from rich.markup import escape
-
 from mmsemiloc.study.progress import ProgressDisplay
-from mmsemiloc.study.runs import Failure, Result, Run, read_result
+from mmsemiloc.study.runs import Failure, Result, Run
 
 THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS')
 
@@ -46,7 +44,7 @@ def execute(run: Run, split: str, threads: int, processes: list[subprocess.Popen
         report: Called with each message of the process.
     """
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-    command = [sys.executable, '-m', 'mmsemiloc.study.worker', str(run.folder), split]
+    command = [sys.executable, '-m', run.worker, str(run.folder), split]
     with run.log.open('a') as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
         processes.append(process)
@@ -54,16 +52,8 @@ def execute(run: Run, split: str, threads: int, processes: list[subprocess.Popen
             assert process.stdout is not None
             for line in process.stdout:
                 report(json.loads(line))
-    result = read_result(run, split)
+    result = run.result(split)
     return result if process.returncode == 0 and result is not None else failure(run, process.returncode)
-
-
-def summary(result: Result | Failure) -> str:
-    """One line about a run that has ended."""
-    if isinstance(result, Failure):
-        return f'[red]failed[/red], log: {escape(str(result.log))}'
-    text = f'{result.split} accuracy {result.accuracy:.1f} %, {result.classes_used} of {result.num_classes} classes used'
-    return f'{text}, trained {result.steps} steps in {result.seconds:.0f} s'
 
 
 def launch(runs: Sequence[Run], split: str, display: ProgressDisplay, jobs: int = 1, threads: int = 1,
@@ -87,14 +77,14 @@ def launch(runs: Sequence[Run], split: str, display: ProgressDisplay, jobs: int 
     processes: list[subprocess.Popen] = []
 
     def do(run: Run) -> Result | Failure:
-        done = None if force else read_result(run, split)
+        done = None if force else run.result(split)
         if done is not None:
-            display.console.print(f'{run.label}: {summary(done)} (read back)', highlight=False, soft_wrap=True)
+            display.console.print(f'{run.label}: {done.summary} (read back)', highlight=False, soft_wrap=True)
             return done
         display.start(run.label)
         prepare(run, force)
         result = execute(run, split, threads, processes, lambda message: display.update(run.label, message))
-        display.finish(run.label, summary(result))
+        display.finish(run.label, result.summary)
         return result
 
     with ThreadPoolExecutor(jobs) as pool, stopping(processes):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.runner import find_latest_checkpoint
+from rich.markup import escape
 
 from mmsemiloc import __version__
 
@@ -26,6 +28,8 @@ class Run:
     seed: int
     folder: Path
     cfg: Config = field(repr=False)
+
+    worker = 'mmsemiloc.study.worker'  # module of the process that trains and evaluates it
 
     @property
     def label(self) -> str:
@@ -54,6 +58,18 @@ class Run:
     def predictions(self, split: str) -> Path:
         """Predictions on the split; see ``Evaluation``."""
         return self.folder / f'{split}.npz'
+
+    def checkpoint(self) -> Path:
+        """The newest checkpoint."""
+        # The name alone: the folder may have been moved, or the work dir be relative to another folder.
+        return self.folder / Path(find_latest_checkpoint(str(self.folder)) or 'no checkpoint').name
+
+    def result(self, split: str) -> 'Result | None':
+        """Its result on a split, or None if it has not been trained and evaluated."""
+        if not (self.trained.is_file() and self.evaluated(split).is_file()):
+            return None
+        training, evaluation = (json.loads(path.read_text()) for path in (self.trained, self.evaluated(split)))
+        return Result(name=self.name, seed=self.seed, split=split, folder=str(self.folder), **training, **evaluation)
 
 
 @dataclass(frozen=True)
@@ -99,6 +115,12 @@ class Result:
     centre_box_acc_v2: float | None
     curves: dict[str, list[list[float]]] = field(repr=False)
 
+    @property
+    def summary(self) -> str:
+        """One line for the terminal."""
+        text = f'{self.split} accuracy {self.accuracy:.1f} %, {self.classes_used} of {self.num_classes} classes used'
+        return f'{text}, trained {self.steps} steps in {self.seconds:.0f} s'
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -106,6 +128,11 @@ class Failure:
     label: str
     message: str
     log: Path
+
+    @property
+    def summary(self) -> str:
+        """One line for the terminal."""
+        return f'[red]failed[/red], log: {escape(str(self.log))}'
 
 
 def fingerprint(cfg: Config) -> str:
@@ -137,14 +164,6 @@ def write_json(path: Path, content: dict) -> None:
     partial = path.with_suffix('.partial')
     partial.write_text(json.dumps(content, indent=1))
     os.replace(partial, path)
-
-
-def read_result(run: Run, split: str) -> Result | None:
-    """The result of a run that has been trained and evaluated; None if it has not."""
-    if not (run.trained.is_file() and run.evaluated(split).is_file()):
-        return None
-    training, evaluation = (json.loads(path.read_text()) for path in (run.trained, run.evaluated(split)))
-    return Result(name=run.name, seed=run.seed, split=split, folder=str(run.folder), **training, **evaluation)
 
 
 def to_row(result: Result) -> dict:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from mmsemiloc.models.views import number_of_views
 from mmsemiloc.study.evaluate import evaluate_checkpoint, summarize
@@ -38,11 +38,19 @@ class ProgressHook(Hook):
                          outputs: dict | None = None) -> None:
         """Count, and report now and then."""
         assert data_batch is not None and outputs is not None
-        self.images += sum(number_of_views(sample) for sample in data_batch['data_samples'])
+        self.images += images_of(data_batch)
         step = runner.iter + 1
         if time.monotonic() - self.last >= self.period or step == runner.max_iters:
             self.last = time.monotonic()
             self.send(dict(step=step, total=runner.max_iters, loss=float(outputs['loss'])))
+
+
+def images_of(batch: dict) -> int:
+    """Views of images in a collated batch, of which MMPretrain's self-supervised models have a list of batches."""
+    inputs = batch['inputs']
+    if isinstance(inputs, list) and inputs[0].dim() == 4:
+        return sum(map(len, inputs))
+    return sum(number_of_views(sample) for sample in batch['data_samples'])
 
 
 def read_curves(folder: Path) -> dict[str, list[list[float]]]:
@@ -78,15 +86,13 @@ def work(run: Run, split: str, send: Send) -> None:
         train(run, send)
     if not run.evaluated(split).is_file():
         send(dict(stage=f'evaluating on {split}'))
-        # The name alone: the folder may have been moved, or the work dir be relative to another folder.
-        checkpoint = run.folder / Path(find_latest_checkpoint(str(run.folder)) or 'no checkpoint').name
-        evaluation = evaluate_checkpoint(run.cfg, str(checkpoint), split)
+        evaluation = evaluate_checkpoint(run.cfg, str(run.checkpoint()), split)
         evaluation.save(run.predictions(split))
         write_json(run.evaluated(split), summarize(evaluation))
 
 
-def main() -> None:
-    """Entry point of the process."""
+def run_process(work: Callable[[Run, str, Send], None]) -> None:
+    """Entry point of a process that does the ``work`` of one run."""
     folder, split = Path(sys.argv[1]), sys.argv[2]
     channel = os.fdopen(os.dup(sys.stdout.fileno()), 'w')
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -96,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_process(work)

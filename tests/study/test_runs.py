@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from mmsemiloc.study import plan_run
 from mmsemiloc.study.launch import failure
-from mmsemiloc.study.runs import fingerprint, read_result, to_row, write_json
+from mmsemiloc.study.runs import fingerprint, to_row, write_json
 from mmsemiloc.study.worker import ProgressHook, read_curves
 from tests.conftest import make_batch
 
@@ -47,14 +47,14 @@ def test_a_run_has_its_own_folder_and_seed(tmp_path):
 def test_a_run_is_finished_when_trained_and_evaluated_on_the_split(tmp_path):
     run = plan_run('a', make_config(), 3, tmp_path)
     run.folder.mkdir(parents=True)
-    assert read_result(run, 'val') is None
+    assert run.result('val') is None
     write_json(run.trained, TRAINING)
-    assert read_result(run, 'val') is None
+    assert run.result('val') is None
     write_json(run.evaluated('val'), EVALUATION)
-    result = read_result(run, 'val')
+    result = run.result('val')
     assert (result.name, result.seed, result.split, result.accuracy) == ('a', 3, 'val', 50.0)
     assert result.curves == TRAINING['curves'] and 'curves' not in to_row(result)
-    assert read_result(run, 'test') is None
+    assert run.result('test') is None
     assert not list(run.folder.glob('*.partial'))
 
 
