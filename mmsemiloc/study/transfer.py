@@ -1,4 +1,5 @@
 """Fine-tuning of detectors, segmenters and classifiers from several initialisations: runs, results and tables."""
+import copy
 import json
 import re
 import statistics
@@ -82,9 +83,9 @@ def known_metrics(metrics: dict[str, float]) -> dict[str, float]:
 
 def initialised(cfg: Config, checkpoint: str | None) -> Config:
     """A copy of a task's config whose backbone starts from a checkpoint; from random weights if there is none."""
-    text = cfg.copy()
-    text.model.backbone.init_cfg = None if checkpoint is None else dict(type='Pretrained', checkpoint=checkpoint)
-    return text
+    cfg = copy.deepcopy(cfg)
+    cfg.model.backbone.init_cfg = None if checkpoint is None else dict(type='Pretrained', checkpoint=checkpoint)
+    return cfg
 
 
 def plan_transfer(name: str, task: str, cfg: Config, seed: int, work_dir: Path) -> TransferRun:

@@ -9,15 +9,14 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmsemiloc.study.runs import Run, write_json
-from mmsemiloc.study.transfer import NO_TEST
+from mmsemiloc.study.transfer import NO_TEST, initialised
 from mmsemiloc.study.worker import Send, run_process, train
 
 
 def test(cfg: Config, checkpoint: Path) -> dict[str, float]:
     """The test metrics of a checkpoint."""
-    cfg = cfg.copy()
+    cfg = initialised(cfg, None)
     cfg.load_from = str(checkpoint)
-    cfg.model.backbone.init_cfg = None
     return {name: float(value) for name, value in Runner.from_cfg(cfg).test().items()}
 
 
