@@ -2,20 +2,41 @@
 
 ``locations`` name the modules that are imported when a type such as ``mmsemiloc.CAMClsHead`` is looked up, so a config
 needs no ``custom_imports``.
+
+A config that is inherited by ``mmsemiloc::`` has all its types looked up in this scope, those of MMPretrain as well. So there
+is a child of every kind of registry that MMPretrain has, and what it does not know is looked up in MMPretrain's.
 """
-from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
+from mmpretrain import registry as mmpretrain_registry
 
 
-def _child(name: str, parent: Registry, location: str) -> Registry:
-    return Registry(name, parent=parent, scope='mmsemiloc', locations=[f'mmsemiloc.{location}'])
+class PretrainRegistry(Registry):
+    """Registry that looks in MMPretrain's, and so in MMEngine's, for what is not its own.
+
+    Args:
+        kind: Name of the registry in ``mmpretrain.registry``.
+        location: Module of mmsemiloc to import before a type is looked up.
+    """
+
+    def __init__(self, kind: str, location: str) -> None:
+        self.pretrain: Registry = getattr(mmpretrain_registry, kind)
+        # MMPretrain's cannot be the parent: MMEngine finds a scope only in the children of the root.
+        super().__init__(self.pretrain.name, parent=self.pretrain.parent, scope='mmsemiloc', locations=[location])
+
+    def get(self, key: str) -> type | None:
+        """The class of a type, with or without a scope; None if there is none."""
+        self.import_from_location()
+        return super().get(key) if '.' in key or key in self._module_dict else self.pretrain.get(key)
 
 
-MODELS = _child('model', mmengine_registry.MODELS, 'models')
-DATASETS = _child('dataset', mmengine_registry.DATASETS, 'datasets')
-TRANSFORMS = _child('transform', mmengine_registry.TRANSFORMS, 'datasets')
-DATA_SAMPLERS = _child('data sampler', mmengine_registry.DATA_SAMPLERS, 'datasets')
-HOOKS = _child('hook', mmengine_registry.HOOKS, 'engine')
-OPTIM_WRAPPERS = _child('optimizer wrapper', mmengine_registry.OPTIM_WRAPPERS, 'engine')
-MODEL_WRAPPERS = _child('model wrapper', mmengine_registry.MODEL_WRAPPERS, 'engine')
-METRICS = _child('metric', mmengine_registry.METRICS, 'evaluation')
+MODELS = PretrainRegistry('MODELS', 'mmsemiloc.models')
+DATASETS = PretrainRegistry('DATASETS', 'mmsemiloc.datasets')
+TRANSFORMS = PretrainRegistry('TRANSFORMS', 'mmsemiloc.datasets')
+DATA_SAMPLERS = PretrainRegistry('DATA_SAMPLERS', 'mmsemiloc.datasets')
+HOOKS = PretrainRegistry('HOOKS', 'mmsemiloc.engine')
+OPTIM_WRAPPERS = PretrainRegistry('OPTIM_WRAPPERS', 'mmsemiloc.engine')
+MODEL_WRAPPERS = PretrainRegistry('MODEL_WRAPPERS', 'mmsemiloc.engine')
+METRICS = PretrainRegistry('METRICS', 'mmsemiloc.evaluation')
+OTHERS = [PretrainRegistry(kind, 'mmsemiloc') for kind in (
+    'RUNNERS', 'RUNNER_CONSTRUCTORS', 'LOOPS', 'LOG_PROCESSORS', 'OPTIMIZERS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PARAM_SCHEDULERS',
+    'WEIGHT_INITIALIZERS', 'TASK_UTILS', 'EVALUATORS', 'VISUALIZERS', 'VISBACKENDS')]
