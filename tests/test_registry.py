@@ -27,7 +27,8 @@ def test_our_own_types_come_first_and_unknown_ones_are_none():
 def test_a_config_in_our_scope_finds_mmpretrains_visualizer(scope):
     """As in a config that was inherited by ``mmsemiloc::``; MMEngine alone has no such type."""
     assert mmengine_registry.VISUALIZERS.get('UniversalVisualizer') is None
-    visualizer = mmengine_registry.VISUALIZERS.build(dict(type='UniversalVisualizer', name=f'a visualizer of {scope}', _scope_=scope))
+    cfg = dict(type='UniversalVisualizer', name=f'a visualizer of {scope}', _scope_=scope)
+    visualizer = mmengine_registry.VISUALIZERS.build(cfg)
     assert type(visualizer).__name__ == 'UniversalVisualizer'
 
 
