@@ -25,8 +25,8 @@ INTRODUCTIONS = {
     'digits_ce': 'CE only: cross-entropy on the labelled images.',
     'digits_full': 'Full loss: the same, and penalties on doubtful predictions, on predictions that use few classes, and on '
                    'large activation maps, on the unlabelled images as well.',
-    'best': 'Best recipe: the full loss, and a mean teacher whose prediction of an unlabelled image the model shall also give for '
-            'a strongly changed view of it (docs/comparison.md).'}
+    'best': 'Best recipe: the full loss, and a mean teacher whose prediction of an unlabelled image the model is to give for a '
+            'strongly changed view of it, too (docs/comparison.md).'}
 FOLLOWED = 64  # images whose maps are scored during training
 EVOLUTION = f"""The same {FOLLOWED} images of the validation split before, during and after the training: few, so the values
 jump, and differ from those of the table. Below, the first two of them (other images than above) with the map of the class
