@@ -6,7 +6,9 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmsemiloc.models import load_backbone
 from mmsemiloc.registry import MODELS
+from mmsemiloc.study.steps import with_steps
 from tests.configs.transfer_folders import MAKERS
 from tests.conftest import make_model
 
@@ -133,3 +135,29 @@ def test_a_checkpoint_of_another_backbone_stops_the_run(path, data, checkpoint, 
     torch.save(make_model(backbone=dict(type='DenseNet', arch=dict(ARCH, growth_rate=8))).state_dict(), checkpoint)
     with pytest.raises(ValueError, match='classifier.pth does not fit DenseNetPyramid; of another shape: stages.0'):
         Runner.from_cfg(cfg).train()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['unsupervised', 'simclr', 'mocov2', 'byol', 'simsiam', 'barlowtwins'])
+def test_what_is_pre_trained_on_digits_trains_and_fits_the_tasks(name, tmp_path):
+    cfg = Config.fromfile(TRANSFER / f'digits/digits_{name}.py')
+    cfg = with_steps(cfg, 2)
+    cfg.merge_from_dict({'work_dir': str(tmp_path), 'vis_backends': [], 'visualizer.vis_backends': [], 'experiment_name': name})
+    cfg.train_dataloader.collate_fn = dict(type='default_collate')
+    if name == 'unsupervised':
+        cfg.val_dataloader.dataset.num_images = 20
+    runner = Runner.from_cfg(cfg)
+    before = runner.model.backbone.stem[0].weight.detach().clone()
+    runner.train()
+    assert not torch.equal(runner.model.backbone.stem[0].weight, before)
+    task = MODELS.build(Config.fromfile(TRANSFER / 'digits/digits_fcn.py').model.backbone)
+    load_backbone(task, str(tmp_path / 'iter_2.pth'))
+
+
+def test_the_unsupervised_losses_see_no_label():
+    cfg = Config.fromfile(TRANSFER / 'digits/digits_unsupervised.py')
+    cfg.train_dataloader.dataset.labeled.num_images = 4
+    cfg.train_dataloader.dataset.unlabeled.num_images = 70
+    loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+    samples = next(iter(loader))['data_samples']
+    assert len(samples) == 64 and not any('gt_label' in sample for sample in samples)

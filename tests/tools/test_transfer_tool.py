@@ -62,18 +62,20 @@ def tool(monkeypatch):
 
 
 @pytest.mark.slow
-def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(tool, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(tool, 'PRETRAINING', {name: tool.PRETRAINING[name] for name in ('unsupervised', 'BYOL')})
+def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(tool, monkeypatch, tmp_path):
+    monkeypatch.setattr(tool, 'PRETRAINING', {'BYOL': tool.PRETRAINING['BYOL']})
     monkeypatch.setattr(tool, 'QUICK_SHARE', 1 / 1500)  # two steps
-    monkeypatch.setattr(sys, 'argv', ['transfer.py', 'digits', '--quick', '--jobs', '2', '--work-dir', str(tmp_path)])
+    options = ['--jobs', '2', '--work-dir', str(tmp_path), '--csv', str(tmp_path / 'out.csv')]
+    monkeypatch.setattr(sys, 'argv', ['transfer.py', 'digits', '--quick', *options])
     tool.main()
-    shown = capsys.readouterr().out
-    assert 'AP75 % (digits_retinanet)' in shown and 'aAcc % (digits_fcn)' in shown
-    for name in ('unsupervised', 'BYOL'):
-        pretrained = next(tmp_path.glob(f'pre-training-{name}-*/seed0/iter_2.pth'))
-        for task in ('digits_retinanet', 'digits_fcn'):
-            log = next(tmp_path.glob(f'{task}-{name}-*/seed0/console.log')).read_text()
-            assert f'tensors of {pretrained} loaded into DenseNetPyramid' in log
+    rows = list(csv.DictReader((tmp_path / 'out.csv').open()))
+    metrics = dict(digits_retinanet=['AP', 'AP50', 'AP75'], digits_fcn=['mIoU', 'aAcc'])
+    assert {(row['initialisation'], row['task'], row['metric']) for row in rows} == {
+        (name, task, metric) for name in ('random', 'BYOL') for task in metrics for metric in metrics[task]}
+    pretrained = next(tmp_path.glob('pre-training-BYOL-*/seed0/iter_2.pth'))
+    for task in ('digits_retinanet', 'digits_fcn'):
+        log = next(tmp_path.glob(f'{task}-BYOL-*/seed0/console.log')).read_text()
+        assert f'tensors of {pretrained} loaded into DenseNetPyramid' in log
 
 
 @pytest.mark.parametrize('arguments, message', [
