@@ -3,6 +3,7 @@ import argparse
 import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from rich.console import Console
@@ -157,7 +158,7 @@ def launch_all(runs: Sequence[Run], split: str, args: argparse.Namespace, consol
         SystemExit: If a run has failed, after all others have ended.
     """
     with ProgressDisplay(console) as display:
-        outcomes = launch(runs, split, display, args.jobs, args.threads, args.force)
+        outcomes: list[Any] = list(launch(runs, split, display, args.jobs, args.threads, args.force))
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     for failed in failures:
         console.print(f'FAILED {failed.label}: {failed.message}\n  log: {failed.log}', markup=False, soft_wrap=True)

@@ -71,6 +71,8 @@ class DenseNetPyramid(DenseNet):
             ``init_weights``, if the checkpoint does not fit.
     """
 
+    init_cfg: dict | list[dict] | None
+
     def __init__(self, arch: str | dict = '121', out_indices: Sequence[int] = (0, 1, 2, 3), frozen_stages: int = -1,
                  norm_eval: bool = True, output_stride: int | None = None, **kwargs) -> None:
         super().__init__(arch, out_indices=list(out_indices), frozen_stages=frozen_stages, **kwargs)

@@ -5,6 +5,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -64,8 +65,8 @@ class Run:
         # The name alone: the folder may have been moved, or the work dir be relative to another folder.
         return self.folder / Path(find_latest_checkpoint(str(self.folder)) or 'no checkpoint').name
 
-    def result(self, split: str) -> 'Result | None':
-        """Its result on a split, or None if it has not been trained and evaluated."""
+    def result(self, split: str) -> Any:
+        """Its :class:`Result` on a split (of another class for other kinds of runs); None if it has not ended."""
         if not (self.trained.is_file() and self.evaluated(split).is_file()):
             return None
         training, evaluation = (json.loads(path.read_text()) for path in (self.trained, self.evaluated(split)))
