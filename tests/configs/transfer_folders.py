@@ -59,8 +59,7 @@ def make_coco(root):
     for split in ('train', 'val'):
         (root / 'made/images' / split).rename(root / f'{split}2017')
         content = json.loads((root / f'made/annotations/{split}.json').read_text())
-        for category in content['categories']:
-            category['name'] = CocoDataset.METAINFO['classes'][category['id']]
+        content['categories'] = [dict(id=i, name=name) for i, name in enumerate(CocoDataset.METAINFO['classes'])]
         (root / f'annotations/instances_{split}2017.json').write_text(json.dumps(content))
 
 
