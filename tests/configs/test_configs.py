@@ -6,7 +6,6 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from PIL import Image
 
 from mmsemiloc.registry import DATASETS, MODELS
 from tests.models.test_semi_sup_classifier import scores
@@ -47,28 +46,6 @@ def test_config_parses_builds_and_has_a_docstring_with_its_command(path):
     assert model.head.in_channels == model.backbone(torch.zeros(1, 3, 32, 32))[-1].size(1)
     for hook in cfg.custom_hooks:
         assert set(hook.get('schedule', {})) <= set(model.head.terms.keys())
-
-
-@pytest.fixture(scope='session')
-def imagenet_folder(tmp_path_factory):
-    """A folder with the layout of ImageNet: 3 classes of 8 pictures of different sizes, lists in meta/."""
-    root = tmp_path_factory.mktemp('imagenet')
-    rng = np.random.default_rng(0)
-    lists = {'labeled_64000': [], 'unlabeled_200000': [], 'val': []}
-    for label, name in enumerate(['n01440764', 'n01443537', 'n01484850']):
-        (root / 'train' / name).mkdir(parents=True)
-        (root / 'val').mkdir(exist_ok=True)
-        for i in range(8):
-            size = (*rng.integers(230, 300, 2), 3)
-            path = f'{name}/{name}_{i}.JPEG'
-            Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)).save(root / 'train' / path)
-            lists['unlabeled_200000' if i % 2 else 'labeled_64000'].append(path if i % 2 else f'{path} {label}')
-        Image.fromarray(rng.integers(0, 256, (250, 250, 3), dtype=np.uint8)).save(root / 'val' / f'{name}.JPEG')
-        lists['val'].append(f'{name}.JPEG {label}')
-    (root / 'meta').mkdir()
-    for name, lines in lists.items():
-        (root / 'meta' / f'{name}.txt').write_text('\n'.join(lines) + '\n')
-    return root
 
 
 def test_14x14_config_has_the_weights_of_the_flagship_and_finer_maps():

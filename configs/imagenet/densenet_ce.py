@@ -1,0 +1,18 @@
+r"""Cross-entropy on the labelled images alone: the first rung below configs/densenet_mel_nbel_loc.py.
+
+    tools/dist_train.sh configs/imagenet/densenet_ce.py 8
+
+As many steps as the whole method, and as many labelled images a step: 1,248 on 8 GPUs.
+Hardware: 8 GPUs. Expected result: not yet run (42.0 % top-1 in the paper).
+"""
+_base_ = '../densenet_mel_nbel_loc.py'
+model = dict(head=dict(loss_mel=None, loss_nbel=None, loss_locality=None))
+train_dataloader = dict(
+    batch_size=156,
+    dataset=dict(unlabeled=None),
+    sampler=dict(batch_size=156, labeled_ratio=1.0, epoch_length=148))
+optim_wrapper = dict(micro_batch_size=39)
+custom_hooks = [
+    dict(type='mmsemiloc.SemiSupSetupHook'),
+    dict(type='mmsemiloc.HealthHook', interval=100),
+]
