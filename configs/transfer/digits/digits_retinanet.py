@@ -5,7 +5,7 @@
 tools/transfer.py writes the images. Hardware: a CPU. Expected: docs/transfer.md.
 """
 _base_ = 'mmdet::_base_/models/retinanet_r50_fpn.py'
-steps = 400
+steps = 300
 classes = tuple('0123456789')
 data_root = 'data/dense_digits'
 model = dict(
@@ -65,7 +65,7 @@ val_evaluator = None
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4),
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
     clip_grad=dict(max_norm=10))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=steps // 10),
