@@ -12,6 +12,14 @@ from mmsemiloc.registry import MODELS
 CLASSES = 5
 
 
+@pytest.fixture(scope='session', autouse=True)
+def plain_config_texts():
+    """MMEngine formats a config's text at each start and checkpoint, for seconds: here only processes of their own do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **kwargs: (text, False))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def scope():
     init_default_scope('mmpretrain')
