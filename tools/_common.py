@@ -51,6 +51,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def pair(text: str) -> tuple[str, str]:
+    """Type of an argument: two names."""
+    first, colon, second = text.partition(':')
+    if not (first and second) or ':' in second:
+        raise argparse.ArgumentTypeError(f'expected NAME:NAME, got {text}')
+    return first, second
+
+
 class CfgOptions(DictAction):
     """``DictAction`` that reports an argument that is no ``key=value``."""
 

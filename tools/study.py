@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from rich.console import Console
 
-from _common import CfgOptions, Parser, load_config, positive
+from _common import CfgOptions, Parser, load_config, pair, positive
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.plots import seed_plot
 from mmsemiloc.study.progress import ProgressDisplay
@@ -28,14 +28,6 @@ Train configs with several seeds and compare them: mean and sample standard devi
 the first config by seed, with the 95 % confidence interval of its mean (Student's t). Finished runs are read back, so
 that a study that was stopped goes on; a run that was stopped starts over. Choose hyperparameters with --split val, and
 look at --split test once, at the end."""
-
-
-def pair(text: str) -> tuple[str, str]:
-    """Type of an argument: two names."""
-    first, colon, second = text.partition(':')
-    if not (first and second) or ':' in second:
-        raise argparse.ArgumentTypeError(f'expected NAME:NAME, got {text}')
-    return first, second
 
 
 def make_parser() -> Parser:

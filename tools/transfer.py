@@ -1,6 +1,7 @@
 """Fine-tune detectors, segmenters and classifiers from several checkpoints, and compare them with random weights."""
 import argparse
 import csv
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from rich.console import Console
 
-from _common import Parser, check_checkpoint, load_config, positive
+from _common import Parser, check_checkpoint, load_config, pair, positive
 from mmsemiloc.datasets.dense_digit_scenes import write_dense_scenes
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.progress import ProgressDisplay
@@ -22,7 +23,7 @@ from mmsemiloc.study.transfer import (
     TransferResult,
     TransferRun,
     cost_table,
-    gain_table,
+    difference_table,
     initialised,
     plan_transfer,
     to_rows,
@@ -70,6 +71,8 @@ def make_parser() -> Parser:
     parser.add_argument('tasks', nargs='+', metavar='TASK', help='config files, or: digits')
     parser.add_argument('--checkpoints', nargs='+', type=named_file, default=[], metavar='NAME=FILE',
                         help='names for tables, and files; {seed} in a file is replaced by the seed')
+    parser.add_argument('--pairs', nargs='+', type=pair, default=[], metavar='NAME:NAME',
+                        help='also show the first less the second of these initialisations, by seed')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED', help='(default: 0 1 2)')
     parser.add_argument('--jobs', type=positive, default=1, metavar='N', help='runs side by side (default: 1)')
     parser.add_argument('--threads', type=positive, default=1, metavar='N', help='CPU threads of each run (default: 1)')
@@ -132,8 +135,8 @@ def digits_tasks(args: argparse.Namespace) -> dict[str, Config]:
 
 def report(results: list[TransferResult], costs: list[TransferResult], args: argparse.Namespace, console: Console) -> None:
     """Print the tables and write the files."""
-    gains = gain_table(results)
-    tables = [transfer_table(results), *([] if gains is None else [gains]), cost_table([*costs, *results])]
+    differences = difference_table(results, args.pairs)
+    tables = [transfer_table(results), *([differences] if differences else []), cost_table([*costs, *results])]
     for table in tables:
         print_table(table, console)
     if args.csv:
@@ -178,6 +181,10 @@ def main() -> None:
         parser.error('--quick goes with digits')
     if args.quick:
         args.seeds = args.seeds[:1]
+    names = {RANDOM, *(PRETRAINING if digits else dict(args.checkpoints))}
+    unknown = sorted({*itertools.chain(*args.pairs)} - names)
+    if unknown:
+        parser.error(f'--pairs needs names of the study, {", ".join(sorted(names))}; got {", ".join(unknown)}')
     with parser.one_line_errors():
         pretraining = plan_pretraining(args) if digits else []
         tasks = digits_tasks(args) if digits else {Path(path).stem: read(path) for path in args.tasks}

@@ -116,19 +116,27 @@ def transfer_table(results: Sequence[TransferResult]) -> Table:
     return Table('test split, mean ± standard deviation over seeds', ['initialisation', *titles, 'seeds'], rows)
 
 
-def gain_table(results: Sequence[TransferResult], baseline: str = RANDOM) -> Table | None:
-    """One row for each other initialisation and each metric: the difference to ``baseline`` by seed; None without any."""
-    names = [name for name in dict.fromkeys(result.name for result in results) if name != baseline]
+def difference_table(results: Sequence[TransferResult], pairs: Sequence[tuple[str, str]] = ()) -> Table | None:
+    """One row for each initialisation and each metric: the difference to random weights by seed; then those of ``pairs``.
+
+    Args:
+        results: Results of any initialisations, tasks and seeds.
+        pairs: Names of further initialisations, of which the first less the second is shown.
+
+    Returns:
+        The table; None without any difference.
+    """
+    names = [name for name in dict.fromkeys(result.name for result in results) if name != RANDOM]
     rows = []
-    for name in names:
+    for name, baseline in [*((name, RANDOM) for name in names), *pairs]:
         for column in columns_of(results):
             base = values_of(results, baseline, column)
             differences = [value - base[seed] for seed, value in values_of(results, name, column).items() if seed in base]
             if differences:
-                rows.append([name, f'{column[1]} ({column[0]})', format_spread(differences, sign=True),
+                rows.append([f'{name} − {baseline}', f'{column[1]} ({column[0]})', format_spread(differences, sign=True),
                              format_interval(differences)])
-    columns = ['initialisation', 'metric', 'mean ± std', '95 % interval']
-    return Table(f'difference to {baseline} by seed, percentage points', columns, rows) if rows else None
+    columns = ['pair', 'metric', 'mean ± std', '95 % interval']
+    return Table('differences by seed, percentage points', columns, rows) if rows else None
 
 
 def cost_table(results: Sequence[TransferResult]) -> Table:

@@ -10,7 +10,7 @@ from mmsemiloc.study.transfer import (
     NO_TEST,
     TransferResult,
     cost_table,
-    gain_table,
+    difference_table,
     initialised,
     known_metrics,
     plan_transfer,
@@ -82,15 +82,21 @@ def test_one_row_an_initialisation_with_mean_and_spread():
 
 
 def test_gains_are_differences_by_seed():
-    table = gain_table(RESULTS)
+    table = difference_table(RESULTS)
     half = 12.706 * math.sqrt(2) / math.sqrt(2)  # Student's t for 1 degree of freedom; the gains are 3 and 1
-    assert table.rows[0] == ['full', 'AP (det)', '+2.0 ± 1.4', f'[{2 - half:+.1f}, {2 + half:+.1f}]']
-    assert table.rows[2] == ['full', 'mIoU (seg)', '+2.0', '–']
-    assert gain_table([entry for entry in RESULTS if entry.name == 'random']) is None
+    assert table.rows[0] == ['full − random', 'AP (det)', '+2.0 ± 1.4', f'[{2 - half:+.1f}, {2 + half:+.1f}]']
+    assert table.rows[2] == ['full − random', 'mIoU (seg)', '+2.0', '–']
+    assert difference_table([entry for entry in RESULTS if entry.name == 'random']) is None
+
+
+def test_any_pair_can_be_compared():
+    rows = difference_table(RESULTS, [('random', 'full')]).rows
+    assert rows[:3] == difference_table(RESULTS).rows
+    assert rows[5:] == [['random − full', 'mIoU (seg)', '-2.0', '–']]
 
 
 def test_a_seed_that_the_baseline_lacks_is_left_out_of_the_gains():
-    table = gain_table([*RESULTS, result('full', 2, AP=99.0, AP50=99.0)])
+    table = difference_table([*RESULTS, result('full', 2, AP=99.0, AP50=99.0)])
     assert table.rows[0][2] == '+2.0 ± 1.4'
     assert transfer_table([*RESULTS, result('full', 2, AP=99.0)]).rows[1][-1] == '0 1 2'
 
@@ -107,4 +113,4 @@ def test_costs_and_rows_of_a_file():
 
 @pytest.mark.parametrize('results', [[], [result('random', 0)]])
 def test_nothing_to_compare(results):
-    assert gain_table(results) is None
+    assert difference_table(results) is None

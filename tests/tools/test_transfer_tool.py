@@ -84,6 +84,7 @@ def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(tool, monkeypatch
     (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'b.pth'], 'expected NAME=FILE'),
     (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'random=b.pth'], 'a name other than random, got random=b.pth'),
     (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'a=b.pth'], 'no such checkpoint: .*b.pth'),
+    (['digits', '--pairs', 'CE:ce'], '--pairs needs names of the study, BYOL, .*; got ce'),
     (['none.py'], 'no such config file: none.py'),
     ([], 'the following arguments are required: TASK'),
 ])
