@@ -36,18 +36,17 @@ SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 PRETRAINING = {
     'CE': 'digits/digits_ce.py',
     'unsupervised': 'transfer/digits/digits_unsupervised.py',
+    'unsupervised + views': 'transfer/digits/digits_unsupervised_views.py',
     'CE + MEL + NBEL': 'digits/digits_ce_mel_nbel.py',
     'full': 'digits/digits_full.py',
     'SimCLR': 'transfer/digits/digits_simclr.py',
     'MoCo v2': 'transfer/digits/digits_mocov2.py',
-    'BYOL': 'transfer/digits/digits_byol.py',
     'SimSiam': 'transfer/digits/digits_simsiam.py',
-    'Barlow Twins': 'transfer/digits/digits_barlowtwins.py',
 }
 TASKS = ('transfer/digits/digits_retinanet.py', 'transfer/digits/digits_fcn.py')
 DENSE = 'data/dense_digits'  # the data_root of these
 IMAGES = dict(train=100, test=200)
-SHARE, QUICK_SHARE = 1 / 3, 1 / 100  # of the steps of the pre-training configs
+SHARE, QUICK_SHARE = 1 / 5, 1 / 100  # of the steps of the pre-training configs
 DESCRIPTION = """\
 Fine-tune each task from each checkpoint and from random weights, with several seeds; print a table of the test metrics, and
 the differences to random weights by seed. A task is a config of MMDetection, MMSegmentation or MMPretrain whose

@@ -63,7 +63,7 @@ def tool(monkeypatch):
 
 @pytest.mark.slow
 def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(tool, monkeypatch, tmp_path):
-    monkeypatch.setattr(tool, 'PRETRAINING', {'BYOL': tool.PRETRAINING['BYOL']})
+    monkeypatch.setattr(tool, 'PRETRAINING', {'SimSiam': tool.PRETRAINING['SimSiam']})
     monkeypatch.setattr(tool, 'QUICK_SHARE', 1 / 1500)  # two steps
     options = ['--jobs', '2', '--work-dir', str(tmp_path), '--csv', str(tmp_path / 'out.csv')]
     monkeypatch.setattr(sys, 'argv', ['transfer.py', 'digits', '--quick', *options])
@@ -71,10 +71,10 @@ def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(tool, monkeypatch
     rows = list(csv.DictReader((tmp_path / 'out.csv').open()))
     metrics = dict(digits_retinanet=['AP', 'AP50', 'AP75'], digits_fcn=['mIoU', 'aAcc'])
     assert {(row['initialisation'], row['task'], row['metric']) for row in rows} == {
-        (name, task, metric) for name in ('random', 'BYOL') for task in metrics for metric in metrics[task]}
-    pretrained = next(tmp_path.glob('pre-training-BYOL-*/seed0/iter_2.pth'))
+        (name, task, metric) for name in ('random', 'SimSiam') for task in metrics for metric in metrics[task]}
+    pretrained = next(tmp_path.glob('pre-training-SimSiam-*/seed0/iter_2.pth'))
     for task in ('digits_retinanet', 'digits_fcn'):
-        log = next(tmp_path.glob(f'{task}-BYOL-*/seed0/console.log')).read_text()
+        log = next(tmp_path.glob(f'{task}-SimSiam-*/seed0/console.log')).read_text()
         assert f'tensors of {pretrained} loaded into DenseNetPyramid' in log
 
 
@@ -84,7 +84,7 @@ def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(tool, monkeypatch
     (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'b.pth'], 'expected NAME=FILE'),
     (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'random=b.pth'], 'a name other than random, got random=b.pth'),
     (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'a=b.pth'], 'no such checkpoint: .*b.pth'),
-    (['digits', '--pairs', 'CE:ce'], '--pairs needs names of the study, BYOL, .*; got ce'),
+    (['digits', '--pairs', 'CE:ce'], '--pairs needs names of the study, CE, .*; got ce'),
     (['none.py'], 'no such config file: none.py'),
     ([], 'the following arguments are required: TASK'),
 ])

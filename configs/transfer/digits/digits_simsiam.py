@@ -2,14 +2,14 @@
 
     python tools/train.py configs/transfer/digits/digits_simsiam.py
 
-As many steps and images as in configs/digits: 32 images a step in two views of the strong augmentation.
+32 images a step in two views, and the steps of configs/digits.
 Hardware: a CPU. Expected: docs/transfer.md.
 """
-_base_ = '../../_base_/digits.py'
+_base_ = '../../_base_/digits_peers.py'
 model = dict(
     _delete_=True,
     type='SimSiam',
-    data_preprocessor=dict(type='SelfSupDataPreprocessor', mean=[128, 128, 128], std=[64, 64, 64]),
+    data_preprocessor={{_base_.peer_preprocessor}},
     backbone={{_base_.model.backbone}},
     neck=dict(
         type='NonLinearNeck',
@@ -31,22 +31,3 @@ model = dict(
             with_last_bn=False,
             with_avg_pool=False,
             norm_cfg=dict(type='BN1d'))))
-train_dataloader = dict(
-    _delete_=True,
-    batch_size=32,
-    num_workers=0,
-    dataset=dict(
-        type='mmsemiloc.DigitScenes',
-        first=150,
-        num_images=3850,
-        pipeline=[
-            dict(type='MultiView', num_views=[2], transforms=[{{_base_.strong_transforms}}]),
-            dict(type='PackInputs'),
-        ]),
-    sampler=dict(type='InfiniteSampler', shuffle=True))
-optim_wrapper = dict(
-    _delete_=True, type='OptimWrapper', optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=1e-4))
-val_dataloader = val_evaluator = val_cfg = None
-test_dataloader = test_evaluator = test_cfg = None
-custom_hooks = []
-model_wrapper_cfg = None
