@@ -43,15 +43,16 @@ PRETRAINING = {
     'MoCo v2': 'transfer/digits/digits_mocov2.py',
     'SimSiam': 'transfer/digits/digits_simsiam.py',
 }
-TASKS = ('transfer/digits/digits_retinanet.py', 'transfer/digits/digits_fcn.py')
+TASKS = [CONFIGS / 'transfer/digits' / name for name in ('digits_retinanet.py', 'digits_fcn.py')]
 DENSE = 'data/dense_digits'  # the data_root of these
 IMAGES = dict(train=100, test=200)
 SHARE, QUICK_SHARE = 1 / 5, 1 / 100  # of the steps of the pre-training configs
 DESCRIPTION = """\
 Fine-tune each task from each checkpoint and from random weights, with several seeds; print a table of the test metrics, and
 the differences to random weights by seed. A task is a config of MMDetection, MMSegmentation or MMPretrain whose
-model.backbone takes the checkpoint. The one word digits instead of tasks does all of it on DigitScenes: it pre-trains with
-the losses of the paper and with self-supervised peers, and fine-tunes a detector and a segmenter on images of several digits.
+model.backbone takes the checkpoint. The word digits does all of it on DigitScenes: it pre-trains with the losses of the paper
+and with self-supervised peers (unless there are --checkpoints), and fine-tunes a detector and a segmenter on images of several
+digits, or the tasks after it.
 Finished runs are read back when the command is given again."""
 
 
@@ -67,7 +68,7 @@ def make_parser() -> Parser:
     """The arguments of this tool."""
     parser = Parser(DESCRIPTION, 'python tools/transfer.py configs/transfer/det/faster-rcnn_densenet161_fpn_1x_voc0712.py '
                     '--checkpoints ce=work_dirs/ce.pth full=work_dirs/full.pth\n  python tools/transfer.py digits --jobs 2')
-    parser.add_argument('tasks', nargs='+', metavar='TASK', help='config files, or: digits')
+    parser.add_argument('tasks', nargs='+', metavar='TASK', help='config files; or digits, and its tasks if they are others')
     parser.add_argument('--checkpoints', nargs='+', type=named_file, default=[], metavar='NAME=FILE',
                         help='names for tables, and files; {seed} in a file is replaced by the seed')
     parser.add_argument('--pairs', nargs='+', type=pair, default=[], metavar='NAME:NAME',
@@ -128,7 +129,7 @@ def digits_tasks(args: argparse.Namespace) -> dict[str, Config]:
     data_root = args.work_dir / ('quick_data' if args.quick else 'data')
     for split, count in IMAGES.items():
         write_dense_scenes(data_root, split, count // 5 if args.quick else count)
-    tasks = {Path(path).stem: moved(read(CONFIGS / path), data_root) for path in TASKS}
+    tasks = {path.stem: moved(read(path), data_root) for path in map(Path, args.tasks[1:] or TASKS)}
     return {name: with_steps(cfg, 10) for name, cfg in tasks.items()} if args.quick else tasks
 
 
@@ -173,24 +174,22 @@ def main() -> None:
     """Run the tool."""
     parser = make_parser()
     args = parser.parse_args()
-    digits, console = args.tasks == ['digits'], Console()
-    if digits and args.checkpoints:
-        parser.error('digits makes its own checkpoints: leave out --checkpoints')
+    digits, console = args.tasks[0] == 'digits', Console()
     if args.quick and not digits:
         parser.error('--quick goes with digits')
     if args.quick:
         args.seeds = args.seeds[:1]
-    names = {RANDOM, *(PRETRAINING if digits else dict(args.checkpoints))}
+    names = {RANDOM, *(dict(args.checkpoints) or (PRETRAINING if digits else {}))}
     unknown = sorted({*itertools.chain(*args.pairs)} - names)
     if unknown:
         parser.error(f'--pairs needs names of the study, {", ".join(sorted(names))}; got {", ".join(unknown)}')
     with parser.one_line_errors():
-        pretraining = plan_pretraining(args) if digits else []
+        pretraining = plan_pretraining(args) if digits and not args.checkpoints else []
         tasks = digits_tasks(args) if digits else {Path(path).stem: read(path) for path in args.tasks}
         given = {name: {seed: file.format(seed=seed) for seed in args.seeds} for name, file in args.checkpoints}
         runs = plan_tasks(tasks, given, args)
     costs = launch_all(pretraining, NO_TEST, args, console)
-    if digits:
+    if pretraining:
         made: dict[str, dict[int, str]] = {}
         for run in pretraining:
             made.setdefault(run.name, {})[run.seed] = str(run.checkpoint())

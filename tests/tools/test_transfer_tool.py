@@ -77,14 +77,24 @@ def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(tool, monkeypatch
         log = next(tmp_path.glob(f'{task}-SimSiam-*/seed0/console.log')).read_text()
         assert f'tensors of {pretrained} loaded into DenseNetPyramid' in log
 
+    # Other tasks, from the same checkpoints.
+    linear = str(ROOT / 'configs/transfer/digits/digits_linear.py')
+    monkeypatch.setattr(sys, 'argv', ['transfer.py', 'digits', linear, '--quick', *options])
+    tool.main()
+    rows = list(csv.DictReader((tmp_path / 'out.csv').open()))
+    assert {(row['initialisation'], row['task'], row['metric']) for row in rows} == {
+        (name, 'digits_linear', 'top-1') for name in ('random', 'SimSiam')}
+    assert len(list(tmp_path.glob('pre-training-*/seed0'))) == 1
+
 
 @pytest.mark.parametrize('arguments, message', [
-    (['digits', '--checkpoints', 'a=b.pth'], 'digits makes its own checkpoints: leave out --checkpoints'),
+    (['digits', '--checkpoints', 'a=b.pth', '--pairs', 'a:CE'], '--pairs needs names of the study, a, random; got CE'),
     (['configs/transfer/digits/digits_fcn.py', '--quick'], '--quick goes with digits'),
     (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'b.pth'], 'expected NAME=FILE'),
     (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'random=b.pth'], 'a name other than random, got random=b.pth'),
     (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'a=b.pth'], 'no such checkpoint: .*b.pth'),
     (['digits', '--pairs', 'CE:ce'], '--pairs needs names of the study, CE, .*; got ce'),
+    (['digits', 'none.py'], 'no such config file: none.py'),
     (['none.py'], 'no such config file: none.py'),
     ([], 'the following arguments are required: TASK'),
 ])

@@ -1,6 +1,6 @@
 """FCN on dense DigitScenes (96x96 images, 10 digits), one map of stride 4, from random weights or a checkpoint.
 
-    python tools/transfer.py configs/transfer/digits/digits_fcn.py --checkpoints ce=FILE
+    python tools/transfer.py digits configs/transfer/digits/digits_fcn.py --checkpoints ce=FILE
 
 tools/transfer.py writes the images. Hardware: a CPU. Expected: docs/transfer.md.
 """
