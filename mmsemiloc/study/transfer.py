@@ -151,5 +151,5 @@ def cost_table(results: Sequence[TransferResult]) -> Table:
 
 def to_rows(results: Sequence[TransferResult]) -> list[dict]:
     """One row for each run and metric, for a csv file."""
-    return [dict(initialisation=r.name, task=r.task, seed=r.seed, metric=title, value=value, steps=r.steps, images=r.images,
-                 seconds=round(r.seconds, 1)) for r in results for title, value in r.metrics.items()]
+    return [dict(initialisation=r.name, task=r.task, seed=r.seed, metric=title, value=round(value, 4), steps=r.steps,
+                 images=r.images, seconds=round(r.seconds, 1)) for r in results for title, value in r.metrics.items()]
