@@ -65,10 +65,10 @@ def test_other_initialisations_have_the_steps_of_the_whole_method(monkeypatch):
 
 def tiny_model(cfg):
     """Shrink a peer's or probe's network."""
-    channels = MODELS.build({**cfg.model.backbone, 'arch': ARCH}).state_dict()['transitions.3.0.weight'].numel() \
-        if cfg.model.backbone.type == 'DenseNet' else MODELS.build({**cfg.model.backbone, 'arch': ARCH}).out_channels[-1]
     cfg.model.backbone.arch = ARCH
-    cfg.model['neck' if cfg.model.backbone.type == 'DenseNet' else 'head'].in_channels = channels
+    channels = MODELS.build(dict(type='mmsemiloc.DenseNetPyramid', arch=ARCH)).out_channels[-1]
+    part = cfg.model.neck if 'in_channels' in cfg.model.neck else cfg.model.head
+    part.in_channels = channels
 
 
 def in_float32(optim_wrapper):
@@ -76,25 +76,26 @@ def in_float32(optim_wrapper):
     return {**{key: value for key, value in optim_wrapper.to_dict().items() if key != 'loss_scale'}, 'type': 'OptimWrapper'}
 
 
-@pytest.mark.parametrize('path', [path for path in PEERS if 'LARS' in str(Config.fromfile(path).optim_wrapper)],
-                         ids=lambda path: path.stem)
-def test_lars_leaves_out_what_the_recipe_leaves_out_of_a_resnet(path):
-    """BatchNorm's weights and all biases, in the DenseNet as in the other parts."""
-    cfg = Config.fromfile(path)
-    if 'paramwise_cfg' not in cfg.optim_wrapper:
-        return  # SwAV's recipe leaves nothing out
+def left_out_of_lars(model, optim_wrapper):
+    """Names of the backbone's parameters without weight decay and LARS's scaling."""
+    groups = build_optim_wrapper(model, in_float32(optim_wrapper)).optimizer.param_groups
+    ids = {id(parameter) for group in groups if group.get('lars_exclude') and group['weight_decay'] == 0
+           for parameter in group['params']}
+    return {name for name, parameter in model.backbone.named_parameters() if id(parameter) in ids}
+
+
+@pytest.mark.parametrize('name', ['mocov3', 'simclr', 'byol', 'barlowtwins'])
+def test_lars_leaves_out_of_a_densenet_what_the_recipe_leaves_out_of_a_resnet(name):
+    """BatchNorm's weights and biases. (MoCo v2 and SimSiam have no LARS, and SwAV's leaves nothing out.)"""
+    cfg = Config.fromfile(CONFIGS / f'transfer/pretrain_peers/{name}_densenet161_200k.py')
     tiny_model(cfg)
     model = MODELS.build(cfg.model)
-    norms = {id(parameter) for module in model.modules() if isinstance(module, torch.nn.modules.batchnorm._NormBase)
-             for parameter in module.parameters()}
-    biases = {id(parameter) for name, parameter in model.named_parameters() if name.endswith('bias')}
-    left_out = norms & {id(parameter) for parameter in model.backbone.parameters()} | biases
-    wrapper = build_optim_wrapper(model, in_float32(cfg.optim_wrapper))
-    groups = {id(parameter): group for group in wrapper.optimizer.param_groups for parameter in group['params']}
-    for name, parameter in model.backbone.named_parameters():
-        group = groups[id(parameter)]
-        expected = id(parameter) in left_out
-        assert (group.get('lars_exclude', False), group['weight_decay'] == 0) == (expected, expected), name
+    norms = {f'{layer}.{kind}' for layer, module in model.backbone.named_modules()
+             if isinstance(module, torch.nn.modules.batchnorm._NormBase) for kind in ('weight', 'bias')}
+    assert left_out_of_lars(model, cfg.optim_wrapper) == norms
+    for key in ('norm', 'stem.1', 'transitions.3.0'):
+        del cfg.optim_wrapper.paramwise_cfg.custom_keys[key]
+    assert left_out_of_lars(model, cfg.optim_wrapper) == {name for name in norms if name.endswith('bias')}  # negative control
 
 
 def shrink_views(transforms):
