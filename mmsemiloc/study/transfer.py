@@ -3,7 +3,7 @@ import copy
 import json
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +76,27 @@ class TransferRun(Run):
             **{key: training[key] for key in ('steps', 'images', 'seconds')})
 
 
-def known_metrics(metrics: dict[str, float]) -> dict[str, float]:
+def known_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
     """The metrics of tables by their titles, in %."""
     return {title: metrics[name] * scale for name, (title, scale) in METRICS.items() if name in metrics}
+
+
+def checked_metrics(metrics: Mapping[str, float], evaluators: Sequence[str]) -> dict[str, float]:
+    """What the test of a run gave, as numbers; without any detection, of which CocoMetric reports nothing, AP is 0.
+
+    Args:
+        metrics: What the runner returned.
+        evaluators: Class names of the config's test metrics.
+
+    Raises:
+        ValueError: If none of the metrics is one that tables show.
+    """
+    metrics = {name: float(value) for name, value in metrics.items()}
+    if 'CocoMetric' in evaluators and not any(name.startswith('coco/') for name in metrics):
+        metrics |= {name: 0.0 for name in METRICS if name.startswith('coco/')}
+    if not known_metrics(metrics):
+        raise ValueError(f'tables show {", ".join(METRICS)}; the test of the task gave {", ".join(metrics) or "nothing"}')
+    return metrics
 
 
 def initialised(cfg: Config, checkpoint: str | None) -> Config:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmsemiloc.study.runs import Run, write_json
-from mmsemiloc.study.transfer import NO_TEST, initialised
+from mmsemiloc.study.transfer import NO_TEST, initialised, checked_metrics
 from mmsemiloc.study.worker import Send, run_process, train
 
 
@@ -17,7 +17,8 @@ def test(cfg: Config, checkpoint: Path) -> dict[str, float]:
     """The test metrics of a checkpoint."""
     cfg = initialised(cfg, None)
     cfg.load_from = str(checkpoint)
-    return {name: float(value) for name, value in Runner.from_cfg(cfg).test().items()}
+    runner = Runner.from_cfg(cfg)
+    return checked_metrics(runner.test(), [type(metric).__name__ for metric in runner.test_evaluator.metrics])
 
 
 def work(run: Run, split: str, send: Send) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 from mmengine.config import Config
 
+from mmsemiloc.study import transfer
 from mmsemiloc.study.runs import write_json
 from mmsemiloc.study.transfer import (
     NO_TEST,
@@ -39,6 +40,20 @@ RESULTS = [
 def test_metrics_have_the_names_and_units_of_the_field():
     metrics = {'coco/bbox_mAP': 0.25, 'coco/bbox_mAP_s': 0.1, 'mIoU': 40.5, 'pascal_voc/mAP': 0.7, 'accuracy/top1': 71.0}
     assert known_metrics(metrics) == {'AP': 25.0, 'mAP': 70.0, 'mIoU': 40.5, 'top-1': 71.0}
+
+
+def test_a_detector_that_finds_nothing_has_an_ap_of_0():
+    zero = {'coco/bbox_mAP': 0, 'coco/bbox_mAP_50': 0, 'coco/bbox_mAP_75': 0}
+    assert transfer.checked_metrics({}, ['CocoMetric']) == zero
+    assert transfer.checked_metrics({'mIoU': 3}, ['IoUMetric', 'CocoMetric']) == {'mIoU': 3, **zero}
+    assert transfer.checked_metrics({'coco/bbox_mAP': 0.5}, ['CocoMetric']) == {'coco/bbox_mAP': 0.5}
+    assert transfer.checked_metrics({'mIoU': 3}, ['IoUMetric']) == {'mIoU': 3}
+
+
+@pytest.mark.parametrize('metrics', [{}, {'mDice': 3.0}])
+def test_a_task_without_a_known_metric_is_an_error(metrics):
+    with pytest.raises(ValueError, match='the test of the task gave (nothing|mDice)'):
+        transfer.checked_metrics(metrics, ['IoUMetric'])
 
 
 def test_an_initialisation_changes_the_backbone_alone_and_not_the_given_config():

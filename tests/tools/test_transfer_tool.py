@@ -39,7 +39,7 @@ def test_a_task_from_named_checkpoints_and_from_random_weights(task, tmp_path):
     command = ['transfer.py', task, '--checkpoints', f'ce={tmp_path}/ce_{{seed}}.pth', '--seeds', 0, 1, '--jobs', 2,
                '--work-dir', tmp_path / 'runs', *files]
     stdout, _ = run_tool(*command)
-    assert 'mIoU % (small)' in stdout and 'difference to random' in stdout and 'read back' not in stdout
+    assert 'mIoU % (small)' in stdout and 'ce − random' in stdout and 'read back' not in stdout
     rows = list(csv.DictReader((tmp_path / 'out.csv').open()))
     assert {(row['initialisation'], row['seed'], row['metric']) for row in rows} == {
         (name, seed, metric) for name in ('random', 'ce') for seed in '01' for metric in ('mIoU', 'aAcc')}
