@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmsemiloc.study.runs import Run, write_json
-from mmsemiloc.study.transfer import NO_TEST, initialised, checked_metrics
+from mmsemiloc.study.transfer import NO_TEST, checked_metrics, initialised
 from mmsemiloc.study.worker import Send, run_process, train
 
 
