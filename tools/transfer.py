@@ -46,7 +46,8 @@ PRETRAINING = {
 TASKS = [CONFIGS / 'transfer/digits' / name for name in ('digits_retinanet.py', 'digits_fcn.py')]
 DENSE = 'data/dense_digits'  # the data_root of these
 IMAGES = dict(train=100, test=200)
-SHARE, QUICK_SHARE = 1 / 5, 1 / 100  # of the steps of the pre-training configs
+SHARE, QUICK_SHARE = 1 / 5, 1 / 20  # of the steps of the pre-training configs
+QUICK_STEPS = 100  # of the tasks
 DESCRIPTION = """\
 Fine-tune each task from each checkpoint and from random weights, with several seeds; print a table of the test metrics, and
 the differences to random weights by seed. A task is a config of MMDetection, MMSegmentation or MMPretrain whose
@@ -78,7 +79,7 @@ def make_parser() -> Parser:
     parser.add_argument('--threads', type=positive, default=1, metavar='N', help='CPU threads of each run (default: 1)')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/transfer'), metavar='DIR',
                         help='folder of all runs (default: work_dirs/transfer)')
-    parser.add_argument('--quick', action='store_true', help='digits with few steps and one seed, to try things out')
+    parser.add_argument('--quick', action='store_true', help='digits with fewer steps, half the images and one seed, to try things out')
     parser.add_argument('--csv', type=Path, metavar='FILE', help='write one row a run and metric to FILE')
     parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
     parser.add_argument('--html', type=Path, metavar='FILE', help='write the tables as a page to FILE')
@@ -128,9 +129,9 @@ def digits_tasks(args: argparse.Namespace) -> dict[str, Config]:
     """The tasks of ``digits``; writes their images."""
     data_root = args.work_dir / ('quick_data' if args.quick else 'data')
     for split, count in IMAGES.items():
-        write_dense_scenes(data_root, split, count // 5 if args.quick else count)
+        write_dense_scenes(data_root, split, count // 2 if args.quick else count)
     tasks = {path.stem: moved(read(path), data_root) for path in map(Path, args.tasks[1:] or TASKS)}
-    return {name: with_steps(cfg, 10) for name, cfg in tasks.items()} if args.quick else tasks
+    return {name: with_steps(cfg, QUICK_STEPS) for name, cfg in tasks.items()} if args.quick else tasks
 
 
 def report(results: list[TransferResult], costs: list[TransferResult], args: argparse.Namespace, console: Console) -> None:

@@ -65,6 +65,7 @@ def tool(monkeypatch):
 def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(tool, monkeypatch, tmp_path):
     monkeypatch.setattr(tool, 'PRETRAINING', {'SimSiam': tool.PRETRAINING['SimSiam']})
     monkeypatch.setattr(tool, 'QUICK_SHARE', 1 / 1500)  # two steps
+    monkeypatch.setattr(tool, 'QUICK_STEPS', 2)
     options = ['--jobs', '2', '--work-dir', str(tmp_path), '--csv', str(tmp_path / 'out.csv')]
     monkeypatch.setattr(sys, 'argv', ['transfer.py', 'digits', '--quick', *options])
     tool.main()
