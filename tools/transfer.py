@@ -79,7 +79,7 @@ def make_parser() -> Parser:
     parser.add_argument('--threads', type=positive, default=1, metavar='N', help='CPU threads of each run (default: 1)')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/transfer'), metavar='DIR',
                         help='folder of all runs (default: work_dirs/transfer)')
-    parser.add_argument('--quick', action='store_true', help='digits with fewer steps, half the images and one seed, to try things out')
+    parser.add_argument('--quick', action='store_true', help='digits with less of everything and one seed, to try things out')
     parser.add_argument('--csv', type=Path, metavar='FILE', help='write one row a run and metric to FILE')
     parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
     parser.add_argument('--html', type=Path, metavar='FILE', help='write the tables as a page to FILE')
