@@ -26,6 +26,7 @@ th:first-child, td:first-child { text-align: left; }
 .card { background: var(--soft); border-radius: 8px; padding: .8rem; } .card h3 { margin: 0 0 .4rem; font-size: 1rem; }
 .card p { margin: .4rem 0 0; font-size: .87rem; } .card img { width: 100%; height: auto; display: block; }
 .maps { display: grid; gap: .5rem; grid-template-columns: repeat(3, 1fr); } .maps figure { margin: 0; }
+.maps:has(figure:nth-child(4):last-child) { grid-template-columns: repeat(2, 1fr); }
 .maps img { border-radius: 4px; } figcaption { font-size: .8rem; line-height: 1.3; margin-top: .25rem; }
 .two { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); max-width: 800px; }
 .strips { display: flex; flex-wrap: wrap; gap: 1rem; margin-top: 1rem; } .strips figure { margin: 0; max-width: 100%; }
