@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as RichTable
 
-from _common import CfgOptions, Parser, check_checkpoint, load_config, positive
+from _cli import CfgOptions, Parser, check_checkpoint, load_config, positive
 from mmsemiloc.study.cam_analysis import (
     Advance,
     Moment,

@@ -8,7 +8,7 @@ from mmengine.device import get_device
 from rich.console import Console
 from rich.progress import Progress
 
-from _common import Parser, positive
+from _cli import Parser, positive
 from mmsemiloc.study.benchmark_locality import group_table, measure_groups, measure_step, share_table
 from mmsemiloc.study.benchmark_localization import localization_table
 from mmsemiloc.study.benchmark_nbel import MODES, Setting, measure_memory, measure_time, memory_table, time_table

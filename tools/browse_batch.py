@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from rich.console import Console
 
-from _common import CfgOptions, Parser, load_config, positive
+from _cli import CfgOptions, Parser, load_config, positive
 from mmsemiloc.models.views import is_labeled, view_table
 from mmsemiloc.registry import MODELS
 from mmsemiloc.study.plots import batch_plot

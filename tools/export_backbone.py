@@ -3,7 +3,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from _common import Parser, check_checkpoint
+from _cli import Parser, check_checkpoint
 from mmsemiloc.study.export import FORMATS, export
 
 DESCRIPTION = """\

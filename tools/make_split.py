@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from _common import Parser
+from _cli import Parser
 from mmsemiloc.datasets.image_listing import Listing, list_folder_cached, read_list
 from mmsemiloc.datasets.splits import BALANCES, draw_splits
 from mmsemiloc.study.tables import Table

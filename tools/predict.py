@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from _common import CfgOptions, Parser, check_checkpoint, load_config, positive
+from _cli import CfgOptions, Parser, check_checkpoint, load_config, positive
 from mmsemiloc.study.evaluate import load_model
 from mmsemiloc.study.plots import image_plot
 from mmsemiloc.study.predict import Prediction, find_images, image_pipeline, predict_files

@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from rich.console import Console
 
-from _common import Parser, positive
+from _cli import Parser, positive
 from mmsemiloc.engine.cam_evolution_hook import read_rows
 from mmsemiloc.study.cam_report import evolution_cards, strips_html
 from mmsemiloc.study.evaluate import Evaluation

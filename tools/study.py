@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from rich.console import Console
 
-from _common import CfgOptions, Parser, load_config, pair, positive
+from _cli import CfgOptions, Parser, load_config, pair, positive
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.plots import seed_plot
 from mmsemiloc.study.progress import ProgressDisplay

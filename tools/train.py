@@ -1,10 +1,5 @@
 """Train a model."""
-from mmengine.config import Config
-from mmengine.device import get_device
-
-from _common import Parser, add_runner_arguments, build_runner, check_checkpoint, enable_amp, leave_group, load_config
-
-SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+from _cli import Parser, add_runner_arguments, run_command
 
 
 def make_parser() -> Parser:
@@ -21,35 +16,10 @@ def make_parser() -> Parser:
     return parser
 
 
-def set_resume(cfg: Config, resume: str | None) -> None:
-    """Resume from the newest checkpoint ('auto'), from a file, or as the config says (None)."""
-    if resume is None:
-        return
-    if resume != 'auto':
-        check_checkpoint(resume)
-    cfg.resume = True
-    cfg.load_from = None if resume == 'auto' else resume
-
-
 def main() -> None:
     """Run the tool."""
-    parser = make_parser()
-    args = parser.parse_args()
-    with parser.one_line_errors():
-        cfg = load_config(args, SECTIONS)
-        set_resume(cfg, args.resume)
-        if args.amp:
-            enable_amp(cfg.optim_wrapper, get_device())
-        if args.seed is not None:
-            cfg.merge_from_dict({'randomness.seed': args.seed})
-        if args.deterministic:
-            cfg.merge_from_dict({'randomness.deterministic': True})
-        runner = build_runner(cfg)
-        # Runner.train() would begin with this: here, what is wrong with the data is reported like all wrong input.
-        runner._train_loop = runner.build_train_loop(runner._train_loop)
-    runner.train()
+    run_command(make_parser(), 'train')
 
 
 if __name__ == '__main__':
     main()
-    leave_group()

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from rich.console import Console
 
-from _common import Parser, check_checkpoint, load_config, pair, positive
+from _cli import Parser, check_checkpoint, load_config, pair, positive
 from mmsemiloc.datasets.dense_digit_scenes import write_dense_scenes
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.progress import ProgressDisplay

@@ -1,12 +1,10 @@
-"""What the command-line tools share: one-line errors, reading a config, and building MMEngine's runner on GPUs or CPUs."""
+"""What the commands share: reading a config, and building MMEngine's runner on GPUs or CPUs."""
 import argparse
-import contextlib
 import gc
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 from unittest import mock
 
 import torch
@@ -22,63 +20,11 @@ LAUNCHERS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMP
 AMP_TYPES = {'OptimWrapper': 'AmpOptimWrapper', 'AccumOptimWrapper': 'AmpAccumOptimWrapper'}
 
 
-class Parser(argparse.ArgumentParser):
-    """Argument parser with an example below its help, whose errors are one line on stderr and exit code 2."""
-
-    def __init__(self, description: str, example: str, **kwargs) -> None:
-        super().__init__(description=description, epilog=f'example:\n  {example}',
-                         formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
-
-    def error(self, message: str) -> NoReturn:
-        """Print ``message`` as one line and exit."""
-        self.exit(2, f'{self.prog}: error: {" ".join(message.split())}\n')
-
-    @contextlib.contextmanager
-    def one_line_errors(self) -> Iterator[None]:
-        """Report what a wrong config or argument raises as one line instead of a traceback."""
-        try:
-            yield
-        except ValueError as error:
-            self.error(str(error))
-        except (KeyError, TypeError, ImportError) as error:
-            self.error(f'{type(error).__name__}: {error}')
-
-
-def positive(text: str) -> int:
-    """Type of an argument: a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, got {text}')
-    return int(text)
-
-
-def pair(text: str) -> tuple[str, str]:
-    """Type of an argument: two names."""
-    first, colon, second = text.partition(':')
-    if not (first and second) or ':' in second:
-        raise argparse.ArgumentTypeError(f'expected NAME:NAME, got {text}')
-    return first, second
-
-
-class CfgOptions(DictAction):
-    """``DictAction`` that reports an argument that is no ``key=value``."""
-
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        """Add ``values`` to the namespace."""
-        try:
-            super().__call__(parser, namespace, values, option_string)
-        except (ValueError, AssertionError) as error:
-            raise argparse.ArgumentError(self, f'expected key=value ..., got {" ".join(values)}') from error
-
-
-def add_runner_arguments(parser: Parser) -> None:
-    """Add the arguments that every tool that builds a runner has."""
-    parser.add_argument('--work-dir', metavar='DIR', help='folder of logs and checkpoints (default: that of the config, '
-                        'else work_dirs/<name of the config>)')
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE',
-                        help='values that replace those of the config, e.g. optim_wrapper.optimizer.lr=0.01')
-    parser.add_argument('--launcher', choices=list(LAUNCHERS), default='none', help='what started the processes')
-    # Older launchers pass one of the two spellings instead of setting LOCAL_RANK.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+def read_options(words: Sequence[str] | None) -> dict:
+    """The values of words ``key=value``, as MMEngine's ``DictAction`` reads them."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--options', nargs='+', action=DictAction)
+    return parser.parse_args(['--options', *words]).options if words else {}
 
 
 def set_loader_defaults(loader: ConfigDict) -> None:
@@ -96,41 +42,51 @@ def distribute_on_cpu(cfg: Config) -> None:
     cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
 
 
-def load_config(args: argparse.Namespace, sections: Sequence[str]) -> Config:
-    """Read the config that ``args`` name and merge the other arguments into it.
+def load_config(config: str | Path, sections: Sequence[str], options: dict | None = None,
+                work_dir: str | None = None, launcher: str = 'none', local_rank: int = 0) -> Config:
+    """Read a config and merge what the command line says into it.
 
     Args:
-        args: ``config`` and the arguments of :func:`add_runner_arguments`.
-        sections: Top-level keys that the tool needs.
+        config: Its file.
+        sections: Top-level keys that the command needs.
+        options: Values that replace those of the config, by their dotted names; see :func:`read_options`.
+        work_dir: Folder of logs and checkpoints; by default that of the config.
+        launcher: What started the processes.
+        local_rank: Number of this process on its machine, if the launcher does not say so itself.
 
     Raises:
         ValueError: If the config cannot be read or lacks a section, or if the launcher did not start this process.
     """
-    if not Path(args.config).is_file():
-        raise ValueError(f'no such config file: {args.config}')
+    if not Path(config).is_file():
+        raise ValueError(f'no such config file: {config}')
     try:
-        cfg = Config.fromfile(args.config)
-        cfg.merge_from_dict(args.cfg_options or {})
+        cfg = Config.fromfile(config)
+        cfg.merge_from_dict(options or {})
     except Exception as error:  # a config is Python code: anything can go wrong in it
-        raise ValueError(f'cannot read {args.config}: {type(error).__name__}: {error}') from error
+        raise ValueError(f'cannot read {config}: {type(error).__name__}: {error}') from error
     missing = [section for section in sections if cfg.get(section) is None]
     if missing:
-        raise ValueError(f'{args.config} has no {", ".join(missing)}')
+        raise ValueError(f'{config} has no {", ".join(missing)}')
 
-    cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    cfg.launcher = launcher
+    cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{Path(config).stem}'
     if cfg.get('default_scope', 'mmpretrain') == 'mmpretrain':
         for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
             if cfg.get(name) is not None:
                 set_loader_defaults(cfg[name])
-    if args.launcher != 'none':
-        if LAUNCHERS[args.launcher] not in os.environ:
-            raise ValueError(f'--launcher {args.launcher}, but {LAUNCHERS[args.launcher]} is not set: start with '
+    if launcher != 'none':
+        if LAUNCHERS[launcher] not in os.environ:
+            raise ValueError(f'--launcher {launcher}, but {LAUNCHERS[launcher]} is not set: start with '
                              'tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh')
-        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+        os.environ.setdefault('LOCAL_RANK', str(local_rank))
         if get_device() == 'cpu':
             distribute_on_cpu(cfg)
     return cfg
+
+
+def runner_config(args: argparse.Namespace, sections: Sequence[str]) -> Config:
+    """:func:`load_config` with the arguments that every tool that builds a runner has."""
+    return load_config(args.config, sections, read_options(args.cfg_options), args.work_dir, args.launcher, args.local_rank)
 
 
 def enable_amp(optim_wrapper: ConfigDict, device: str) -> None:

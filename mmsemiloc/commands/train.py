@@ -1,0 +1,34 @@
+"""The work of tools/train.py."""
+import argparse
+
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from mmsemiloc.commands.common import build_runner, check_checkpoint, enable_amp, leave_group, runner_config
+
+SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+
+
+def set_resume(cfg: Config, resume: str | None) -> None:
+    """Resume from the newest checkpoint ('auto'), from a file, or as the config says (None)."""
+    if resume is None:
+        return
+    if resume != 'auto':
+        check_checkpoint(resume)
+    cfg.resume = True
+    cfg.load_from = None if resume == 'auto' else resume
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train."""
+    cfg = runner_config(args, SECTIONS)
+    set_resume(cfg, args.resume)
+    if args.amp:
+        enable_amp(cfg.optim_wrapper, get_device())
+    if args.seed is not None:
+        cfg.merge_from_dict({'randomness.seed': args.seed})
+    if args.deterministic:
+        cfg.merge_from_dict({'randomness.deterministic': True})
+    build_runner(cfg).train()
+    leave_group()
+    return 0
