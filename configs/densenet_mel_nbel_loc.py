@@ -47,8 +47,6 @@ val_cfg = dict()
 test_cfg = dict()
 
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(
         type='mmsemiloc.LossScheduleHook',
         by_epoch=True,

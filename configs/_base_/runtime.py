@@ -1,15 +1,14 @@
 # Hooks, logging and environment that all our configs share.
-default_scope = 'mmpretrain'
+default_scope = 'mmsemiloc'  # MMPretrain's types, and ours before them
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
-    sampler_seed=dict(type='DistSamplerSeedHook'))
-custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
-]
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    setup=dict(type='mmsemiloc.SemiSupSetupHook'),  # what must agree before the first step
+    health=dict(type='mmsemiloc.HealthHook', interval=100))
+custom_hooks = []
 model_wrapper_cfg = dict(type='mmsemiloc.SemiSupDistributedDataParallel')
 env_cfg = dict(
     cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl'))

@@ -7,7 +7,5 @@ Hardware: a CPU, about 5 minutes with one thread. Expected: 83.9 ± 1.2 % of the
 _base_ = '../_base_/digits.py'
 model = dict(head=dict(loss_mel={{_base_.mel}}))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(type='mmsemiloc.LossScheduleHook', schedule=dict(mel={{_base_.ramp}})),
 ]

@@ -8,7 +8,5 @@ Expected: 84.9 ± 1.0 % of the test images right (mean and standard deviation of
 _base_ = '../_base_/digits.py'
 model = dict(head=dict(loss_mel={{_base_.mel}}, loss_nbel={{_base_.nbel}}))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(type='mmsemiloc.LossScheduleHook', schedule=dict(mel={{_base_.ramp}}, nbel={{_base_.ramp}})),
 ]

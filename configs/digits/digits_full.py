@@ -8,7 +8,5 @@ Expected: 85.0 ± 1.3 % of the test images right (mean and standard deviation of
 _base_ = '../_base_/digits.py'
 model = dict(head=dict(loss_mel={{_base_.mel}}, loss_nbel={{_base_.nbel}}, loss_locality={{_base_.locality}}))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(type='mmsemiloc.LossScheduleHook', schedule=dict(mel={{_base_.ramp}}, nbel={{_base_.ramp}}, locality={{_base_.ramp}})),
 ]

@@ -12,7 +12,4 @@ train_dataloader = dict(
     dataset=dict(unlabeled=None),
     sampler=dict(batch_size=156, labeled_ratio=1.0, epoch_length=148))
 optim_wrapper = dict(micro_batch_size=39)
-custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
-]
+custom_hooks = []  # without the schedule

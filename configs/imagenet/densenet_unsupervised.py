@@ -8,7 +8,4 @@ Hardware: 8 GPUs. Expected result: not yet run.
 """
 _base_ = '../densenet_mel_nbel_loc.py'
 train_dataloader = dict(sampler=dict(labeled_ratio=0.0))
-custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
-]
+custom_hooks = []  # without the schedule

@@ -16,8 +16,6 @@ model = dict(
         terms=dict(consistency={{_base_.consistency}})))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     {{_base_.teacher}},
     dict(
         type='mmsemiloc.LossScheduleHook',

@@ -11,7 +11,5 @@ model = dict(
         terms=dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss', threshold=0.8))))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(type='mmsemiloc.LossScheduleHook', schedule=dict(locality={{_base_.ramp}})),
 ]

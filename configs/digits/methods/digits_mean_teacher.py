@@ -10,8 +10,6 @@ model = dict(
         terms=dict(consistency=dict(type='mmsemiloc.SoftConsistencyLoss', distance='mse', loss_weight=10.0))))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(type='mmsemiloc.MeanTeacherHook', momentum=0.01),
     dict(type='mmsemiloc.LossScheduleHook', schedule=dict(consistency={{_base_.squared_ramp}})),
 ]

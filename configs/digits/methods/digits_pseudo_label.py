@@ -9,7 +9,5 @@ model = dict(
     head=dict(
         terms=dict(pseudo_label=dict(type='mmsemiloc.PseudoLabelLoss', threshold=0.95))))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(type='mmsemiloc.LossScheduleHook', schedule=dict(pseudo_label={{_base_.ramp}})),
 ]

@@ -10,8 +10,6 @@ model = dict(
         loss_mel={{_base_.mel}}, loss_nbel={{_base_.nbel}}, loss_locality={{_base_.locality}},
         terms=dict(pseudo_label=dict(type='mmsemiloc.PseudoLabelLoss', threshold=0.95))))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(
         type='mmsemiloc.LossScheduleHook',
         schedule=dict(mel={{_base_.ramp}}, nbel={{_base_.ramp}}, locality={{_base_.ramp}}, pseudo_label={{_base_.ramp}})),

@@ -11,7 +11,5 @@ model = dict(
         terms=dict(transform=dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=2.0))))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.alike_pipeline}})))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(type='mmsemiloc.LossScheduleHook', schedule=dict(transform={{_base_.squared_ramp}})),
 ]

@@ -8,7 +8,4 @@ Expected: 78.3 ± 2.6 % of the test images right (mean and standard deviation of
 _base_ = 'digits_nbel_512.py'
 model = dict(head=dict(loss_mel=None, loss_nbel=None))
 train_dataloader = dict(batch_size=128, sampler=dict(batch_size=128, labeled_ratio=1.0))
-custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=10),
-]
+custom_hooks = []  # without the schedule

@@ -16,8 +16,6 @@ model = dict(
         loss_locality={{_base_.locality}},
         terms=dict(pseudo_label={{_base_.pseudo_label}})))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(
         type='mmsemiloc.LossScheduleHook',
         schedule=dict(pseudo_label={{_base_.pseudo_label_ramp}}, nbel={{_base_.late}}, locality={{_base_.late}})),

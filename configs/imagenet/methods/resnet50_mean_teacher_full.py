@@ -17,8 +17,6 @@ model = dict(
         terms=dict(consistency={{_base_.consistency}})))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(
         type='mmsemiloc.LossScheduleHook',
         schedule=dict(consistency={{_base_.consistency_ramp}}, nbel={{_base_.late}}, locality={{_base_.late}})),

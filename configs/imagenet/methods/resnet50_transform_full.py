@@ -16,7 +16,5 @@ model = dict(
         terms=dict(transform={{_base_.transform}})))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.two_weak_pipeline}})))
 custom_hooks = [
-    dict(type='mmsemiloc.SemiSupSetupHook'),
-    dict(type='mmsemiloc.HealthHook', interval=100),
     dict(type='mmsemiloc.LossScheduleHook', schedule=dict(nbel={{_base_.late}}, locality={{_base_.late}})),
 ]
