@@ -12,12 +12,13 @@ Hardware: 8 GPUs. Expected result: not yet run (CE on the 64,000 images alone: 4
 
 With other GPUs, keep batch_size x GPUs, and let micro_batch_size be what fits into the memory of one:
 
-    tools/dist_train.sh configs/densenet_mel_nbel_loc.py 2 --cfg-options train_dataloader.batch_size=896 \
-        train_dataloader.sampler.batch_size=896 optim_wrapper.micro_batch_size=28
+    tools/dist_train.sh configs/densenet_mel_nbel_loc.py 2 --cfg-options batch_size=896 micro_batch_size=28
 """
 _base_ = ['_base_/imagenet_64k_200k.py', '_base_/runtime.py']
 
-batch_size = 224  # images a GPU and optimizer step: T = 1,792 on 8 GPUs
+max_epochs = 130
+batch_size = 224  # images per GPU and optimizer step: T = 1,792 on 8 GPUs
+micro_batch_size = 56  # of them at once
 labeled_ratio = 0.7  # R/T
 
 model = dict(
@@ -25,24 +26,26 @@ model = dict(
     backbone=dict(type='DenseNet', arch='161'),
     head=dict(
         type='mmsemiloc.CAMClsHead',
-        num_classes=1000,
+        num_classes={{_base_.num_classes}},
         in_channels=2208,
         loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.8),
         loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.5),
         loss_locality=dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True)))
 
-train_dataloader = dict(batch_size=batch_size, sampler=dict(batch_size=batch_size, labeled_ratio=labeled_ratio))
+train_dataloader = dict(
+    batch_size=batch_size,
+    sampler=dict(batch_size=batch_size, micro_batch_size=micro_batch_size, labeled_ratio=labeled_ratio))
 
 optim_wrapper = dict(
     type='mmsemiloc.AccumOptimWrapper',
-    micro_batch_size=56,  # images at once
+    micro_batch_size=micro_batch_size,
     optimizer=dict(type='SGD', lr=0.7, momentum=0.9, nesterov=True, weight_decay=1e-4))
 auto_scale_lr = dict(base_batch_size=1792, enable=True)
 param_scheduler = [
     dict(type='LinearLR', by_epoch=True, start_factor=0.1, begin=0, end=5, convert_to_iter_based=True),
     dict(type='MultiStepLR', by_epoch=True, milestones=[30, 60, 90, 120], gamma=0.1),
 ]
-train_cfg = dict(by_epoch=True, max_epochs=130, val_interval=1)
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 

@@ -4,7 +4,9 @@ _base_ = 'runtime.py'
 
 steps = 3000
 num_labeled = 150
-batch_size = 64  # images a step
+num_classes = 10
+batch_size = 64  # images per step
+micro_batch_size = None  # images at once: all
 labeled_ratio = 0.5  # R/T: 32 labelled beside 32 unlabelled
 
 # The penalties join after a supervised warm-up and are whole at half of the run; the learning rate falls after that.
@@ -20,9 +22,9 @@ squared_ramp = dict(begin=0, end=steps // 4)  # the same where it is a squared d
 
 model = dict(
     type='mmsemiloc.SemiSupClassifier',
-    data_preprocessor=dict(mean=[128, 128, 128], std=[64, 64, 64], num_classes=10),
+    data_preprocessor=dict(mean=[128, 128, 128], std=[64, 64, 64], num_classes=num_classes),
     backbone=dict(type='DenseNet', arch=dict(growth_rate=16, depths=[8], init_channels=32), bn_size=2),
-    head=dict(type='mmsemiloc.CAMClsHead', num_classes=10, in_channels=160, predict_cam=True))
+    head=dict(type='mmsemiloc.CAMClsHead', num_classes=num_classes, in_channels=160, predict_cam=True))
 
 grey = (128, 128, 128)
 uniform = dict(magnitude_level=1, magnitude_std='inf', total_level=1)  # draw the magnitude evenly from its range
@@ -77,7 +79,11 @@ train_dataloader = dict(
         labeled=dict(type='mmsemiloc.DigitScenes', num_images=num_labeled, pipeline=train_pipeline),
         unlabeled=dict(type='mmsemiloc.DigitScenes', first=num_labeled, num_images=3850, pipeline=train_pipeline)),
     sampler=dict(
-        type='mmsemiloc.SemiSupSampler', batch_size=batch_size, labeled_ratio=labeled_ratio, epoch_length=steps))
+        type='mmsemiloc.SemiSupSampler',
+        batch_size=batch_size,
+        micro_batch_size=micro_batch_size,
+        labeled_ratio=labeled_ratio,
+        epoch_length=steps))
 val_dataloader = dict(
     batch_size=250,
     num_workers=0,
@@ -93,6 +99,7 @@ test_evaluator = [val_evaluator, dict(type='mmsemiloc.CAMLocalization')]
 
 optim_wrapper = dict(
     type='mmsemiloc.AccumOptimWrapper',
+    micro_batch_size=micro_batch_size,
     optimizer=dict(type='SGD', lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4))
 param_scheduler = dict(type='MultiStepLR', by_epoch=False, milestones=[steps * 3 // 4, steps * 9 // 10], gamma=0.1)
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=steps, val_interval=steps)

@@ -4,9 +4,10 @@ _base_ = ['digits.py', 'digits_peer_views.py']
 
 peer_preprocessor = dict(type='SelfSupDataPreprocessor', mean=[128, 128, 128], std=[64, 64, 64])
 
+batch_size = 32
 train_dataloader = dict(
     _delete_=True,
-    batch_size=32,
+    batch_size=batch_size,
     num_workers=0,
     dataset=dict(type='mmsemiloc.DigitScenes', first=150, num_images=3850, pipeline={{_base_.peer_pipeline}}),
     sampler=dict(type='InfiniteSampler', shuffle=True))

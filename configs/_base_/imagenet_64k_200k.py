@@ -4,7 +4,8 @@
 #   unlabeled_200000.txt lines 'n01440764/n01440764_10027.JPEG', without labels
 #   val.txt              lines 'ILSVRC2012_val_00000001.JPEG 65', relative to val/
 data_root = 'data/imagenet/'
-data_preprocessor = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True, num_classes=1000)
+num_classes = 1000
+data_preprocessor = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True, num_classes=num_classes)
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -6,5 +6,6 @@ Hardware: a CPU, about 5 minutes with one thread.
 Expected: 95.9 ± 0.1 % of the test images right (mean and standard deviation of 3 seeds).
 """
 _base_ = '../_base_/digits.py'
+num_labeled, labeled_ratio = 4000, 1.0
 train_dataloader = dict(
-    dataset=dict(labeled=dict(num_images=4000), unlabeled=None), sampler=dict(labeled_ratio=1.0))
+    dataset=dict(labeled=dict(num_images=num_labeled), unlabeled=None), sampler=dict(labeled_ratio=labeled_ratio))

@@ -7,5 +7,6 @@ since MEL alone is least if every image gets the same class. Validation accuracy
 Hardware: 8 GPUs. Expected result: not yet run.
 """
 _base_ = '../densenet_mel_nbel_loc.py'
-train_dataloader = dict(sampler=dict(labeled_ratio=0.0))
+labeled_ratio = 0.0
+train_dataloader = dict(sampler=dict(labeled_ratio=labeled_ratio))
 custom_hooks = []  # without the schedule

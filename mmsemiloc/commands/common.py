@@ -14,6 +14,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import mmsemiloc.registry  # noqa: F401  (makes types such as 'mmsemiloc.CAMClsHead' known)
+from mmsemiloc.commands.options import with_options
 
 # A variable that each launcher sets for every process that it starts.
 LAUNCHERS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
@@ -61,16 +62,17 @@ def load_config(config: str | Path, sections: Sequence[str], options: dict | Non
         raise ValueError(f'no such config file: {config}')
     try:
         cfg = Config.fromfile(config)
-        cfg.merge_from_dict(options or {})
     except Exception as error:  # a config is Python code: anything can go wrong in it
         raise ValueError(f'cannot read {config}: {type(error).__name__}: {error}') from error
+    cfg = with_options(cfg, Path(config), options or {})
     missing = [section for section in sections if cfg.get(section) is None]
     if missing:
         raise ValueError(f'{config} has no {", ".join(missing)}')
 
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{Path(config).stem}'
-    if cfg.get('default_scope', 'mmpretrain') == 'mmpretrain':
+    if cfg.get('default_scope', 'mmpretrain') in ('mmpretrain', 'mmsemiloc'):
+        cfg.default_scope = 'mmsemiloc'  # all types of MMPretrain, and ours before them
         for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
             if cfg.get(name) is not None:
                 set_loader_defaults(cfg[name])

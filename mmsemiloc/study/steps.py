@@ -1,4 +1,4 @@
-"""Another number of optimizer steps for a config, with everything that depends on it."""
+"""Another length of the run for a config, with everything that depends on it."""
 import copy
 from collections.abc import Callable
 
@@ -20,7 +20,8 @@ HOOK_COUNTS: dict[str, dict] = {
     'VisualizationHook': {},
     'LoggerHook': dict(interval=10),
     'CheckpointHook': dict(interval=None, save_begin=None),
-    'EMAHook': dict(begin_iter=None),
+    'EarlyStoppingHook': {},
+    'EMAHook': dict(begin_iter=None, begin_epoch=None),
     'MeanTeacherHook': dict(begin_iter=None),
     'SemiSupSetupHook': {},
     'HealthHook': dict(interval=50, begin=200),
@@ -28,51 +29,57 @@ HOOK_COUNTS: dict[str, dict] = {
     'CAMEvolutionHook': dict(interval=None),
 }
 BY_EPOCH = {'LossScheduleHook': False, 'CAMEvolutionHook': True}  # hooks of ours that may count epochs: the default
-POINTS = ('begin', 'begin_iter', 'save_begin')  # may be 0, unlike lengths
+LOGS = ('LoggerHook', 'HealthHook')  # count iterations, of which an epoch has as many as before
+POINTS = ('begin', 'begin_iter', 'begin_epoch', 'save_begin')  # may be 0, unlike lengths
 
 
-def with_steps(cfg: Config, steps: int) -> Config:
-    """A copy of an iteration-based config that trains for ``steps`` optimizer steps.
+def with_length(cfg: Config, length: int) -> Config:
+    """A copy of a config that trains for ``length`` optimizer steps, or epochs if it counts epochs.
 
-    Derived values keep their share of the run: length of the sampler's epoch, schedules of the learning rate and of the
-    losses, intervals of validation, checkpoints and logs. For trying things out; a result is that of its number of steps.
+    Derived values keep their share of the run: length of the sampler's epoch, schedules of the learning rate and of
+    the losses, intervals of validation, checkpoints and logs. With another number of epochs, what counts iterations
+    for the log stays. For trying things out; a result is that of its length.
 
     Args:
-        cfg: Config with ``train_cfg.max_iters``.
-        steps: Optimizer steps, at least 1.
+        cfg: Config with ``train_cfg.max_iters`` or ``train_cfg.max_epochs``.
+        length: Steps or epochs, at least 1.
 
     Raises:
-        ValueError: If the config counts epochs, or has a scheduler's argument or a hook that is not known here.
+        ValueError: If the config has neither, or has a scheduler's argument or a hook that is not known here.
     """
-    old = cfg.train_cfg.get('max_iters')
-    if steps < 1 or not old:
-        raise ValueError(f'another number of steps needs steps >= 1 and a config with train_cfg.max_iters, got {steps} and '
-                         f'train_cfg={dict(cfg.train_cfg)}')
+    by_epoch = not cfg.train_cfg.get('max_iters')
+    key = 'max_epochs' if by_epoch else 'max_iters'
+    old = cfg.train_cfg.get(key)
+    if length < 1 or not old:
+        raise ValueError(f'another length of the run needs a number of at least 1 and a config with train_cfg.max_iters '
+                         f'or train_cfg.max_epochs, got {length} and train_cfg={dict(cfg.train_cfg)}')
     cfg = copy.deepcopy(cfg)
-    if steps == old:
+    if length == old:
         return cfg
 
     def scaled(name: str, value):
-        """``value`` times steps / old, with its nested values; endless (-1, inf) and named ('all') ones as they are."""
+        """``value`` times length / old, with its nested values; endless (-1, inf) and named ('all') ones as they are."""
         if isinstance(value, dict):
             return {key: scaled(key, part) if key != 'start_value' else part for key, part in value.items()}
         if isinstance(value, list | tuple):
             return [scaled(name, part) for part in value]
         if isinstance(value, str) or value < 0 or value == float('inf'):
             return value
-        return max(0 if name in POINTS else 1, round(value * steps / old))
+        return max(0 if name in POINTS else 1, round(value * length / old))
 
-    _scale(cfg.train_cfg, dict.fromkeys(('max_iters', 'val_interval', 'val_begin')), scaled)
-    _scale(cfg.train_dataloader.sampler, dict(epoch_length=None), scaled)
+    _scale(cfg.train_cfg, dict.fromkeys((key, 'val_interval', 'val_begin')), scaled)
+    if not by_epoch:
+        _scale(cfg.train_dataloader.sampler, dict(epoch_length=None), scaled)
     schedulers = cfg.get('param_scheduler') or []
     for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-        _scale_scheduler(scheduler, scaled)
+        _scale_scheduler(scheduler, scaled, by_epoch)
     for hook in [*cfg.get('default_hooks', {}).values(), *(cfg.get('custom_hooks') or [])]:
-        _scale_hook(hook, scaled)
-    if 'log_processor' in cfg:
+        _scale_hook(hook, scaled, by_epoch)
+    if 'log_processor' in cfg and not by_epoch:
         _scale(cfg.log_processor, dict(window_size=10), scaled)
-    if 'steps' in cfg:
-        cfg.steps = steps
+    for name in ('max_epochs', ) if by_epoch else ('steps', ):
+        if name in cfg:
+            cfg[name] = length
     return cfg
 
 
@@ -84,21 +91,22 @@ def _scale(part: ConfigDict, counts: dict, scaled: Callable) -> None:
             part[key] = scaled(key, value)
 
 
-def _scale_scheduler(scheduler: ConfigDict, scaled: Callable) -> None:
+def _scale_scheduler(scheduler: ConfigDict, scaled: Callable, by_epoch: bool) -> None:
     """Scale a scheduler of the learning rate in place."""
     unknown = sorted(set(scheduler) - SCHEDULER_COUNTS - SCHEDULER_OTHERS)
-    if unknown or scheduler.get('by_epoch', True):
-        raise ValueError(f'another number of steps: param_scheduler {dict(scheduler)} counts epochs (by_epoch is not False), '
-                         f'or has arguments that are not known: {unknown}')
+    if unknown or (scheduler.get('by_epoch', True) and not by_epoch):
+        raise ValueError(f'another length of the run: param_scheduler {dict(scheduler)} counts epochs (by_epoch is not '
+                         f'False), or has arguments that are not known: {unknown}')
     _scale(scheduler, dict.fromkeys(SCHEDULER_COUNTS), scaled)
 
 
-def _scale_hook(hook: ConfigDict, scaled: Callable) -> None:
+def _scale_hook(hook: ConfigDict, scaled: Callable, by_epoch: bool) -> None:
     """Scale a hook in place."""
     name = str(hook['type']).rpartition('.')[2]
     if name not in HOOK_COUNTS:
-        raise ValueError(f'another number of steps: it is not known which arguments of the hook {name} count steps; known are '
-                         f'{", ".join(HOOK_COUNTS)}')
-    if name in BY_EPOCH and hook.get('by_epoch', BY_EPOCH[name]):
-        raise ValueError(f'another number of steps: {name} counts epochs (by_epoch=True)')
-    _scale(hook, HOOK_COUNTS[name], scaled)
+        raise ValueError(f'another length of the run: it is not known which arguments of the hook {name} count steps; '
+                         f'known are {", ".join(HOOK_COUNTS)}')
+    if not by_epoch and name in BY_EPOCH and hook.get('by_epoch', BY_EPOCH[name]):
+        raise ValueError(f'another length of the run: {name} counts epochs (by_epoch=True)')
+    if not (by_epoch and name in LOGS):
+        _scale(hook, HOOK_COUNTS[name], scaled)

@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 
 from mmsemiloc.models import load_backbone
 from mmsemiloc.registry import MODELS
-from mmsemiloc.study.steps import with_steps
+from mmsemiloc.study.steps import with_length
 from tests.configs.transfer_folders import MAKERS
 from tests.conftest import make_model
 
@@ -143,7 +143,7 @@ def test_a_checkpoint_of_another_backbone_stops_the_run(path, data, checkpoint, 
 @pytest.mark.parametrize('name', ['unsupervised', 'unsupervised_views', 'simclr', 'mocov2', 'simsiam'])
 def test_what_is_pre_trained_on_digits_trains_and_fits_the_tasks(name, tmp_path):
     cfg = Config.fromfile(TRANSFER / f'digits/digits_{name}.py')
-    cfg = with_steps(cfg, 2)
+    cfg = with_length(cfg, 2)
     cfg.merge_from_dict({'work_dir': str(tmp_path), 'vis_backends': [], 'visualizer.vis_backends': [], 'experiment_name': name})
     cfg.train_dataloader.collate_fn = dict(type='default_collate')
     if name.startswith('unsupervised'):

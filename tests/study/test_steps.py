@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmsemiloc.study import with_steps
+from mmsemiloc.study import with_length
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 DIGITS = sorted(str(path.relative_to(CONFIGS / 'digits')) for folder in ('', 'methods/') for path in
@@ -42,7 +42,7 @@ def test_every_derived_value_is_that_of_a_config_written_for_the_steps(name, fac
     base.write_text(text.replace(f'\nsteps = {old.steps}\n', f'\nsteps = {steps}\n'))
     written = Config.fromfile(tmp_path / 'configs/digits' / name).to_dict()
 
-    scaled = with_steps(old, steps).to_dict()
+    scaled = with_length(old, steps).to_dict()
     for cfg in (written, scaled):
         for variable in ('ramp', 'view_ramp', 'squared_ramp'):  # of the text; their values have gone into the hook
             cfg.pop(variable, None)
@@ -52,26 +52,26 @@ def test_every_derived_value_is_that_of_a_config_written_for_the_steps(name, fac
 
 def test_reports_keep_their_number_and_nothing_vanishes():
     cfg = Config.fromfile(CONFIGS / 'digits/digits_full.py')
-    short = with_steps(cfg, 6)
+    short = with_length(cfg, 6)
     assert short.default_hooks.logger.interval == 1
     assert short.log_processor.window_size == 1
     health = [hook for hook in short.custom_hooks if hook.type.endswith('HealthHook')]
     assert health[0].interval == 1
-    half = with_steps(cfg, cfg.train_cfg.max_iters // 2)
+    half = with_length(cfg, cfg.train_cfg.max_iters // 2)
     assert half.default_hooks.logger.interval == cfg.default_hooks.logger.interval // 2
 
 
 def test_maps_are_scored_as_often():
     hook = dict(type='mmsemiloc.CAMEvolutionHook', interval=500, by_epoch=False, num_images=64)
-    [scaled] = with_steps(changed('custom_hooks', [hook]), 300).custom_hooks
+    [scaled] = with_length(changed('custom_hooks', [hook]), 300).custom_hooks
     assert scaled == dict(hook, interval=50)
 
 
 def test_the_given_config_stays_as_it_is():
     cfg = Config.fromfile(CONFIGS / 'digits/digits_full.py')
     before = cfg.to_dict()
-    assert with_steps(cfg, cfg.train_cfg.max_iters).to_dict() == before
-    with_steps(cfg, 10)
+    assert with_length(cfg, cfg.train_cfg.max_iters).to_dict() == before
+    with_length(cfg, 10)
     assert cfg.to_dict() == before
 
 
@@ -81,10 +81,10 @@ def test_schedulers_milestones_and_endless_values():
     cfg = changed('train_cfg.max_iters', 1600)
     cfg.param_scheduler = schedulers
     cfg.default_hooks.checkpoint.interval = -1
-    linear, multi = with_steps(cfg, 400).param_scheduler
+    linear, multi = with_length(cfg, 400).param_scheduler
     assert (linear.begin, linear.end, linear.start_factor) == (0, 40, 0.1)
     assert (multi.milestones, multi.end, multi.gamma) == ([200, 300], float('inf'), 0.1)
-    assert with_steps(cfg, 400).default_hooks.checkpoint.interval == -1
+    assert with_length(cfg, 400).default_hooks.checkpoint.interval == -1
 
 
 @pytest.mark.parametrize('path, value, match', [
@@ -97,9 +97,9 @@ def test_schedulers_milestones_and_endless_values():
 ])
 def test_unknown_values_are_refused(path, value, match):
     with pytest.raises(ValueError, match=match):
-        with_steps(changed(path, value), 10)
+        with_length(changed(path, value), 10)
 
 
 def test_steps_must_be_positive():
     with pytest.raises(ValueError, match='got 0'):
-        with_steps(Config.fromfile(CONFIGS / 'digits/digits_ce.py'), 0)
+        with_length(Config.fromfile(CONFIGS / 'digits/digits_ce.py'), 0)

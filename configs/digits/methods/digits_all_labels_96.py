@@ -5,7 +5,8 @@
 Hardware: a CPU. Expected: 96.1 ± 0.3 % of the test images right (3 seeds).
 """
 _base_ = '../../_base_/digits.py'
+num_labeled, batch_size, labeled_ratio = 4000, 96, 1.0
 train_dataloader = dict(
-    batch_size=96,
-    dataset=dict(labeled=dict(num_images=4000), unlabeled=None),
-    sampler=dict(batch_size=96, labeled_ratio=1.0))
+    batch_size=batch_size,
+    dataset=dict(labeled=dict(num_images=num_labeled), unlabeled=None),
+    sampler=dict(batch_size=batch_size, labeled_ratio=labeled_ratio))

@@ -5,7 +5,8 @@
 Hardware: a CPU. Expected: not yet run.
 """
 _base_ = '../../_base_/digits.py'
+batch_size, labeled_ratio = 32, 1.0
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=batch_size,
     dataset=dict(labeled=dict(pipeline={{_base_.strong_pipeline}})),
-    sampler=dict(batch_size=32, labeled_ratio=1.0))
+    sampler=dict(batch_size=batch_size, labeled_ratio=labeled_ratio))

@@ -7,5 +7,7 @@ Expected: 78.3 ± 2.6 % of the test images right (mean and standard deviation of
 """
 _base_ = 'digits_nbel_512.py'
 model = dict(head=dict(loss_mel=None, loss_nbel=None))
-train_dataloader = dict(batch_size=128, sampler=dict(batch_size=128, labeled_ratio=1.0))
+batch_size, labeled_ratio = 128, 1.0
+train_dataloader = dict(
+    batch_size=batch_size, sampler=dict(batch_size=batch_size, labeled_ratio=labeled_ratio))
 custom_hooks = []  # without the schedule

@@ -7,9 +7,11 @@ The other configs of this folder have the same 512 labelled images a step, and s
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/resnet50.py']
+batch_size, micro_batch_size, labeled_ratio = 64, None, 1.0
 train_dataloader = dict(
-    batch_size=64,
+    batch_size=batch_size,
     dataset=dict(unlabeled=None),
-    sampler=dict(batch_size=64, labeled_ratio=1.0, micro_batch_size=None))
-optim_wrapper = dict(micro_batch_size=None)
+    sampler=dict(
+        batch_size=batch_size, labeled_ratio=labeled_ratio, micro_batch_size=micro_batch_size))
+optim_wrapper = dict(micro_batch_size=micro_batch_size)
 auto_scale_lr = dict(base_batch_size=512)

@@ -5,7 +5,7 @@
 What the features say about the digit, without fine-tuning. Hardware: a CPU. Expected: docs/transfer.md.
 """
 _base_ = '../../_base_/digits.py'
-steps = 200
+steps, batch_size = 200, 128
 model = dict(
     _delete_=True,
     type='ImageClassifier',
@@ -20,7 +20,7 @@ model = dict(
     head=dict(type='LinearClsHead', num_classes=10, in_channels=160))
 train_dataloader = dict(
     _delete_=True,
-    batch_size=128,
+    batch_size=batch_size,
     num_workers=0,
     dataset=dict(type='mmsemiloc.DigitScenes', num_images=4000, pipeline={{_base_.test_pipeline}}),
     sampler=dict(type='InfiniteSampler', shuffle=True))

@@ -6,4 +6,5 @@ Every image of a batch is an unlabelled one. Hardware: a CPU. Expected: docs/tra
 """
 _base_ = '../../_base_/digits.py'
 model = dict(head=dict(loss_mel={{_base_.mel}}, loss_nbel={{_base_.nbel}}, loss_locality={{_base_.locality}}))
-train_dataloader = dict(sampler=dict(labeled_ratio=0.0))
+labeled_ratio = 0.0
+train_dataloader = dict(sampler=dict(labeled_ratio=labeled_ratio))
