@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 import mmsemiloc
 
 ROOT = Path(__file__).parents[1]
-MIM_FILES = ['configs/metafile.yml', 'tools/train.py', 'tools/_common.py', 'tools/dist_train.sh', 'model-index.yml']
+MIM_FILES = ['configs/metafile.yml', 'tools/train.py', 'tools/_cli.py', 'tools/dist_train.sh', 'model-index.yml']
 
 
 def run(*command, cwd):

@@ -1,18 +1,7 @@
 """Draw the first batches of a config as the model sees them."""
 from pathlib import Path
 
-import numpy as np
-import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
-from mmpretrain.structures import DataSample
-from rich.console import Console
-
-from _cli import CfgOptions, Parser, load_config, positive
-from mmsemiloc.models.views import is_labeled, view_table
-from mmsemiloc.registry import MODELS
-from mmsemiloc.study.plots import batch_plot
+from _cli import Parser, add_cfg_options, positive, run_command
 
 DESCRIPTION = """\
 Draw the first batches of a config as the model sees them, after all augmentation and with the normalisation undone: labelled
@@ -30,71 +19,13 @@ def make_parser() -> Parser:
     parser.add_argument('--out', type=Path, default=Path('batches'), metavar='DIR',
                         help='folder of the pictures (default: batches)')
     parser.add_argument('--seed', type=int, default=0, help='random seed (default: 0)')
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, metavar='KEY=VALUE',
-                        help='values that replace those of the config')
-    parser.set_defaults(launcher='none', work_dir=None)
+    add_cfg_options(parser)
     return parser
-
-
-def build_preprocessor(cfg: Config) -> torch.nn.Module:
-    """The preprocessor of the config's model, as the model builds it."""
-    preprocessor = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
-    return MODELS.build({'type': 'mmsemiloc.SemiSupDataPreprocessor', **preprocessor})
-
-
-def to_images(inputs: torch.Tensor, preprocessor: torch.nn.Module) -> np.ndarray:
-    """RGB uint8 (N, H, W, 3) of normalised inputs (N, 3, H, W)."""
-    if hasattr(preprocessor, 'mean'):
-        inputs = inputs * preprocessor.std + preprocessor.mean
-    images = inputs.clamp(0, 255).round().byte().permute(0, 2, 3, 1).numpy()
-    return images if preprocessor.to_rgb else images[..., ::-1]
-
-
-def class_of(sample: DataSample, classes: tuple) -> str:
-    """Class of an image, the most probable one of mixed labels; nothing if it has none."""
-    if not is_labeled(sample):
-        return ''
-    label = int(sample.gt_score.argmax()) if 'gt_score' in sample else int(sample.gt_label)
-    return str(classes[label]) if label < len(classes) else str(label)
-
-
-def titles_of(samples: list, classes: tuple) -> list[str]:
-    """Class of each view, and for images in several views which image and view it is."""
-    views = [f'#{sample.image} {"strong" if sample.view else "weak"}' if 'view' in sample else '' for sample in samples]
-    return [f'{class_of(sample, classes)} {view}'.strip() for sample, view in zip(samples, views, strict=True)]
-
-
-def by_image(samples: list) -> list[int]:
-    """Places of the views of a flat batch, so that those of an image follow each other."""
-    _, _, image = view_table(samples)
-    return image.argsort(stable=True).tolist()
 
 
 def main() -> None:
     """Run the tool."""
-    parser = make_parser()
-    args = parser.parse_args()
-    console = Console()
-    with parser.one_line_errors():
-        cfg = load_config(args, ('model', 'train_dataloader'))
-        init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-        torch.manual_seed(args.seed)
-        np.random.seed(args.seed)
-        loader = Runner.build_dataloader(cfg.train_dataloader, seed=args.seed)
-        preprocessor = build_preprocessor(cfg)
-    classes = loader.dataset.metainfo.get('classes', ())
-    args.out.mkdir(parents=True, exist_ok=True)
-    for number, data in zip(range(args.batches), loader, strict=False):
-        batch = preprocessor(data, training=True)
-        samples = batch['data_samples']
-        file = args.out / f'batch_{number}.png'
-        places = by_image(samples)[:args.images]
-        shown = [samples[i] for i in places]
-        file.write_bytes(batch_plot(to_images(batch['inputs'][places], preprocessor), titles_of(shown, classes),
-                                    [is_labeled(sample) for sample in shown]))
-        kind = 'views' if len(samples) > len(data['data_samples']) else 'images'
-        console.print(f'{file}: {len(shown)} of {len(samples)} {kind}; {sum(map(is_labeled, samples))} of the batch are '
-                      'labelled', markup=False)
+    run_command(make_parser(), 'browse_batch')
 
 
 if __name__ == '__main__':

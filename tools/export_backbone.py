@@ -1,10 +1,7 @@
 """Write the weights of a checkpoint for MMDetection, MMSegmentation, MMPretrain or timm."""
 from pathlib import Path
 
-from rich.console import Console
-
-from _cli import Parser, check_checkpoint
-from mmsemiloc.study.export import FORMATS, export
+from _cli import Parser, run_command
 
 DESCRIPTION = """\
 Write the weights of a checkpoint, without optimizer and training state, under the names that another project expects:
@@ -18,20 +15,15 @@ def make_parser() -> Parser:
     """The arguments of this tool."""
     parser = Parser(DESCRIPTION, 'python tools/export_backbone.py work_dirs/densenet_mel_nbel_loc/epoch_90.pth --to mmdet timm')
     parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='checkpoint file')
-    parser.add_argument('--to', nargs='+', choices=FORMATS, default=['mmdet'], help='(default: mmdet)')
+    parser.add_argument('--to', nargs='+', choices=('mmdet', 'mmseg', 'mmpretrain', 'timm'), default=['mmdet'],
+                        help='(default: mmdet)')
     parser.add_argument('--out', type=Path, metavar='DIR', help='folder of the files (default: that of the checkpoint)')
     return parser
 
 
 def main() -> None:
     """Run the tool."""
-    parser = make_parser()
-    args = parser.parse_args()
-    with parser.one_line_errors():
-        check_checkpoint(str(args.checkpoint))
-        for target in args.to:
-            file = export(args.checkpoint, target, args.out or args.checkpoint.parent)
-            Console(soft_wrap=True).print(f'{file} ({file.stat().st_size / 2**20:.1f} MiB)', highlight=False)
+    run_command(make_parser(), 'export_backbone')
 
 
 if __name__ == '__main__':

@@ -37,6 +37,13 @@ def refuse(monkeypatch, capsys):
     return run
 
 
+@pytest.fixture
+def parse(monkeypatch):
+    """A function that parses the arguments of a tool."""
+    monkeypatch.syspath_prepend(ROOT / 'tools')
+    return lambda name, *args: importlib.import_module(name).make_parser().parse_args(list(map(str, args)))
+
+
 @pytest.fixture(scope='session')
 def quickstart(tmp_path_factory):
     """Its folder, its output and its page."""

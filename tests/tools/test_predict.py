@@ -6,6 +6,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from mmsemiloc.commands import predict
 from mmsemiloc.datasets import DigitScenes
 from mmsemiloc.registry import MODELS
 from tests.tools.conftest import ROOT, run_tool
@@ -53,16 +54,11 @@ def test_table_rows_and_pictures(checkpoint, photos, tmp_path):
     assert f'cannot read {photos / "1a.jpg"}: ' in stderr and f'cannot read {photos / "nowhere.png"}: FileNotFound' in stderr
 
 
-def test_exit_code_is_0_without_faults_and_a_higher_threshold_gives_smaller_boxes(checkpoint, photos, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / 'tools')
-    import predict
+def test_exit_code_is_0_without_faults_and_a_higher_threshold_gives_smaller_boxes(checkpoint, photos, tmp_path, parse):
     areas = []
     for threshold in ('0', '0.9'):
-        monkeypatch.setattr('sys.argv', ['predict.py', str(CONFIG), str(checkpoint), str(photos / '0.png'),
-                                         '--out', str(tmp_path / 'out'), '--threshold', threshold])
-        with pytest.raises(SystemExit) as stop:
-            predict.main()
-        assert stop.value.code == 0
+        args = parse('predict', CONFIG, checkpoint, photos / '0.png', '--out', tmp_path / 'out', '--threshold', threshold)
+        assert predict.run(args) == 0
         row, = rows_of(tmp_path / 'out')
         areas.append((int(row['x2']) - int(row['x1'])) * (int(row['y2']) - int(row['y1'])))
     assert areas[0] > areas[1]

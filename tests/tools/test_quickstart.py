@@ -1,7 +1,6 @@
 """The quickstart: its table is that of the saved predictions, its page is complete, its terminal is quiet."""
 import base64
 import csv
-import importlib
 import re
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmsemiloc.commands import quickstart as quickstart_command
 from mmsemiloc.datasets import DigitScenes
 from mmsemiloc.evaluation import score_centre_map, summarize_maps
 from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
@@ -102,13 +102,6 @@ def best(tmp_path):
     return path
 
 
-@pytest.fixture
-def tool(monkeypatch):
-    """The module of the tool."""
-    monkeypatch.syspath_prepend(ROOT / 'tools')
-    return importlib.import_module('quickstart')
-
-
 @pytest.mark.slow
 def test_the_best_recipe_is_a_third_row(quickstart, best, tmp_path):
     shutil.copytree(quickstart.folder / 'runs', tmp_path / 'runs')
@@ -122,15 +115,15 @@ def test_the_best_recipe_is_a_third_row(quickstart, best, tmp_path):
     assert 'Best recipe: ' not in quickstart.page  # negative control
 
 
-def test_the_announcement_and_the_introduction_name_what_is_trained(tool, best):
+def test_the_announcement_and_the_introduction_name_what_is_trained(parse, best):
     texts = []
     for extra in ([], ['--extra', str(best)]):
-        args = tool.make_parser().parse_args(['--seed', '3', *extra])
-        runs = tool.plan_runs(args)
+        args = parse('quickstart', '--seed', 3, *extra)
+        runs = quickstart_command.plan_runs(args)
         results = [make_result(run.name, 3, 50.0) for run in runs]
-        texts.append((tool.announcement(runs, Path('report.html')), tool.introduction(results)))
+        texts.append((quickstart_command.announcement(runs, Path('report.html')), quickstart_command.introduction(results)))
         titles = ['CE only', 'full loss', 'best recipe'][:len(runs)]
-        assert [row[0] for row in tool.result_table(results).rows[:len(runs)]] == titles
+        assert [row[0] for row in quickstart_command.result_table(results).rows[:len(runs)]] == titles
         assert f'steps each: {", ".join(titles)}.\n' in texts[-1][0]
     minutes = [int(re.search(r'About (\d+) min', announced)[1]) for announced, _ in texts]
     assert minutes[0] < minutes[1]

@@ -1,6 +1,5 @@
 """The study tool: it reads finished runs back, reports failures, and its table is that of its runs."""
 import csv
-import importlib
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 from mmengine.config import Config
 from rich.console import Console
 
+from mmsemiloc.commands import study
 from tests.study.test_tables import make_result
 from tests.tools.conftest import ROOT, STEPS, run_tool
 
@@ -64,14 +64,11 @@ def test_variants_of_a_config(tmp_path):
         assert Config.fromfile(Path(row['folder']) / 'config.py').model.head.loss_mel.loss_weight == weight
 
 
-def test_pairs_and_gap_closed(monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(ROOT / 'tools')
-    study = importlib.import_module('study')
+def test_pairs_and_gap_closed(parse, tmp_path):
     names = ['ce', 'fixmatch', 'all']
     results = [make_result(name, seed, value + seed) for name, value in zip(names, (50.0, 60.0, 90.0), strict=True)
                for seed in range(2)]
-    args = study.make_parser().parse_args(
-        ['x.py', '--pairs', 'all:fixmatch', '--ceiling', 'all', '--markdown', str(tmp_path / 'study.md')])
+    args = parse('study', 'x.py', '--pairs', 'all:fixmatch', '--ceiling', 'all', '--markdown', tmp_path / 'study.md')
     console = Console(width=200, record=True)
     study.report(results[::-1], names, args, console)
     text = (tmp_path / 'study.md').read_text()

@@ -12,6 +12,8 @@ import torch
 from mmengine.config import Config, ConfigDict
 from PIL import Image
 
+from mmsemiloc.commands import common
+
 TOOLS = Path(__file__).parents[2] / 'tools'
 CONFIG = '''
 default_scope = 'mmpretrain'
@@ -139,15 +141,15 @@ def test_both_spellings_of_local_rank(load_tool, tool, files, spelling):
     (dict(type='mmsemiloc.AccumOptimWrapper'), 'mmsemiloc.AmpAccumOptimWrapper'),
     (dict(type='mmsemiloc.AmpAccumOptimWrapper'), 'mmsemiloc.AmpAccumOptimWrapper'),
 ])
-def test_amp_on_gpu_changes_the_type_only(load_tool, before, after):
+def test_amp_on_gpu_changes_the_type_only(before, after):
     wrapper = ConfigDict(before)
-    load_tool('_common').enable_amp(wrapper, 'cuda')
+    common.enable_amp(wrapper, 'cuda')
     assert wrapper == dict(type=after)
 
 
-def test_amp_on_cpu_is_bfloat16(load_tool):
+def test_amp_on_cpu_is_bfloat16():
     wrapper = ConfigDict(type='mmsemiloc.AccumOptimWrapper')
-    load_tool('_common').enable_amp(wrapper, 'cpu')
+    common.enable_amp(wrapper, 'cpu')
     assert wrapper == dict(type='mmsemiloc.AmpAccumOptimWrapper', dtype='bfloat16')
 
 
@@ -155,15 +157,15 @@ def test_amp_on_cpu_is_bfloat16(load_tool):
     ('ApexOptimWrapper', 'cuda', "optim_wrapper.type 'ApexOptimWrapper'"),
     ('OptimWrapper', 'cpu', 'does not run on CPUs'),
 ])
-def test_amp_refuses_what_cannot_work(load_tool, kind, device, message):
+def test_amp_refuses_what_cannot_work(kind, device, message):
     with pytest.raises(ValueError, match=message):
-        load_tool('_common').enable_amp(ConfigDict(type=kind), device)
+        common.enable_amp(ConfigDict(type=kind), device)
 
 
-def test_cpu_processes_keep_the_settings_of_the_model_wrapper(load_tool):
+def test_cpu_processes_keep_the_settings_of_the_model_wrapper():
     cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=60)),
                       model_wrapper_cfg=dict(type='mmsemiloc.SemiSupDistributedDataParallel', find_unused_parameters=True)))
-    load_tool('_common').distribute_on_cpu(cfg)
+    common.distribute_on_cpu(cfg)
     assert cfg.env_cfg.dist_cfg == dict(backend='gloo', timeout=60)
     assert cfg.model_wrapper_cfg == dict(type='mmsemiloc.SemiSupDistributedDataParallel', find_unused_parameters=True,
                                          device_ids=None)
@@ -208,22 +210,21 @@ def test_two_processes_train_and_test_like_one(folder, trained, tmp_path):
 
 THREADS_OF_A_GROUP = '''
 import glob, sys, torch
-sys.path.insert(0, sys.argv[1])
-import _common
+from mmsemiloc.commands.common import leave_group
 
 def threads():
     return sum(open(path).read().startswith('pt_gloo') for path in glob.glob('/proc/self/task/*/comm'))
 
 def run():
-    torch.distributed.init_process_group('gloo', init_method='file://' + sys.argv[2], rank=0, world_size=1)
+    torch.distributed.init_process_group('gloo', init_method='file://' + sys.argv[1], rank=0, world_size=1)
     model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))
     model.cycle = model
 
 run()
 before = threads()
-_common.leave_group()
+leave_group()
 print('threads', before > 0, threads())
-_common.leave_group()
+leave_group()
 '''
 
 
@@ -231,7 +232,7 @@ _common.leave_group()
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='threads have names in /proc')
 def test_no_thread_of_the_group_outlives_a_run(tmp_path):
     """One that drops a tensor while Python shuts down aborts the process, now and then."""
-    command = [sys.executable, '-c', THREADS_OF_A_GROUP, TOOLS, tmp_path / 'store']
+    command = [sys.executable, '-c', THREADS_OF_A_GROUP, tmp_path / 'store']
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert 'threads True 0' in result.stdout, result.stderr
     assert result.returncode == 0

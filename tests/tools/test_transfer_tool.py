@@ -1,11 +1,11 @@
 """tools/transfer.py: named checkpoints on a task, all of `digits` at the smallest size, and bad input."""
 import csv
 import re
-import sys
 
 import pytest
 import torch
 
+from mmsemiloc.commands import transfer
 from mmsemiloc.datasets.dense_digit_scenes import write_dense_scenes
 from tests.conftest import make_model
 from tests.tools.conftest import ROOT, run_tool
@@ -53,22 +53,13 @@ def test_a_task_from_named_checkpoints_and_from_random_weights(task, tmp_path):
     assert again.count('(read back)') == 4
 
 
-@pytest.fixture
-def tool(monkeypatch):
-    """The tool as a module."""
-    monkeypatch.syspath_prepend(ROOT / 'tools')
-    import transfer
-    return transfer
-
-
 @pytest.mark.slow
-def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(tool, monkeypatch, tmp_path):
-    monkeypatch.setattr(tool, 'PRETRAINING', {'SimSiam': tool.PRETRAINING['SimSiam']})
-    monkeypatch.setattr(tool, 'QUICK_SHARE', 1 / 1500)  # two steps
-    monkeypatch.setattr(tool, 'QUICK_STEPS', 2)
+def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(parse, monkeypatch, tmp_path):
+    monkeypatch.setattr(transfer, 'PRETRAINING', {'SimSiam': transfer.PRETRAINING['SimSiam']})
+    monkeypatch.setattr(transfer, 'QUICK_SHARE', 1 / 1500)  # two steps
+    monkeypatch.setattr(transfer, 'QUICK_STEPS', 2)
     options = ['--jobs', '2', '--work-dir', str(tmp_path), '--csv', str(tmp_path / 'out.csv')]
-    monkeypatch.setattr(sys, 'argv', ['transfer.py', 'digits', '--quick', *options])
-    tool.main()
+    transfer.run(parse('transfer', 'digits', '--quick', *options))
     rows = list(csv.DictReader((tmp_path / 'out.csv').open()))
     metrics = dict(digits_retinanet=['AP', 'AP50', 'AP75'], digits_fcn=['mIoU', 'aAcc'])
     assert {(row['initialisation'], row['task'], row['metric']) for row in rows} == {
@@ -80,8 +71,7 @@ def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(tool, monkeypatch
 
     # Other tasks, from the same checkpoints.
     linear = str(ROOT / 'configs/transfer/digits/digits_linear.py')
-    monkeypatch.setattr(sys, 'argv', ['transfer.py', 'digits', linear, '--quick', *options])
-    tool.main()
+    transfer.run(parse('transfer', 'digits', linear, '--quick', *options))
     rows = list(csv.DictReader((tmp_path / 'out.csv').open()))
     assert {(row['initialisation'], row['task'], row['metric']) for row in rows} == {
         (name, 'digits_linear', 'top-1') for name in ('random', 'SimSiam')}

@@ -1,0 +1,114 @@
+"""The work of tools/analyze_cam.py."""
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table as RichTable
+
+from mmsemiloc.commands.common import check_checkpoint, load_config, read_options
+from mmsemiloc.study.cam_analysis import (
+    Advance,
+    Moment,
+    Picture,
+    RunFiles,
+    Values,
+    analyze,
+    baselines,
+    draw_files,
+    draw_strips,
+    find_checkpoints,
+)
+from mmsemiloc.study.cam_report import cam_page, cam_table, evolution_plot, to_png, write_cam_csv
+from mmsemiloc.study.predict import find_images
+from mmsemiloc.study.tables import Table, write_markdown
+
+
+def read_runs(args: argparse.Namespace) -> list[RunFiles]:
+    """The runs that the arguments name, whose files can all be read.
+
+    Raises:
+        ValueError: If files are missing or broken, or names come twice.
+    """
+    if bool(args.files) == bool(args.run) or len(args.files) == 1:
+        raise ValueError('expected CONFIG CHECKPOINT..., or --run NAME CONFIG CHECKPOINT... for each run')
+    named = args.run or [[Path(args.files[0]).stem, *args.files]]
+    options = read_options(args.cfg_options)
+    runs = []
+    for words in named:
+        if len(words) < 3:
+            raise ValueError(f'each run needs a name, a config and a checkpoint, got {" ".join(map(str, words))}')
+        name, config, *checkpoints = words
+        cfg = load_config(config, ('model', ), options)
+        runs.append(RunFiles(name, cfg, find_checkpoints([Path(path) for path in checkpoints])))
+    if len({run.name for run in runs}) < len(runs):
+        raise ValueError(f'each --run needs a name of its own, got {", ".join(run.name for run in runs)}')
+    for path in (path for run in runs for path in run.checkpoints):
+        check_checkpoint(str(path))
+    return runs
+
+
+def write_strips(folder: Path, pictures: Sequence[Picture], moments: Sequence[Moment]) -> list[tuple[str, bytes]]:
+    """Write the strips into a folder of their own, and return them with the names of the images."""
+    (folder / 'strips').mkdir(parents=True, exist_ok=True)
+    strips = [(picture.name, to_png(strip)) for picture, strip in zip(pictures, draw_strips(pictures, moments), strict=True)]
+    for index, (_, png) in enumerate(strips):
+        (folder / 'strips' / f'{index:03d}.png').write_bytes(png)
+    return strips
+
+
+def write_values(folder: Path, moments: Sequence[Moment], knowing_nothing: dict[str, Values], table: Table) -> None:
+    """Write the table, and the plot if there is something to follow."""
+    write_cam_csv(moments, knowing_nothing, folder / 'cam_analysis.csv')
+    write_markdown([table], folder / 'cam_analysis.md')
+    if len(moments) > len({moment.run for moment in moments}):
+        (folder / 'cam_evolution.png').write_bytes(evolution_plot(moments, knowing_nothing))
+
+
+def analyze_files(args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance) -> dict[Path, str]:
+    """Draw image files, and return those that cannot be read, with the reasons."""
+    moments, pictures, faults = draw_files(runs, find_images(args.images)[:args.strips], advance)
+    strips = write_strips(args.out, pictures, moments)
+    if args.html:
+        (args.out / 'report.html').write_text(cam_page(moments, strips), encoding='utf-8')
+    return faults
+
+
+def analyze_split(args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance) -> list[str | RichTable]:
+    """Score and draw the images of a split, and return what is to be shown."""
+    moments, images = analyze(runs, args.split, args.num_images, args.strips or 8, advance)
+    knowing_nothing = baselines(images)
+    count = len(images.labels)
+    table = cam_table(moments, knowing_nothing, args.split, count)
+    strips = write_strips(args.out, images.pictures, moments)
+    write_values(args.out, moments, knowing_nothing, table)
+    if args.html:
+        (args.out / 'report.html').write_text(cam_page(moments, strips, table, knowing_nothing, count), encoding='utf-8')
+    note = f'{count - images.boxed} of {count} images have no box (gt_bboxes): they count in accuracy and area only'
+    return [table.to_rich(), *([note] if images.boxed < count else [])]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Analyse."""
+    console = Console()
+    shown: list[str | RichTable] = []
+    faults: dict[Path, str] = {}
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        runs = read_runs(args)
+        task = progress.add_task('images', total=None)
+
+        def advance(done: int, total: int) -> None:
+            progress.update(task, advance=done, total=total)
+
+        if args.images:
+            faults = analyze_files(args, runs, advance)
+        else:
+            shown = analyze_split(args, runs, advance)
+    names = ', '.join(sorted(path.name for path in args.out.iterdir()))
+    for each in (*shown, f'{args.out}: {names}'):
+        console.print(each, markup=False, highlight=False, soft_wrap=isinstance(each, str))
+    for path, reason in faults.items():
+        print(f'cannot read {path}: {reason}', file=sys.stderr)
+    return 1 if faults else 0

@@ -1,0 +1,168 @@
+"""The work of tools/transfer.py."""
+import argparse
+import csv
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from rich.console import Console
+
+from mmsemiloc.commands.common import check_checkpoint, load_config
+from mmsemiloc.datasets.dense_digit_scenes import write_dense_scenes
+from mmsemiloc.study.launch import launch
+from mmsemiloc.study.progress import ProgressDisplay
+from mmsemiloc.study.report import page, table_html
+from mmsemiloc.study.runs import Failure, Run
+from mmsemiloc.study.steps import with_steps
+from mmsemiloc.study.tables import print_table, write_markdown
+from mmsemiloc.study.transfer import (
+    NO_TEST,
+    RANDOM,
+    TransferResult,
+    TransferRun,
+    cost_table,
+    difference_table,
+    initialised,
+    plan_transfer,
+    to_rows,
+    transfer_table,
+)
+
+SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+# What `digits` pre-trains, by its name in tables, and fine-tunes.
+PRETRAINING = {
+    'CE': 'digits/digits_ce.py',
+    'unsupervised': 'transfer/digits/digits_unsupervised.py',
+    'unsupervised + views': 'transfer/digits/digits_unsupervised_views.py',
+    'CE + MEL + NBEL': 'digits/digits_ce_mel_nbel.py',
+    'full': 'digits/digits_full.py',
+    'SimCLR': 'transfer/digits/digits_simclr.py',
+    'MoCo v2': 'transfer/digits/digits_mocov2.py',
+    'SimSiam': 'transfer/digits/digits_simsiam.py',
+}
+TASKS = ('transfer/digits/digits_retinanet.py', 'transfer/digits/digits_fcn.py')
+DENSE = 'data/dense_digits'  # the data_root of these
+IMAGES = dict(train=100, test=200)
+SHARE, QUICK_SHARE = 1 / 5, 1 / 20  # of the steps of the pre-training configs
+QUICK_STEPS = 100  # of the tasks
+
+
+def read(path: str | Path) -> Config:
+    """A config, with what tools fill in."""
+    return load_config(path, SECTIONS)
+
+
+def plan_tasks(tasks: dict[str, Config], checkpoints: dict[str, dict[int, str]], args: argparse.Namespace) -> list[TransferRun]:
+    """The runs of all tasks from random weights and from the checkpoint of each name and seed, seed by seed.
+
+    Raises:
+        ValueError: If a checkpoint cannot be loaded.
+    """
+    runs = []
+    for seed in args.seeds:
+        for name, files in {RANDOM: {}, **checkpoints}.items():
+            checkpoint = str(Path(files[seed]).resolve()) if files else None
+            if checkpoint is not None:
+                check_checkpoint(checkpoint)
+            for task, cfg in tasks.items():
+                runs.append(plan_transfer(name, task, initialised(cfg, checkpoint), seed, args.work_dir))
+    return runs
+
+
+def moved(cfg: Config, data_root: Path) -> Config:
+    """A task of ``digits`` with its images in another folder."""
+    return Config.fromstring(cfg.pretty_text.replace(DENSE, str(data_root.resolve())), '.py')
+
+
+def plan_pretraining(args: argparse.Namespace) -> list[TransferRun]:
+    """The runs that make the checkpoints of ``digits``."""
+    runs = []
+    for seed in args.seeds:
+        for name, path in PRETRAINING.items():
+            cfg = read(args.configs / path)
+            cfg = with_steps(cfg, round(cfg.train_cfg.max_iters * (QUICK_SHARE if args.quick else SHARE)))
+            runs.append(plan_transfer(name, 'pre-training', cfg, seed, args.work_dir))
+    return runs
+
+
+def digits_tasks(args: argparse.Namespace) -> dict[str, Config]:
+    """The tasks of ``digits``; writes their images."""
+    data_root = args.work_dir / ('quick_data' if args.quick else 'data')
+    for split, count in IMAGES.items():
+        write_dense_scenes(data_root, split, count // 2 if args.quick else count)
+    paths = [Path(path) for path in args.tasks[1:]] or [args.configs / path for path in TASKS]
+    tasks = {path.stem: moved(read(path), data_root) for path in paths}
+    return {name: with_steps(cfg, QUICK_STEPS) for name, cfg in tasks.items()} if args.quick else tasks
+
+
+def report(results: list[TransferResult], costs: list[TransferResult], args: argparse.Namespace, console: Console) -> None:
+    """Print the tables and write the files."""
+    differences = difference_table(results, args.pairs)
+    tables = [transfer_table(results), *([differences] if differences else []), cost_table([*costs, *results])]
+    for table in tables:
+        print_table(table, console)
+    if args.csv:
+        args.csv.parent.mkdir(parents=True, exist_ok=True)
+        with args.csv.open('w', newline='') as file:
+            rows = to_rows(results)
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    if args.markdown:
+        write_markdown(tables, args.markdown)
+    if args.html:
+        args.html.parent.mkdir(parents=True, exist_ok=True)
+        args.html.write_text(page('Transfer', 'Each task, fine-tuned from each initialisation.',
+                                  [(table.title, '', table_html(table)) for table in tables]), encoding='utf-8')
+
+
+def launch_all(runs: Sequence[Run], split: str, args: argparse.Namespace, console: Console) -> list[TransferResult]:
+    """Train and test; the results, if there is no failure.
+
+    Raises:
+        SystemExit: If a run has failed, after all others have ended.
+    """
+    with ProgressDisplay(console) as display:
+        outcomes: list[Any] = list(launch(runs, split, display, args.jobs, args.threads, args.force))
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    for failed in failures:
+        console.print(f'FAILED {failed.label}: {failed.message}\n  log: {failed.log}', markup=False, soft_wrap=True)
+    if failures:
+        raise SystemExit(1)
+    return outcomes
+
+
+def check_names(args: argparse.Namespace, digits: bool) -> None:
+    """Check what the arguments ask for.
+
+    Raises:
+        ValueError: If ``--quick`` is given for other tasks than ``digits``, or ``--pairs`` has an unknown name.
+    """
+    if args.quick and not digits:
+        raise ValueError('--quick goes with digits')
+    names = {RANDOM, *(dict(args.checkpoints) or (PRETRAINING if digits else {}))}
+    unknown = sorted({*itertools.chain(*args.pairs)} - names)
+    if unknown:
+        raise ValueError(f'--pairs needs names of the study, {", ".join(sorted(names))}; got {", ".join(unknown)}')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Pre-train if that is asked for, fine-tune, and compare."""
+    digits, console = args.tasks[0] == 'digits', Console()
+    check_names(args, digits)
+    if args.quick:
+        args.seeds = args.seeds[:1]
+    pretraining = plan_pretraining(args) if digits and not args.checkpoints else []
+    tasks = digits_tasks(args) if digits else {Path(path).stem: read(path) for path in args.tasks}
+    given = {name: {seed: file.format(seed=seed) for seed in args.seeds} for name, file in args.checkpoints}
+    runs = plan_tasks(tasks, given, args)
+    costs = launch_all(pretraining, NO_TEST, args, console)
+    if pretraining:
+        made: dict[str, dict[int, str]] = {}
+        for each in pretraining:
+            made.setdefault(each.name, {})[each.seed] = str(each.checkpoint())
+        runs = plan_tasks(tasks, made, args)
+    report(launch_all(runs, 'test', args, console), costs, args, console)
+    return 0
