@@ -36,7 +36,8 @@ DATA_SAMPLERS = PretrainRegistry('DATA_SAMPLERS', 'mmsemiloc.datasets')
 HOOKS = PretrainRegistry('HOOKS', 'mmsemiloc.engine')
 OPTIM_WRAPPERS = PretrainRegistry('OPTIM_WRAPPERS', 'mmsemiloc.engine')
 MODEL_WRAPPERS = PretrainRegistry('MODEL_WRAPPERS', 'mmsemiloc.engine')
+RUNNERS = PretrainRegistry('RUNNERS', 'mmsemiloc.engine')
 METRICS = PretrainRegistry('METRICS', 'mmsemiloc.evaluation')
 OTHERS = [PretrainRegistry(kind, 'mmsemiloc') for kind in (
-    'RUNNERS', 'RUNNER_CONSTRUCTORS', 'LOOPS', 'LOG_PROCESSORS', 'OPTIMIZERS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PARAM_SCHEDULERS',
+    'RUNNER_CONSTRUCTORS', 'LOOPS', 'LOG_PROCESSORS', 'OPTIMIZERS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PARAM_SCHEDULERS',
     'WEIGHT_INITIALIZERS', 'TASK_UTILS', 'EVALUATORS', 'VISUALIZERS', 'VISBACKENDS')]

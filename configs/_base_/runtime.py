@@ -1,5 +1,6 @@
 # Hooks, logging and environment that all our configs share.
 default_scope = 'mmsemiloc'  # MMPretrain's types, and ours before them
+runner_type = 'mmsemiloc.SemiSupRunner'
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100),

@@ -4,6 +4,7 @@ import gc
 import os
 import zipfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from unittest import mock
 
@@ -15,6 +16,7 @@ from mmengine.runner import Runner
 
 import mmsemiloc.registry  # noqa: F401  (makes types such as 'mmsemiloc.CAMClsHead' known)
 from mmsemiloc.commands.options import with_options
+from mmsemiloc.engine import SemiSupSetupHook
 
 # A variable that each launcher sets for every process that it starts.
 LAUNCHERS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
@@ -29,10 +31,13 @@ def read_options(words: Sequence[str] | None) -> dict:
 
 
 def set_loader_defaults(loader: ConfigDict) -> None:
-    """Fill in what mmpretrain's configs leave to its tools: batches are stacked by the workers, which live on."""
+    """Fill in what mmpretrain's configs leave to its tools: batches are stacked by the workers, which live on.
+
+    What needs an accelerator or workers is off without them, whatever the config says.
+    """
     loader.setdefault('collate_fn', dict(type='default_collate'))
-    loader.setdefault('pin_memory', torch.cuda.is_available())
-    loader.setdefault('persistent_workers', loader.get('num_workers', 0) > 0)
+    loader['pin_memory'] = loader.get('pin_memory', True) and torch.cuda.is_available()
+    loader['persistent_workers'] = loader.get('persistent_workers', True) and loader.get('num_workers', 0) > 0
 
 
 def distribute_on_cpu(cfg: Config) -> None:
@@ -133,12 +138,16 @@ def check_checkpoint(path: str) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner of a config from :func:`load_config`."""
-    if cfg.launcher == 'none' or get_device() != 'cpu':
-        return RUNNERS.build(cfg)
-    # MMEngine selects a CUDA device for every backend, which fails without a GPU.
-    with mock.patch('torch.cuda.set_device'):
-        return RUNNERS.build(cfg)
+    """Build the runner of a config from :func:`load_config`, with the checks that any run needs."""
+    cfg.setdefault('runner_type', 'mmsemiloc.SemiSupRunner')
+    with ExitStack() as stack:
+        if cfg.launcher != 'none' and get_device() == 'cpu':
+            # MMEngine selects a CUDA device for every backend, which fails without a GPU.
+            stack.enter_context(mock.patch('torch.cuda.set_device'))
+        runner = RUNNERS.build(cfg)
+    if not any(isinstance(hook, SemiSupSetupHook) for hook in runner.hooks):
+        runner.register_hook(SemiSupSetupHook())
+    return runner
 
 
 def leave_group() -> None:

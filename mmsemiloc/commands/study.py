@@ -11,7 +11,7 @@ from mmsemiloc.study.launch import launch
 from mmsemiloc.study.plots import seed_plot
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
-from mmsemiloc.study.steps import with_steps
+from mmsemiloc.study.steps import with_length
 from mmsemiloc.study.tables import (
     difference_table,
     pair_table,
@@ -28,7 +28,7 @@ SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 def read_config(path: str, split: str, options: dict | None = None, steps: int | None = None) -> Config:
     """The config to train and to evaluate on a split."""
     cfg = load_config(path, (*SECTIONS, f'{split}_dataloader'), options)
-    return cfg if steps is None else with_steps(cfg, steps)
+    return cfg if steps is None else with_length(cfg, steps)
 
 
 def variants(vary: dict[str, object]) -> dict[str, dict]:
@@ -55,8 +55,6 @@ def plan_runs(args: argparse.Namespace) -> dict[str, list[Run]]:
         if twice:
             raise ValueError(f'each config (by its file name) and each seed can be given once, got twice: {", ".join(twice)}')
     given, vary = read_options(args.cfg_options), read_options(args.vary)
-    if 'steps' in {**given, **vary}:
-        raise ValueError('--cfg-options and --vary steps=... would not change the values that follow from it; use --steps')
     configs = {name + variant: read_config(path, args.split, {**given, **options}, args.steps)
                for name, path in zip(names, args.configs, strict=True) for variant, options in variants(vary).items()}
     unknown = sorted({*itertools.chain(*args.pairs), *([args.ceiling] if args.ceiling else [])} - configs.keys())

@@ -15,7 +15,7 @@ from mmsemiloc.study.launch import launch
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.report import page, table_html
 from mmsemiloc.study.runs import Failure, Run
-from mmsemiloc.study.steps import with_steps
+from mmsemiloc.study.steps import with_length
 from mmsemiloc.study.tables import print_table, write_markdown
 from mmsemiloc.study.transfer import (
     NO_TEST,
@@ -82,7 +82,7 @@ def plan_pretraining(args: argparse.Namespace) -> list[TransferRun]:
     for seed in args.seeds:
         for name, path in PRETRAINING.items():
             cfg = read(args.configs / path)
-            cfg = with_steps(cfg, round(cfg.train_cfg.max_iters * (QUICK_SHARE if args.quick else SHARE)))
+            cfg = with_length(cfg, round(cfg.train_cfg.max_iters * (QUICK_SHARE if args.quick else SHARE)))
             runs.append(plan_transfer(name, 'pre-training', cfg, seed, args.work_dir))
     return runs
 
@@ -94,7 +94,7 @@ def digits_tasks(args: argparse.Namespace) -> dict[str, Config]:
         write_dense_scenes(data_root, split, count // 2 if args.quick else count)
     paths = [Path(path) for path in args.tasks[1:]] or [args.configs / path for path in TASKS]
     tasks = {path.stem: moved(read(path), data_root) for path in paths}
-    return {name: with_steps(cfg, QUICK_STEPS) for name, cfg in tasks.items()} if args.quick else tasks
+    return {name: with_length(cfg, QUICK_STEPS) for name, cfg in tasks.items()} if args.quick else tasks
 
 
 def report(results: list[TransferResult], costs: list[TransferResult], args: argparse.Namespace, console: Console) -> None:

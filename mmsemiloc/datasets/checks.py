@@ -7,10 +7,14 @@ import numpy as np
 from mmengine.dataset import BaseDataset, ConcatDataset
 from mmengine.logging import print_log
 
+from mmsemiloc.datasets.classes import check_class_names, check_number_of_classes, check_same_classes, listed
+
 
 def leaves(dataset: BaseDataset) -> list[BaseDataset]:
-    """The datasets that a concatenation is made of."""
-    return [leaf for part in dataset.datasets for leaf in leaves(part)] if isinstance(dataset, ConcatDataset) else [dataset]
+    """The datasets that a concatenation, or another wrapper, is made of."""
+    if isinstance(dataset, ConcatDataset):
+        return [leaf for part in dataset.datasets for leaf in leaves(part)]
+    return leaves(dataset.dataset) if hasattr(dataset, 'dataset') else [dataset]
 
 
 def describe(dataset: BaseDataset, place: int, kind: str) -> str:
@@ -57,8 +61,9 @@ def check_overlap(labeled: BaseDataset, unlabeled: BaseDataset | None = None, va
     """
     held_out = {path: index for index, path in image_paths(validation, 'validation')} if validation is not None else {}
     known: dict[str, int] = {}
+    repeats = any(getattr(leaf, 'repeats_images', False) for leaf in leaves(labeled))
     for index, path in image_paths(labeled, 'labelled'):
-        if path in known:
+        if path in known and not repeats:
             raise ValueError(f'{describe(labeled, index, "labelled")} is labelled image {known[path]} too')
         if path in held_out:
             raise ValueError(f'{describe(labeled, index, "labelled")} is validation image {held_out[path]} too: accuracy on it '
@@ -77,24 +82,85 @@ def check_overlap(labeled: BaseDataset, unlabeled: BaseDataset | None = None, va
                   'which the model has seen, without their labels', logger='current', level=logging.WARNING)
 
 
-def check_labels(labeled: BaseDataset, labels: np.ndarray, num_classes: int, classes: tuple = ()) -> None:
-    """Refuse labels out of range, which on a GPU would be a device-side assert in mid-training; name classes without images.
+def class_names(dataset: BaseDataset) -> tuple[str, ...]:
+    """Names of the classes of a dataset, in the order of their numbers; () if it has none."""
+    return tuple(getattr(dataset, 'metainfo', {}).get('classes') or ())
+
+
+def labels_of(dataset: BaseDataset) -> np.ndarray | None:
+    """Class of each image (N,); None if the dataset cannot list them, or has soft labels.
+
+    Raises:
+        ValueError: With the image, if it has several labels, or one that is not a whole number.
+    """
+    try:
+        labels = [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
+    except (AttributeError, KeyError):
+        return None
+    for place, label in enumerate(labels):
+        if np.size(label) != 1 or np.asarray(label).dtype.kind not in 'iu':
+            raise ValueError(f'{describe(dataset, place, "labelled")} has the label {label!r}, but one class per image is '
+                             'needed, a whole number: data sets with several labels per image are not supported')
+    return np.array(labels, np.int64).reshape(len(labels))
+
+
+def check_labels(dataset: BaseDataset, labels: np.ndarray, num_classes: int, kind: str = 'labelled') -> None:
+    """Refuse labels out of range, which on a GPU would be a device-side assert in mid-training.
 
     Args:
-        labeled: The labelled images.
+        dataset: The images.
         labels: Class of each of them (S,).
         num_classes: C.
-        classes: Names of the classes, for the warning.
+        kind: What the images are, for the message.
 
     Raises:
         ValueError: If a label is not 0 to C - 1, with the first such image.
     """
     bad = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if len(bad):
-        raise ValueError(f'{describe(labeled, int(bad[0]), "labelled")} has label {labels[bad[0]]}, but the model has '
-                         f'{num_classes} classes, 0 to {num_classes - 1} ({len(bad)} such images)')
+        from_one = '; do the labels count from 1 instead of 0?' if labels.min() == 1 and labels.max() == num_classes else ''
+        raise ValueError(f'{describe(dataset, int(bad[0]), kind)} has label {labels[bad[0]]}, but the model has '
+                         f'{num_classes} classes, 0 to {num_classes - 1} ({len(bad)} such images){from_one}')
+
+
+def warn_of_empty_classes(labels: np.ndarray, num_classes: int, names: tuple[str, ...], kind: str) -> None:
+    """Name the classes of which there is no image, in a warning."""
     empty = np.flatnonzero(np.bincount(labels, minlength=num_classes) == 0)
     if len(empty):
-        names = ', '.join(f'{i} ({classes[i]})' if i < len(classes) else str(i) for i in empty[:10])
-        print_log(f'no labelled image of class {names}{" ..." if len(empty) > 10 else ""}: {len(empty)} of {num_classes} '
-                  'classes cannot be learned', logger='current', level=logging.WARNING)
+        shown = ', '.join(f'{i} ({names[i]})' if i < len(names) else str(i) for i in empty[:10])
+        cannot = 'cannot be learned' if kind == 'labelled' else 'are not measured'
+        print_log(f'no {kind} image of class {shown}{" ..." if len(empty) > 10 else ""}: {len(empty)} of {num_classes} '
+                  f'classes {cannot}', logger='current', level=logging.WARNING)
+
+
+def check_classes(dataset: BaseDataset, num_classes: int, kind: str, names: tuple[str, ...] | None = None,
+                  whose: str = 'the labelled images') -> None:
+    """Refuse a dataset whose classes are not those of the model, by their names and by their numbers.
+
+    Args:
+        dataset: Images with labels.
+        num_classes: C of the model.
+        kind: What the images are, for messages: 'labelled', 'validation', 'test'.
+        names: The names that the numbers have elsewhere; None if nothing else is known.
+        whose: Where they have them.
+
+    Raises:
+        ValueError: With the classes or the first image that is wrong.
+    """
+    own = class_names(dataset)
+    if own:
+        published = tuple(getattr(type(leaves(dataset)[0]), 'METAINFO', {}).get('classes') or ())
+        if own != published:  # ImageNet's published names have 'crane' twice
+            check_class_names(own, f'{kind} images')
+        check_number_of_classes(own, num_classes, f'the data set of {kind} images')
+    if names is not None and bool(names) != bool(own):
+        lacking, having = (f'the {kind} images', whose) if names else (whose, f'the {kind} images')
+        raise ValueError(f'{lacking} have no names of classes to compare with those of {having} ({listed(names or own)}): give '
+                         'their data set classes=...')
+    if names and own:
+        check_same_classes(own, names, f'the {kind} images', whose)
+
+    labels = labels_of(dataset)
+    if labels is not None and len(labels):
+        check_labels(dataset, labels, num_classes, kind)
+        warn_of_empty_classes(labels, num_classes, own, kind)

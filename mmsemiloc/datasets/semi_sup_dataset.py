@@ -1,16 +1,41 @@
 """A labelled and an unlabelled dataset side by side."""
+import logging
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset, ConcatDataset
+from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, RepeatDataset
+from mmengine.logging import print_log
+from mmpretrain.datasets import KFoldDataset
 
-from mmsemiloc.datasets.checks import check_labels, check_overlap, describe, leaves
+from mmsemiloc.datasets.checks import check_classes, check_overlap, class_names, describe, labels_of, leaves
+from mmsemiloc.datasets.classes import check_same_classes
 from mmsemiloc.datasets.faults import FaultPolicy, UnreadableImageError, cannot_be_read
 from mmsemiloc.datasets.image_listing import parse_list
 from mmsemiloc.registry import DATASETS
+
+
+def unwrapped(dataset) -> list[BaseDataset]:
+    """The datasets with the images of one that wraps others.
+
+    Raises:
+        ValueError: If it is not a dataset of MMEngine or MMPretrain.
+    """
+    if isinstance(dataset, RepeatDataset):
+        print_log('RepeatDataset has no effect here: SemiSupSampler passes through the images again and again',
+                  logger='current', level=logging.INFO)
+        return unwrapped(dataset.dataset)
+    if isinstance(dataset, ClassBalancedDataset):
+        inner = dataset.dataset.get_subset(dataset.repeat_indices)
+        inner.repeats_images = True  # on purpose, so they are no images that are listed twice
+        return [inner]
+    if isinstance(dataset, KFoldDataset):
+        return unwrapped(dataset.dataset)  # the fold
+    if not isinstance(dataset, BaseDataset | ConcatDataset):
+        raise ValueError(f'SemiSupDataset takes datasets of MMEngine and MMPretrain, got {type(dataset).__name__}')
+    return leaves(dataset)
 
 
 def build_parts(part: dict | BaseDataset | Sequence, labeled: bool) -> list[BaseDataset]:
@@ -19,20 +44,34 @@ def build_parts(part: dict | BaseDataset | Sequence, labeled: bool) -> list[Base
     Raises:
         ValueError: If it has no images, or with the line of its list file that is wrong.
     """
-    if isinstance(part, Sequence):
+    if isinstance(part, list | tuple):
         return [leaf for one in part for leaf in build_parts(one, labeled)]
     if not isinstance(part, dict):
-        return leaves(part)
+        return unwrapped(part)
     try:
         dataset = DATASETS.build(part)
+        if hasattr(dataset, 'full_init'):
+            dataset.full_init()
         if not len(dataset):
             raise ValueError(f'no images in {part}')
-        return leaves(dataset)
+        return unwrapped(dataset)
     except (ValueError, OSError):
         list_file = Path(part.get('data_root', ''), part.get('ann_file', ''))
         if list_file.suffix == '.txt':
             parse_list(list_file, labeled)  # names the line
         raise
+
+
+def check_parts(parts: Sequence[BaseDataset]) -> None:
+    """Refuse labelled datasets side by side whose classes differ.
+
+    Raises:
+        ValueError: With the classes.
+    """
+    names = [class_names(part) for part in parts]
+    for number, others in enumerate(names[1:], 1):
+        if names[0] or others:
+            check_same_classes(others, names[0], f'labelled data set {number}', 'labelled data set 0')
 
 
 def metainfo_keys(parts: list[BaseDataset]) -> list[str]:
@@ -84,7 +123,9 @@ class SemiSupDataset(ConcatDataset):
                  unlabeled: dict | BaseDataset | Sequence | None = None,
                  faults: dict | None = None,
                  allow_overlap: bool = False) -> None:
-        self.labeled = ConcatDataset(build_parts(labeled, True))  # refuses those whose classes differ
+        known = build_parts(labeled, True)
+        check_parts(known)
+        self.labeled = ConcatDataset(known, ignore_keys=metainfo_keys(known))
         others = build_parts(unlabeled, False) if unlabeled is not None else []
         # Only labels give the classes: an unlabelled dataset does not know their names, and ConcatDataset would refuse it.
         self.unlabeled = None if unlabeled is None else ConcatDataset(others, ignore_keys=metainfo_keys(others))
@@ -105,15 +146,22 @@ class SemiSupDataset(ConcatDataset):
         return len(self) - self.num_labeled
 
     def labels(self) -> np.ndarray:
-        """Class of each labelled image (S,)."""
-        return np.concatenate([part.get_gt_labels() for part in self.labeled.datasets])
+        """Class of each labelled image (S,).
 
-    def labeled_class_counts(self) -> list[int]:
-        """Labelled images of each class."""
-        return np.bincount(self.labels(), minlength=len(self.metainfo['classes'])).tolist()
+        Raises:
+            ValueError: If there are soft labels, several per image, or none.
+        """
+        labels = labels_of(self.labeled)
+        if labels is None:
+            raise ValueError('the labelled images have no single class each (gt_label), which is needed here')
+        return labels
+
+    def labeled_class_counts(self, num_classes: int = 0) -> list[int]:
+        """Labelled images of each class, of at least ``num_classes`` ones, or those that have a name."""
+        return np.bincount(self.labels(), minlength=max(num_classes, len(class_names(self)))).tolist()
 
     def check(self, num_classes: int, validation: BaseDataset | None = None) -> None:
-        """Look at all labels and paths before training; see :func:`check_labels` and :func:`check_overlap`.
+        """Look at all classes, labels and paths before training; see :func:`check_classes` and :func:`check_overlap`.
 
         Soft labels, and datasets that cannot list their labels, are not checked. Takes some seconds for a million images.
 
@@ -122,14 +170,9 @@ class SemiSupDataset(ConcatDataset):
             validation: The images for validation.
 
         Raises:
-            ValueError: With the first image that is wrong.
+            ValueError: With the first image, or the classes, that are wrong.
         """
-        try:
-            labels = self.labels()
-        except (AttributeError, KeyError):
-            labels = None
-        if labels is not None:
-            check_labels(self.labeled, labels, num_classes, self.metainfo.get('classes', ()))
+        check_classes(self.labeled, num_classes, 'labelled')
         check_overlap(self.labeled, self.unlabeled, validation, self.allow_overlap)
 
     def __getitem__(self, idx: int) -> dict:

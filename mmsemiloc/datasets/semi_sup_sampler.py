@@ -78,7 +78,7 @@ class SemiSupSampler(Sampler):
         if batch_size < 1 or (micro_batch_size is not None and micro_batch_size < 1):
             raise ValueError(f'batch_size={batch_size} and micro_batch_size={micro_batch_size} must be at least 1')
         self.rank, self.world_size = get_dist_info()
-        self.batch_size = batch_size
+        self.batch_size, self.micro_batch_size = batch_size, micro_batch_size
         self.pattern = batch_pattern(batch_size, labeled_ratio, micro_batch_size)
         self.sizes = {True: dataset.num_labeled, False: dataset.num_unlabeled}
         self.counts = {source: self.pattern.count(source) for source in (True, False)}

@@ -5,9 +5,10 @@ from mmsemiloc.engine.distributed import SemiSupDistributedDataParallel
 from mmsemiloc.engine.health_hook import HealthHook
 from mmsemiloc.engine.loss_schedule_hook import LossScheduleHook
 from mmsemiloc.engine.mean_teacher_hook import MeanTeacherHook
+from mmsemiloc.engine.runner import SemiSupRunner
 from mmsemiloc.engine.setup_hook import SemiSupSetupHook
 
 __all__ = [
     'AccumOptimWrapper', 'AmpAccumOptimWrapper', 'CAMEvolutionHook', 'HealthHook', 'LossScheduleHook', 'MeanTeacherHook',
-    'SemiSupDistributedDataParallel', 'SemiSupSetupHook'
+    'SemiSupDistributedDataParallel', 'SemiSupRunner', 'SemiSupSetupHook'
 ]

@@ -1,52 +1,176 @@
-"""Hook that connects data and model before training starts."""
+"""Hook that connects data and model before the first step, and refuses what does not fit together."""
 import logging
 
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets import SemiSupDataset, SemiSupSampler
-from mmsemiloc.registry import HOOKS
+from mmsemiloc.datasets.checks import check_classes, class_names, labels_of
+from mmsemiloc.datasets.classes import check_number_of_classes, check_same_classes
+from mmsemiloc.engine.never_begins import check_everything_begins
+from mmsemiloc.engine.trial import check_topk, try_evaluation, try_loss
+from mmsemiloc.models import SemiSupClassifier
+from mmsemiloc.registry import DATASETS, HOOKS
+
+
+def unwrapped_model(runner: Runner) -> nn.Module:
+    """The model without what distributes it."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def number_of_classes(model: nn.Module) -> int | None:
+    """C of a classifier; None for other models."""
+    return getattr(getattr(model, 'head', None), 'num_classes', None)
+
+
+def check_sampler(loader: DataLoader, optim_wrapper: object = None) -> None:
+    """Refuse a sampler that does not plan the batches that the loader and the optimizer wrapper make of its order.
+
+    Raises:
+        ValueError: With both values and the name that sets both.
+    """
+    sampler = loader.sampler
+    if not isinstance(sampler, SemiSupSampler):
+        if isinstance(loader.dataset, SemiSupDataset) and loader.dataset.num_unlabeled:
+            raise ValueError(f'train_dataloader.sampler is a {type(sampler).__name__}, which does not know labelled from '
+                             "unlabelled images: set type='mmsemiloc.SemiSupSampler'")
+        return
+    if sampler.batch_size != loader.batch_size:
+        raise ValueError(f'train_dataloader.batch_size={loader.batch_size} differs from its sampler\'s '
+                         f'batch_size={sampler.batch_size}; set both at once by batch_size={loader.batch_size}')
+    micro_batch_size = getattr(optim_wrapper, 'micro_batch_size', None)
+    if micro_batch_size not in (None, sampler.micro_batch_size) and micro_batch_size < sampler.batch_size:
+        raise ValueError(f'optim_wrapper.micro_batch_size={micro_batch_size} differs from micro_batch_size='
+                         f'{sampler.micro_batch_size} of train_dataloader.sampler, which plans the labelled images of each '
+                         f'micro-batch; set both at once by micro_batch_size={micro_batch_size}')
+
+
+def test_set(runner: Runner) -> BaseDataset | None:
+    """The test images of a config that are not its validation images; None if there are none, or not here."""
+    cfg, validation = (runner.cfg.get(f'{split}_dataloader') or {} for split in ('test', 'val'))
+    made = 'DigitScenes' in str((cfg.get('dataset') or {}).get('type'))  # nothing of it can be wrong
+    if not cfg or made or cfg.get('dataset') == validation.get('dataset'):
+        return None
+    try:
+        dataset = DATASETS.build(cfg['dataset'])
+        if hasattr(dataset, 'full_init'):
+            dataset.full_init()
+    except OSError as error:
+        print_log(f'the test images are not checked: {error}', logger='current', level=logging.WARNING)
+        return None
+    return dataset
+
+
+def describe_data(dataset: BaseDataset, validation: BaseDataset | None) -> str:
+    """The data of a run in one line."""
+    if isinstance(dataset, SemiSupDataset):
+        names, labels = class_names(dataset), labels_of(dataset.labeled)
+        counts = np.bincount(labels, minlength=len(names)) if labels is not None else np.zeros(0, int)
+        shown = ', '.join(f'{names[i] if i < len(names) else i} {count}' for i, count in enumerate(counts[:5]))
+        more = f', ... {len(counts)} classes' if len(counts) > 5 else ''
+        text = f'{dataset.num_labeled:,} labelled images ({shown}{more}), {dataset.num_unlabeled:,} unlabelled'
+    else:
+        text = f'{len(dataset):,} images'
+    return text + ('' if validation is None else f', {len(validation):,} for validation')
 
 
 @HOOKS.register_module()
 class SemiSupSetupHook(Hook):
-    """Checks the images and their labels, hands the labelled class counts to ``prior='labeled'``, and keeps the order.
+    """Checks what must agree before the first step, hands the labelled class counts to ``prior='labeled'``, keeps the order.
 
-    A resumed run goes on with the sampler's seed of the run that it resumes, also if that was a random one.
+    Checked are the classes of all data sets by name and number, the images (see :meth:`SemiSupDataset.check`), the
+    sampler, the schedules, and by a trial on a few images every term of the loss and every metric. Before a test, the
+    classes of the checkpoint too. A resumed run goes on with the sampler's seed of the run that it resumes, also if that
+    was a random one.
+
+    In our configs it is ``default_hooks.setup``, which an own list of ``custom_hooks`` leaves as it is.
 
     Raises:
-        ValueError: Before training, if the dataloader's ``batch_size`` is not the sampler's, a label is out of range, an image
-            is where it must not be (see :meth:`SemiSupDataset.check`), or a prior has no source.
+        ValueError: Before the work starts, with what does not fit and the remedy.
     """
 
+    priority = 'VERY_HIGH'
     saved_seed: int | None = None
+    saved_classes: tuple[str, ...] = ()
 
     def before_train(self, runner: Runner) -> None:
-        """Run the checks once."""
-        loader = runner.train_loop.dataloader
+        """Run all checks once."""
+        loader, model = runner.train_loop.dataloader, unwrapped_model(runner)
+        validation = runner.val_loop.dataloader.dataset if runner.val_loop else None
+        check_sampler(loader, runner.optim_wrapper)
         if isinstance(loader.sampler, SemiSupSampler):
-            if loader.sampler.batch_size != loader.batch_size:
-                raise ValueError(f'train_dataloader.batch_size={loader.batch_size} differs from its sampler\'s '
-                                 f'batch_size={loader.sampler.batch_size}; set both')
             self._restore_seed(runner, loader.sampler)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        if isinstance(loader.dataset, SemiSupDataset):
-            loader.dataset.check(model.head.num_classes, runner.val_loop and runner.val_loop.dataloader.dataset)
-        for module in model.head.modules():
-            if getattr(module, 'prior', None) == 'labeled':
-                if not isinstance(loader.dataset, SemiSupDataset):
-                    raise ValueError(f"prior='labeled' needs a SemiSupDataset, got {type(loader.dataset).__name__}")
-                module.set_prior(loader.dataset.labeled_class_counts())
+
+        self._check_data(runner, loader.dataset, validation, number_of_classes(model))
+        self._set_priors(model, loader.dataset)
+        terms = model.head.terms if isinstance(model, SemiSupClassifier) else {}
+        check_everything_begins(runner, {name: term.loss_weight for name, term in terms.items()})
+
+        # By a trial, what no rule foresees.
+        if isinstance(model, SemiSupClassifier):
+            try_loss(model, loader)
+        if runner.val_loop:
+            self._check_evaluation(model, runner.val_loop.dataloader, runner.val_loop.evaluator, 'val')
+        print_log(describe_data(loader.dataset, validation), logger='current', level=logging.INFO)
+
+    def before_test(self, runner: Runner) -> None:
+        """Check the test images and metrics."""
+        model, loop = unwrapped_model(runner), runner.test_loop
+        num_classes = number_of_classes(model)
+        if num_classes is not None:
+            if self.saved_classes:
+                check_number_of_classes(self.saved_classes, num_classes, 'the checkpoint')
+            names = self.saved_classes or None
+            check_classes(loop.dataloader.dataset, num_classes, 'test', names, 'the checkpoint')
+        self._check_evaluation(model, loop.dataloader, loop.evaluator, 'test')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Save the sampler's seed."""
         checkpoint['sampler_seed'] = getattr(runner.train_loop.dataloader.sampler, 'seed', None)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Remember the seed of a run that may be resumed."""
+        """Remember the seed of a run that may be resumed, and the names of its classes."""
         self.saved_seed = checkpoint.get('sampler_seed')
+        meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+        self.saved_classes = tuple(meta.get('classes') or ())
+
+    def _check_data(self, runner: Runner, dataset: BaseDataset, validation: BaseDataset | None,
+                    num_classes: int | None) -> None:
+        """Check images and classes of all data sets of a classifier."""
+        if num_classes is None:
+            return
+        if isinstance(dataset, SemiSupDataset):
+            dataset.check(num_classes, validation)
+        else:
+            check_classes(dataset, num_classes, 'training')
+        names = class_names(dataset)
+        if runner.iter and self.saved_classes and names:  # a resumed run
+            check_same_classes(names, self.saved_classes, 'the labelled images', 'the checkpoint that is resumed')
+        for other, kind in ((validation, 'validation'), (test_set(runner), 'test')):
+            if other is not None:
+                check_classes(other, num_classes, kind, names)
+
+    def _check_evaluation(self, model: nn.Module, loader: DataLoader, evaluator: Evaluator, which: str) -> None:
+        """Try the metrics of a classifier."""
+        num_classes = number_of_classes(model)
+        if num_classes is not None:
+            check_topk(evaluator, num_classes, which)
+            try_evaluation(model, loader, evaluator, which)
+
+    def _set_priors(self, model: nn.Module, dataset: BaseDataset) -> None:
+        """Hand the class counts to terms that ask for them."""
+        for module in model.modules():
+            if getattr(module, 'prior', None) == 'labeled':
+                if not isinstance(dataset, SemiSupDataset):
+                    raise ValueError(f"prior='labeled' needs a SemiSupDataset, got {type(dataset).__name__}")
+                module.set_prior(dataset.labeled_class_counts(model.head.num_classes))
 
     def _restore_seed(self, runner: Runner, sampler: SemiSupSampler) -> None:
         """Go on with the order of a resumed run: MMEngine restores a random seed after it has built the sampler."""

@@ -9,7 +9,9 @@ class FakeRunner(SimpleNamespace):
 
     def __init__(self, model, **kwargs):
         hub = MessageHub.get_instance(f'test{id(self)}')
-        super().__init__(model=model, message_hub=hub, iter=0, epoch=0, val_loop=None, **kwargs)
+        defaults = dict(iter=0, epoch=0, val_loop=None, max_iters=100, max_epochs=1, hooks=[], cfg={}, param_schedulers=None,
+                        optim_wrapper=None)
+        super().__init__(model=model, message_hub=hub, **{**defaults, **kwargs})
 
     def scalar(self, name):
         return self.message_hub.get_scalar(f'train/{name}').current()

@@ -21,9 +21,10 @@ def runner_with_prior(prior, train_loader):
 
 
 def runner_with_terms(terms, train_loader):
-    head = torch.nn.Module()
-    head.num_classes, head.terms = 10, torch.nn.ModuleDict(terms)
-    return FakeRunner(SimpleNamespace(head=head), train_loop=SimpleNamespace(dataloader=train_loader))
+    model = torch.nn.Module()
+    model.head = torch.nn.Module()
+    model.head.num_classes, model.head.terms = 10, torch.nn.ModuleDict(terms)
+    return FakeRunner(model, train_loop=SimpleNamespace(dataloader=train_loader))
 
 
 def test_labeled_prior_is_the_class_counts():
@@ -39,20 +40,9 @@ def test_labels_out_of_range_are_found_before_training(label, monkeypatch):
     SemiSupSetupHook().before_train(runner)  # negative control
     labels = np.arange(13) % 10
     labels[[4, 7]] = label
-    monkeypatch.setattr(DigitScenes, 'get_gt_labels', lambda self: labels)
+    monkeypatch.setattr(DigitScenes, 'get_data_info', lambda self, place: dict(gt_label=int(labels[place])))
     with pytest.raises(ValueError, match=rf'labelled image 4 of 13 .* label {label}, .* 10 classes, 0 to 9 .2 such images'):
         SemiSupSetupHook().before_train(runner)
-
-
-def test_images_are_checked_against_the_validation_set(monkeypatch):
-    calls = []
-    monkeypatch.setattr(SemiSupDataset, 'check', lambda self, *args: calls.append(args))
-    runner = runner_with_prior(None, loader())
-    SemiSupSetupHook().before_train(runner)
-    validation = DigitScenes('val', num_images=2)
-    runner.val_loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=validation))
-    SemiSupSetupHook().before_train(runner)
-    assert calls == [(10, None), (10, validation)]
 
 
 def test_a_resumed_run_takes_the_seed_of_the_checkpoint():

@@ -55,8 +55,7 @@ def test_reports_keep_their_number_and_nothing_vanishes():
     short = with_length(cfg, 6)
     assert short.default_hooks.logger.interval == 1
     assert short.log_processor.window_size == 1
-    health = [hook for hook in short.custom_hooks if hook.type.endswith('HealthHook')]
-    assert health[0].interval == 1
+    assert short.default_hooks.health.interval == 1
     half = with_length(cfg, cfg.train_cfg.max_iters // 2)
     assert half.default_hooks.logger.interval == cfg.default_hooks.logger.interval // 2
 
@@ -91,13 +90,23 @@ def test_schedulers_milestones_and_endless_values():
     ('param_scheduler.warmup_iters', 100, 'warmup_iters'),
     ('param_scheduler.by_epoch', True, 'counts epochs'),
     ('default_hooks.mystery', dict(type='MysteryHook', every=100), 'MysteryHook'),
-    ('train_cfg', dict(_delete_=True, by_epoch=True, max_epochs=3), 'max_epochs'),
+    ('train_cfg', dict(_delete_=True, by_epoch=True), 'train_cfg.max_epochs, got 10'),
     ('custom_hooks', [dict(type='mmsemiloc.CAMEvolutionHook', interval=2)], 'CAMEvolutionHook counts epochs'),
     ('custom_hooks', [dict(type='mmsemiloc.LossScheduleHook', by_epoch=True, schedule={})], 'LossScheduleHook counts epochs'),
 ])
 def test_unknown_values_are_refused(path, value, match):
     with pytest.raises(ValueError, match=match):
         with_length(changed(path, value), 10)
+
+
+def test_a_config_that_counts_epochs_keeps_the_shares_of_its_schedules():
+    cfg = Config.fromfile(CONFIGS / 'densenet_mel_nbel_loc.py')
+    short = with_length(cfg, 13)
+    assert (short.train_cfg.max_epochs, short.max_epochs, short.train_cfg.val_interval) == (13, 13, 1)
+    assert short.param_scheduler[1].milestones == [3, 6, 9, 12]
+    assert short.custom_hooks[0].schedule.nbel == dict(begin=10, end=10)
+    assert short.default_hooks.logger.interval == cfg.default_hooks.logger.interval  # counts iterations
+    assert cfg.train_cfg.max_epochs == 130
 
 
 def test_steps_must_be_positive():

@@ -1,0 +1,28 @@
+"""MMEngine's runner with a terminal that one can read."""
+import logging
+
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+from mmsemiloc.registry import RUNNERS
+
+# What MMEngine logs at each start in hundreds of lines.
+DUMPS = ('Config:\n', 'Hooks will be executed in the following order:\n', '\n' + '-' * 60 + '\nSystem environment:')
+
+
+def is_no_dump(record: logging.LogRecord) -> bool:
+    """Whether a log record is something other than a dump of the environment, the config or the hooks."""
+    return not record.getMessage().startswith(DUMPS)
+
+
+@RUNNERS.register_module()
+class SemiSupRunner(Runner):
+    """``Runner`` that writes the environment, the config and the order of hooks into the log file alone."""
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """As ``Runner.build_logger``."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(is_no_dump)
+        return logger
