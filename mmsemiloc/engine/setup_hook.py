@@ -6,8 +6,8 @@ from mmengine.dataset import BaseDataset
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -16,13 +16,9 @@ from mmsemiloc.datasets.checks import check_classes, class_names, labels_of
 from mmsemiloc.datasets.classes import check_number_of_classes, check_same_classes
 from mmsemiloc.engine.never_begins import check_everything_begins
 from mmsemiloc.engine.trial import check_topk, try_evaluation, try_loss
-from mmsemiloc.models import SemiSupClassifier
+from mmsemiloc.models import SemiSupClassifier, fit_checkpoint
+from mmsemiloc.models.checkpoint_fit import Purpose
 from mmsemiloc.registry import DATASETS, HOOKS
-
-
-def unwrapped_model(runner: Runner) -> nn.Module:
-    """The model without what distributes it."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 def number_of_classes(model: nn.Module) -> int | None:
@@ -81,6 +77,26 @@ def describe_data(dataset: BaseDataset, validation: BaseDataset | None) -> str:
     return text + ('' if validation is None else f', {len(validation):,} for validation')
 
 
+def inner_model(model: nn.Module) -> nn.Module:
+    """A model without what wraps it, for several processes or for test-time augmentation."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
+def purpose_of(runner: Runner) -> Purpose:
+    """What a runner loads a checkpoint for. Only in ``runner.train()`` its training loop is built before."""
+    if runner._resume:
+        return 'resume'
+    return 'start' if isinstance(runner._train_loop, BaseLoop) else 'test'
+
+
+def check_weights(runner: Runner, checkpoint: dict) -> None:
+    """Replace the weights of a checkpoint that is being loaded by those that fit, see :func:`fit_checkpoint`."""
+    source = str(runner._load_from or find_latest_checkpoint(runner.work_dir))
+    fit_checkpoint(inner_model(runner.model), checkpoint, source, purpose_of(runner))
+
+
 @HOOKS.register_module()
 class SemiSupSetupHook(Hook):
     """Checks what must agree before the first step, hands the labelled class counts to ``prior='labeled'``, keeps the order.
@@ -96,13 +112,13 @@ class SemiSupSetupHook(Hook):
         ValueError: Before the work starts, with what does not fit and the remedy.
     """
 
-    priority = 'VERY_HIGH'
+    priority = 'VERY_HIGH'  # before hooks that load weights, such as EMAHook
     saved_seed: int | None = None
     saved_classes: tuple[str, ...] = ()
 
     def before_train(self, runner: Runner) -> None:
         """Run all checks once."""
-        loader, model = runner.train_loop.dataloader, unwrapped_model(runner)
+        loader, model = runner.train_loop.dataloader, inner_model(runner.model)
         validation = runner.val_loop.dataloader.dataset if runner.val_loop else None
         check_sampler(loader, runner.optim_wrapper)
         if isinstance(loader.sampler, SemiSupSampler):
@@ -122,7 +138,7 @@ class SemiSupSetupHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         """Check the test images and metrics."""
-        model, loop = unwrapped_model(runner), runner.test_loop
+        model, loop = inner_model(runner.model), runner.test_loop
         num_classes = number_of_classes(model)
         if num_classes is not None:
             if self.saved_classes:
@@ -136,7 +152,8 @@ class SemiSupSetupHook(Hook):
         checkpoint['sampler_seed'] = getattr(runner.train_loop.dataloader.sampler, 'seed', None)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Remember the seed of a run that may be resumed, and the names of its classes."""
+        """Check the weights before anything is loaded; remember the order of images and the names of classes."""
+        check_weights(runner, checkpoint)
         self.saved_seed = checkpoint.get('sampler_seed')
         meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
         self.saved_classes = tuple(meta.get('classes') or ())

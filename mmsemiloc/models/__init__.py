@@ -1,6 +1,7 @@
-from mmsemiloc.models.backbone_checkpoint import load_backbone
+from mmsemiloc.models.backbone_checkpoint import guard_pretrained, load_backbone
 from mmsemiloc.models.cam import class_activation_maps, class_maps, relative_weight
 from mmsemiloc.models.cam_cls_head import CAMClsHead
+from mmsemiloc.models.checkpoint_fit import fit_checkpoint, fit_state
 from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
 from mmsemiloc.models.densenet_pyramid import DenseNetPyramid
 from mmsemiloc.models.dilated_densenet import DilatedDenseNet
@@ -15,9 +16,11 @@ from mmsemiloc.models.soft_consistency_loss import SoftConsistencyLoss
 from mmsemiloc.models.transform_consistency_loss import TransformConsistencyLoss, transform_consistency
 
 __all__ = [
-    'CAMClsHead', 'DenseNetPyramid', 'DilatedDenseNet', 'DistributionAlignment', 'FixMatchLoss', 'LocalityLoss',
-    'MeanEntropyLoss', 'NegativeBatchEntropyLoss', 'Pairs', 'Predictions', 'PseudoLabelLoss', 'SemiSupClassifier',
-    'SemiSupDataPreprocessor', 'SoftConsistencyLoss', 'TransformConsistencyLoss', 'WholeBatch', 'align',
-    'class_activation_maps', 'class_maps', 'direction_penalties', 'load_backbone', 'locality_penalty', 'mean_entropy',
-    'negative_batch_entropy', 'relative_weight', 'transform_consistency', 'unit_norm'
+    'CAMClsHead', 'DenseNetPyramid', 'DilatedDenseNet', 'DistributionAlignment', 'FixMatchLoss',
+    'LocalityLoss', 'MeanEntropyLoss', 'NegativeBatchEntropyLoss', 'Pairs', 'Predictions',
+    'PseudoLabelLoss', 'SemiSupClassifier', 'SemiSupDataPreprocessor', 'SoftConsistencyLoss',
+    'TransformConsistencyLoss', 'WholeBatch', 'align', 'class_activation_maps', 'class_maps',
+    'direction_penalties', 'fit_checkpoint', 'fit_state', 'guard_pretrained', 'load_backbone',
+    'locality_penalty', 'mean_entropy', 'negative_batch_entropy', 'relative_weight',
+    'transform_consistency', 'unit_norm'
 ]

@@ -31,3 +31,13 @@ def torchvision_name(name: str) -> str:
         case 'head', 'fc', part:
             return f'classifier.{part}'
     raise ValueError(f'no parameter of a DenseNet classifier of mmpretrain: {name}')
+
+
+def old_spelling_mended(name: str) -> str:
+    """A name of torchvision's DenseNet as it is spelt today: its files have dots in the names of a dense layer's parts.
+
+    Example:
+        >>> old_spelling_mended('features.denseblock1.denselayer1.norm.1.weight')
+        'features.denseblock1.denselayer1.norm1.weight'
+    """
+    return re.sub(r'(denselayer\d+\.(?:norm|relu|conv))\.(\d)\.', r'\1\2.', name)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from mmsemiloc.models.backbone_checkpoint import load_backbone
+from mmsemiloc.models.backbone_checkpoint import pretrained_fits
 from mmsemiloc.models.batch_norm import statistics_at_rest
 from mmsemiloc.models.dilated_densenet import STEM_STRIDE, dilate
 from mmsemiloc.registry import MODELS
@@ -71,8 +71,6 @@ class DenseNetPyramid(DenseNet):
             ``init_weights``, if the checkpoint does not fit.
     """
 
-    init_cfg: dict | list[dict] | None
-
     def __init__(self, arch: str | dict = '121', out_indices: Sequence[int] = (0, 1, 2, 3), frozen_stages: int = -1,
                  norm_eval: bool = True, output_stride: int | None = None, **kwargs) -> None:
         super().__init__(arch, out_indices=list(out_indices), frozen_stages=frozen_stages, **kwargs)
@@ -132,11 +130,5 @@ class DenseNetPyramid(DenseNet):
 
     def init_weights(self) -> None:
         """Initialize as ``init_cfg`` says, with a checkpoint that has to fit."""
-        given = self.init_cfg
-        configs = [given] if isinstance(given, dict) else given or []
-        self.init_cfg = [cfg for cfg in configs if cfg['type'] != 'Pretrained']
-        super().init_weights()
-        self.init_cfg = given
-        for cfg in configs:
-            if cfg['type'] == 'Pretrained':
-                load_backbone(self, cfg['checkpoint'], cfg.get('prefix'))
+        with pretrained_fits(self):
+            super().init_weights()

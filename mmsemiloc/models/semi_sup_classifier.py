@@ -4,6 +4,7 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from mmsemiloc.models.backbone_checkpoint import pretrained_fits
 from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
 from mmsemiloc.models.predictions import WholeBatch
@@ -24,7 +25,7 @@ class SemiSupClassifier(ImageClassifier):
 
     Raises:
         ValueError: If the head is not a ``CAMClsHead``, or the preprocessor no ``SemiSupDataPreprocessor`` (another one would
-            drop the further views of an image).
+            drop the further views of an image); in ``init_weights``, if a checkpoint of an ``init_cfg`` does not fit.
     """
 
     def __init__(self, *, data_preprocessor: dict | None = None, **kwargs) -> None:
@@ -37,6 +38,11 @@ class SemiSupClassifier(ImageClassifier):
         if not isinstance(self.data_preprocessor, SemiSupDataPreprocessor):
             raise ValueError('SemiSupClassifier needs a data_preprocessor of type SemiSupDataPreprocessor, got '
                              f'{type(self.data_preprocessor).__name__}')
+
+    def init_weights(self) -> None:
+        """Initialise all parts as their ``init_cfg`` says, with checkpoints that have to fit."""
+        with pretrained_fits(self):
+            super().init_weights()
 
     def forward(self,
                 inputs: Tensor,

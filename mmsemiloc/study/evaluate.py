@@ -8,13 +8,15 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 from torch.utils.data import DataLoader
 
 from mmsemiloc.evaluation import MapScore, predict_with_maps, score_centre_map, score_map, true_boxes
 from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
 from mmsemiloc.evaluation.maps import boxes_mask
+from mmsemiloc.models import fit_state
 from mmsemiloc.registry import MODELS
 
 
@@ -160,10 +162,9 @@ def load_model(cfg: Config, checkpoint: str) -> tuple[nn.Module, dict]:
     """
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
-    try:
-        meta = load_checkpoint(model, checkpoint, map_location='cpu', strict=True, logger='silent').get('meta', {})
-    except RuntimeError as error:
-        raise ValueError(f'{checkpoint} does not fit the model of the config: {error}') from error
+    content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent')
+    model.load_state_dict(fit_state(model, content, checkpoint, 'test').tensors)
+    meta = content.get('meta') or {}
     return model.to(get_device()).eval(), meta
 
 

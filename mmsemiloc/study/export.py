@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mmsemiloc.models.checkpoint_fit import check_finite
 from mmsemiloc.models.densenet_keys import torchvision_name
+from mmsemiloc.models.state_layout import main_state
 from mmsemiloc.version import __version__
 
 State = dict[str, Tensor]
@@ -48,11 +50,13 @@ def export(checkpoint: Path, target: str, folder: Path) -> Path:
         of classes). ``torch.load(weights_only=True)`` reads it.
 
     Raises:
-        ValueError: If the checkpoint has no backbone, or is no DenseNet where the target needs one.
+        ValueError: If the checkpoint has no backbone, or weights that are not finite, or is no DenseNet where the target
+            needs one.
     """
     source = checkpoint.read_bytes()
     content = torch.load(io.BytesIO(source), map_location='cpu', weights_only=False)
-    state = content.get('state_dict', content)
+    state = main_state(content, str(checkpoint)).tensors
+    check_finite(state, str(checkpoint))
     if not any(name.startswith(BACKBONE) for name in state):
         raise ValueError(f'{checkpoint} has no backbone: its first names are {", ".join(list(state)[:3])}')
     weights = FORMATS[target](state)
