@@ -22,6 +22,7 @@ from mmsemiloc.study.transfer import (
     RANDOM,
     TransferResult,
     TransferRun,
+    check_start,
     cost_table,
     difference_table,
     initialised,
@@ -58,7 +59,7 @@ def plan_tasks(tasks: dict[str, Config], checkpoints: dict[str, dict[int, str]],
     """The runs of all tasks from random weights and from the checkpoint of each name and seed, seed by seed.
 
     Raises:
-        ValueError: If a checkpoint cannot be loaded.
+        ValueError: If a checkpoint cannot be loaded, or does not fit the backbone of a task.
     """
     runs = []
     for seed in args.seeds:
@@ -67,6 +68,8 @@ def plan_tasks(tasks: dict[str, Config], checkpoints: dict[str, dict[int, str]],
             if checkpoint is not None:
                 check_checkpoint(checkpoint)
             for task, cfg in tasks.items():
+                if checkpoint is not None:
+                    check_start(cfg, checkpoint)
                 runs.append(plan_transfer(name, task, initialised(cfg, checkpoint), seed, args.work_dir))
     return runs
 

@@ -44,7 +44,7 @@ class Report:
     """What loading a state dict would leave.
 
     Attributes:
-        missing: The model's names that it lacks, but for BatchNorm's counts.
+        missing: The model's names that it lacks, but for BatchNorm's counts and what modules compute themselves.
         shapes: What is of another shape, by the model's name.
         unknown: Names that the model does not have.
         other: Whatever else the model's modules said.
@@ -55,10 +55,10 @@ class Report:
     other: list[str] = field(default_factory=list)
 
     def faults(self) -> list[str]:
-        """For each kind of fault, one phrase."""
-        kinds = (('missing', self.missing), ('of another shape', list(self.shapes.values())),
-                 ('not in the model', self.unknown), ('refused', self.other))
-        return [f'{kind}: {some(names)}' for kind, names in kinds if names]
+        """For each kind of fault, how many there are and the first."""
+        kinds = (('missing', self.missing), ('of another shape', list(self.shapes.values())), ('unknown', self.unknown),
+                 ('refused', self.other))
+        return [f'{len(names)} {kind}, first {names[0]}' for kind, names in kinds if names]
 
 
 def some(names: list[str]) -> str:
@@ -98,8 +98,9 @@ def dry_load(model: nn.Module, state: Mapping[str, Tensor], metadata: Mapping[st
         try:
             load(skeleton(model), dict(state), '')
         except Exception as error:  # of a module that cannot convert what it is given
-            errors.append(f'{type(error).__name__}: {error}')
-    report = Report([name for name in missing if not name.endswith(COUNT)], {}, unknown)
+            errors.append(f'{type(error).__name__}: {error}'.splitlines()[0])
+    # Names that the file has can only be missing because a module computes these tensors itself.
+    report = Report([name for name in missing if name not in state and not name.endswith(COUNT)], {}, unknown)
     for message in errors:
         if found := MISMATCH.search(message):
             name, theirs, own = (text.replace('[', '').replace(']', '') for text in found.groups())
@@ -195,8 +196,9 @@ def fit_state(model: nn.Module, content: object, source: str, purpose: Purpose, 
     kind = type(model).__name__
     if faults := report.faults():
         if not fits:
-            faults.append(f'names in the file: {some([*found.unused, *report.unknown])}')
-        raise ValueError(f'{fits} of {len(shapes)} tensors of {source} fit {kind}; first {"; first ".join(faults)}; {hint}')
+            names = [*found.unused, *report.unknown, *state]
+            faults.append(f'names in the file: {some(names)}')
+        raise ValueError(f'{fits} of {len(shapes)} tensors of {source} fit {kind}: {"; ".join(faults)}; {hint}')
     check_finite(state, source)
 
     # What the file lacks keeps its values, so that the state dict is whole.

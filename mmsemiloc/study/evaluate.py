@@ -163,7 +163,7 @@ def load_model(cfg: Config, checkpoint: str) -> tuple[nn.Module, dict]:
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
     content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent')
-    model.load_state_dict(fit_state(model, content, checkpoint, 'test').tensors)
+    model.load_state_dict(fit_state(model, content, checkpoint, 'test').tensors, strict=False)
     meta = content.get('meta') or {}
     return model.to(get_device()).eval(), meta
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner.checkpoint import CheckpointLoader
 
+from mmsemiloc.models import fit_state
 from mmsemiloc.study.runs import Run, plan_run
 from mmsemiloc.study.tables import Table, format_interval, format_spread
 
@@ -104,6 +107,20 @@ def initialised(cfg: Config, checkpoint: str | None) -> Config:
     cfg = copy.deepcopy(cfg)
     cfg.model.backbone.init_cfg = None if checkpoint is None else dict(type='Pretrained', checkpoint=checkpoint)
     return cfg
+
+
+def check_start(cfg: Config, checkpoint: str) -> None:
+    """Check that the backbone of a task's config can start from a checkpoint, before the time that runs take.
+
+    Raises:
+        ValueError: If it does not fit, see :func:`fit_state`.
+    """
+    scope = cfg.get('default_scope', 'mmpretrain')
+    init_default_scope(scope)
+    with MODELS.switch_scope_and_registry(scope) as models:
+        backbone = models.build(dict(cfg.model.backbone, init_cfg=None))
+    content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent')
+    fit_state(backbone, content, checkpoint, 'part')
 
 
 def plan_transfer(name: str, task: str, cfg: Config, seed: int, work_dir: Path) -> TransferRun:
