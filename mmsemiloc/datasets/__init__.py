@@ -1,7 +1,12 @@
 from mmsemiloc.datasets.digit_scenes import DigitScenes
+from mmsemiloc.datasets.image_loading import LoadImageFromFile
 from mmsemiloc.datasets.lmdb_dataset import LmdbDataset
 from mmsemiloc.datasets.localization_boxes import LoadLocalizationBoxes
 from mmsemiloc.datasets.semi_sup_dataset import SemiSupDataset
 from mmsemiloc.datasets.semi_sup_sampler import SemiSupSampler
+from mmsemiloc.datasets.tolerant_dataset import TolerantDataset
 
-__all__ = ['DigitScenes', 'LmdbDataset', 'LoadLocalizationBoxes', 'SemiSupDataset', 'SemiSupSampler']
+__all__ = [
+    'DigitScenes', 'LmdbDataset', 'LoadImageFromFile', 'LoadLocalizationBoxes', 'SemiSupDataset', 'SemiSupSampler',
+    'TolerantDataset'
+]

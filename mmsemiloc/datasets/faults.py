@@ -1,23 +1,91 @@
-"""What happens when an image cannot be read."""
+"""What happens when an image cannot be read, and when a transform of its pipeline fails."""
 import logging
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
 
 import cv2
 import torch
+from mmcv.transforms import BaseTransform, Compose
+from mmengine.dataset import Compose as EngineCompose
 from mmengine.logging import print_log
 from PIL.Image import DecompressionBombError
+
+from mmsemiloc.datasets.image_pixels import ImageFault
 
 ACTIONS = ('raise', 'skip')
 
 
-class UnreadableImageError(RuntimeError):
+class DataError(ValueError):
+    """An error of one line, also after it came from a worker process, which puts its traceback before it."""
+
+    def __init__(self, message: str) -> None:
+        last = message.strip().rpartition('\n')[2]
+        super().__init__(last.partition(f'{type(self).__name__}: ')[2] if message.startswith('Caught ') else message)
+
+
+class UnreadableImageError(DataError):
     """An image cannot be read, or more of them than are tolerated."""
 
 
-def cannot_be_read(error: Exception) -> bool:
-    """Whether an exception of a pipeline means that the file is missing or damaged, and not that the program is wrong."""
-    return isinstance(error, OSError | cv2.error | DecompressionBombError) or (
+class TransformError(DataError):
+    """A transform of a pipeline fails on an image that can be read."""
+
+
+def in_words(error: BaseException) -> str:
+    """An exception in one line."""
+    text = ' '.join(str(error).split())
+    return text if isinstance(error, ImageFault) else f'{type(error).__name__}: {text}' if text else type(error).__name__
+
+
+def frames(error: BaseException) -> Iterator[FrameType]:
+    """Where an exception came through, from the outermost call to the innermost."""
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame
+        trace = trace.tb_next
+
+
+def failing_transform(error: BaseException) -> object | None:
+    """The innermost transform of a pipeline that an exception came through; None if it came from elsewhere."""
+    found = None
+    for frame in frames(error):
+        owner = frame.f_locals.get('self')
+        if isinstance(owner, Compose | EngineCompose):
+            found = frame.f_locals.get('t', found)  # what it was calling: perhaps no BaseTransform, but a function
+        elif isinstance(owner, BaseTransform):
+            found = owner
+    return found
+
+
+def transform_name(transform: object) -> str:
+    """How a config calls a transform."""
+    return getattr(transform, '__name__', None) or type(transform).__name__
+
+
+def is_of_the_file(error: BaseException) -> bool:
+    """Whether an exception, by its kind, means that a file is missing or damaged, and not that the program is wrong."""
+    return isinstance(error, OSError | ImageFault | cv2.error | DecompressionBombError) or (
         isinstance(error, AssertionError) and str(error).startswith('failed to load image')) or (  # mmcv's LoadImageFromFile
         isinstance(error, TypeError) and 'bytes-like object' in str(error))  # a key that an LMDB does not have
+
+
+def cannot_be_read(error: BaseException) -> bool:
+    """Whether an exception of a pipeline is a fault of the image file: one of the loading transforms fails on it."""
+    transform = failing_transform(error)
+    return is_of_the_file(error) and (transform is None or transform_name(transform).startswith('Load'))
+
+
+def transform_error(error: Exception, description: str) -> Exception:
+    """The error that names the transform which failed on an image; the exception itself if it was none.
+
+    Args:
+        error: What a pipeline raised.
+        description: The image in words.
+    """
+    transform = failing_transform(error)
+    if transform is None or isinstance(error, DataError):
+        return error
+    return TransformError(f'transform {transform_name(transform)} fails on {description}: {in_words(error)}')
 
 
 class FaultPolicy:
@@ -53,13 +121,42 @@ class FaultPolicy:
         """Different images that have been skipped so far, by all workers."""
         return int(self._skipped.sum())
 
+    def first_readable(self, places: Iterable[int], read: Callable[[int], dict], describe: Callable[[int], str],
+                       start: int = 0) -> dict:
+        """The sample of the first image that can be read.
+
+        Args:
+            places: Places of images in their source, the wanted one first.
+            read: Runs the pipeline on the image at a place.
+            describe: Names the image at a place, with its source, index and path.
+            start: Index of the source's first image, as :meth:`prepare` counts.
+
+        Raises:
+            UnreadableImageError: If an image cannot be read and may not be replaced, or none can be read.
+            TransformError: If a transform other than the loading one fails, whatever the action is.
+        """
+        place = None
+        for place in places:
+            if self.is_skipped(start + place):
+                continue
+            try:
+                return read(place)
+            except Exception as error:
+                if not cannot_be_read(error):
+                    named = transform_error(error, describe(place))
+                    if named is error:
+                        raise
+                    raise named from error
+                self.handle(start + place, describe(place), error)
+        raise UnreadableImageError('no image can be read' + ('' if place is None else f', last of all {describe(place)}'))
+
     def handle(self, index: int, description: str, error: Exception) -> None:
         """Mark and log the image, which another one may replace.
 
         Raises:
             UnreadableImageError: With the description and the cause, if it may not.
         """
-        message = f'cannot read {description}: {type(error).__name__}: {" ".join(str(error).split())}'
+        message = f'cannot read {description}: {in_words(error)}'
         if self.action == 'raise':
             raise UnreadableImageError(message) from error
         if self.num_skipped >= self.budget:

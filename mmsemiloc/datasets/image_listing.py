@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import features
 
-# What mmpretrain's CustomDataset takes for an image.
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')
+# Endings of what LoadImageFromFile reads; some formats depend on how Pillow was built.
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif', '.ppm', '.pgm',
+              '.pbm', '.pnm', '.jpe', '.jfif', '.dib', '.mpo', '.apng', '.tga', '.pcx', '.ras',
+              *(('.avif', ) if 'avif' in features.modules and features.check_module('avif') else ()),
+              *(('.jp2', '.j2k') if features.check_codec('jpg_2000') else ()))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """A labelled and an unlabelled dataset side by side."""
 import logging
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,10 @@ from mmpretrain.datasets import KFoldDataset
 
 from mmsemiloc.datasets.checks import check_classes, check_overlap, class_names, describe, labels_of, leaves
 from mmsemiloc.datasets.classes import check_same_classes
-from mmsemiloc.datasets.faults import FaultPolicy, UnreadableImageError, cannot_be_read
+from mmsemiloc.datasets.faults import FaultPolicy
 from mmsemiloc.datasets.image_listing import parse_list
+from mmsemiloc.datasets.image_loading import use_our_loader
+from mmsemiloc.datasets.tolerant_dataset import from_place
 from mmsemiloc.registry import DATASETS
 
 
@@ -116,6 +117,7 @@ class SemiSupDataset(ConcatDataset):
         ValueError: If a source is empty, its list file is wrong (with the line), or a labelled image has no label (on access,
             with its index).
         UnreadableImageError: If an image cannot be read (on access, with its index, its path and the cause).
+        TransformError: If a transform other than the loading one fails (on access, with its name, the image and the cause).
     """
 
     def __init__(self,
@@ -134,6 +136,7 @@ class SemiSupDataset(ConcatDataset):
         self.allow_overlap = allow_overlap
         self.faults = FaultPolicy(**(faults or {}))
         self.faults.prepare(len(self))
+        use_our_loader(self)
 
     @property
     def num_labeled(self) -> int:
@@ -181,17 +184,13 @@ class SemiSupDataset(ConcatDataset):
         part, kind, start = ((self.labeled, 'labelled', 0) if labeled else
                              (self.unlabeled, 'unlabelled', self.num_labeled))
         assert part is not None
-        first = idx - start
-        for place in chain(range(first, len(part)), range(first)):
-            if self.faults.is_skipped(start + place):
-                continue
-            try:
-                return first_and_other_views(self._without_hidden_label(part[place], place, labeled), part, place, kind)
-            except Exception as error:
-                if not cannot_be_read(error):
-                    raise
-                self.faults.handle(start + place, describe(part, place, kind), error)
-        raise UnreadableImageError(f'no {kind} image of {len(part)} can be read')
+        source = part
+
+        def read(place: int) -> dict:
+            return first_and_other_views(self._without_hidden_label(source[place], place, labeled), source, place, kind)
+
+        return self.faults.first_readable(from_place(idx - start, len(source)), read,
+                                          lambda place: describe(source, place, kind), start)
 
     def _without_hidden_label(self, item: dict, place: int, labeled: bool) -> dict:
         """The sample, without a label if it is unlabelled."""

@@ -23,7 +23,7 @@ def directory(path):
 
 
 def huge(path):
-    """A PNG of 40,000 x 40,000 pixels, more than OpenCV decodes."""
+    """A PNG that says that it has 40,000 x 40,000 pixels."""
     def chunk(kind, data):
         return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
     header = chunk(b'IHDR', struct.pack('>IIBBBBB', 40000, 40000, 8, 2, 0, 0, 0))
@@ -32,11 +32,11 @@ def huge(path):
 
 FAULTS = {  # how to break a file, and the cause that is named
     'missing': (lambda path: path.unlink(), 'FileNotFoundError: .*No such file'),
-    'empty': (lambda path: path.write_bytes(b''), 'error: .*empty'),
-    'truncated': (truncate, 'AssertionError: failed to load image'),
-    'not an image': (lambda path: path.write_text('hello'), 'AssertionError: failed to load image'),
+    'empty': (lambda path: path.write_bytes(b''), 'the file is empty'),
+    'truncated': (truncate, 'no image, or a damaged one'),
+    'not an image': (lambda path: path.write_text('hello'), 'no image of a known format'),
     'directory': (directory, 'IsADirectoryError: '),
-    'huge': (huge, '(error: .*CV_IO_MAX_IMAGE_PIXELS|AssertionError: failed to load image)'),
+    'huge': (huge, '40000 x 40000 pixels are more than .*max_pixels=268435456'),
 }
 every_fault = pytest.mark.parametrize('fault', FAULTS)
 every_kind = pytest.mark.parametrize('kind', ['labeled', 'unlabeled'])
@@ -94,7 +94,7 @@ def test_each_skipped_image_is_logged_once(sources, monkeypatch):
 def test_a_source_without_any_readable_image_ends(sources):
     break_images(sources, 'labeled', 'missing', range(GOOD))
     dataset = sources.build(faults=dict(action='skip', budget=100))
-    with pytest.raises(UnreadableImageError, match='no labelled image of 6 can be read'):
+    with pytest.raises(UnreadableImageError, match='no image can be read, last of all labelled image 2 of 6'):
         dataset[3]
 
 

@@ -1,0 +1,32 @@
+"""Files that are no images by their endings: left out, but counted aloud."""
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from mmsemiloc.datasets.image_listing import EXTENSIONS
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name has the ending of an image, in capitals or not."""
+    return name.lower().endswith(EXTENSIONS)
+
+
+def count_endings(names: Iterable[str]) -> Counter[str]:
+    """How many files have each ending, of those that are no images by it; '' stands for none."""
+    return Counter(PurePath(name).suffix.lower() for name in names if not is_image(name))
+
+
+def describe_endings(counts: Counter[str], folder: object) -> str:
+    """One line about files that are left out of a folder; '' if there are none.
+
+    Example:
+        >>> describe_endings(Counter({'.heic': 5, '': 1}), 'photos')
+        '6 files in photos are no images by the ending and left out: .heic (5), none (1)'
+    """
+    if not counts:
+        return ''
+    listed = ', '.join(f'{ending or "none"} ({number})' for ending, number in counts.most_common(10))
+    more = ', ...' if len(counts) > 10 else ''
+    files = '1 file' if counts.total() == 1 else f'{counts.total()} files'
+    verb = 'is no image' if counts.total() == 1 else 'are no images'
+    return f'{files} in {folder} {verb} by the ending and left out: {listed}{more}'

@@ -1,0 +1,217 @@
+"""Pixels as a person sees them: transparency over a background, deep values as 8 bits."""
+import contextlib
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mmsemiloc.datasets.image_header import Header, any_size, open_image
+
+# What turns a stored picture upright, by its EXIF orientation.
+UPRIGHT = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: pixels[::-1].swapaxes(0, 1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
+}
+
+
+class ImageFault(ValueError):
+    """A file that is no picture, or one that cannot be shown as a person sees it."""
+
+
+def check_size(width: int, height: int, max_pixels: int, max_aspect_ratio: float) -> None:
+    """Refuse an image without pixels, with too many, or one so long that resizing its short side would fill the memory.
+
+    Args:
+        width: In pixels.
+        height: The same.
+        max_pixels: Largest width * height.
+        max_aspect_ratio: Largest ratio of the long side to the short one.
+
+    Raises:
+        ImageFault: With the size and the limit.
+    """
+    size = f'{width} x {height} pixels'
+    if min(width, height) < 1:
+        raise ImageFault(f'{size}: an image without pixels')
+    if width * height > max_pixels:
+        raise ImageFault(f'{size} are more than LoadImageFromFile(max_pixels={max_pixels}): make the image smaller, or '
+                         'raise the limit')
+    if max(width, height) > max_aspect_ratio * min(width, height):
+        raise ImageFault(f'{size}: longer than LoadImageFromFile(max_aspect_ratio={max_aspect_ratio:g}) allows: cut the '
+                         'image, or raise the limit')
+
+
+@contextlib.contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Without OpenCV's own lines about damaged files on the terminal."""
+    level = cv2.getLogLevel()
+    cv2.setLogLevel(0)
+    try:
+        yield
+    finally:
+        cv2.setLogLevel(level)
+
+
+def damaged(error: Exception) -> ImageFault:
+    """The fault of a file that a decoder fails on."""
+    if isinstance(error, UnidentifiedImageError):  # its text is about objects in memory
+        return ImageFault('no image of a known format')
+    return ImageFault(f'no image, or a damaged one ({" ".join(str(error).split()) or type(error).__name__})')
+
+
+def pillow_pixels(content: bytes, upright: bool) -> np.ndarray:
+    """The first frame by Pillow: BGR or BGRA uint8, or deep grey values (H, W).
+
+    Raises:
+        ImageFault: If it is damaged, or of a mode that has no colours.
+    """
+    try:
+        with any_size():
+            image: Image.Image = open_image(content)
+            image.load()
+        image = ImageOps.exif_transpose(image) if upright else image
+        if image.mode.startswith(('I', 'F')):
+            return np.asarray(image)
+        transparent = 'transparency' in image.info or image.mode.endswith(('A', 'a'))
+        pixels = np.asarray(image.convert('RGBA' if transparent else 'RGB'))
+    except Exception as error:  # Pillow's plugins raise all kinds of errors for damaged files
+        raise damaged(error) from error
+    return pixels[..., [2, 1, 0, 3][:pixels.shape[2]]]
+
+
+def deep_pixels(content: bytes, header: Header, upright: bool) -> np.ndarray:
+    """Values of more than 8 bits as they are stored, upright if wanted: grey (H, W), BGR or BGRA.
+
+    Raises:
+        ImageFault: If they are damaged.
+    """
+    try:
+        with quiet_opencv():
+            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        return pillow_pixels(content, upright)
+    if pixels.ndim == 3 and pixels.shape[2] == 4 and not header.alpha:
+        pixels = pixels[..., :3]
+    if header.alpha == 'multiplied' and pixels.ndim == 3 and pixels.shape[2] == 4:
+        # The colours hold their share already, which the composition would take once more.
+        opaque = pixels[..., 3:].astype(np.float64)
+        full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in 'iu' else 1.0
+        colours = np.minimum(pixels[..., :3] * (full / np.maximum(opaque, 1e-9)), full)
+        pixels = np.concatenate([colours.astype(pixels.dtype), pixels[..., 3:]], 2)
+    return UPRIGHT[header.orientation](pixels) if upright and header.orientation in UPRIGHT else pixels
+
+
+def meant_bits(values: np.ndarray, stated: int | None = None, bits: int | None = None) -> int:
+    """How many bits of integers count.
+
+    Args:
+        values: Integers of at least 0.
+        stated: Bits that the file states, if fewer than it stores.
+        bits: Bits that the user states.
+
+    Raises:
+        ImageFault: If nobody states them and the values do not tell: 12 bits in 16 look black to all who take 16.
+    """
+    largest, container = int(values.max()), 8 * values.dtype.itemsize
+    if bits is not None:
+        if largest >= 2**bits:
+            raise ImageFault(f'a value of {largest} is more than LoadImageFromFile(bits={bits}) allows')
+        return bits
+    if stated is not None and largest < 2**stated:
+        return stated
+    if values.dtype == np.uint16:
+        # Multiples of 256 or 257 are 8 bits that were spread over 16.
+        if largest >= 2**14 or not (values % 256).any() or not (values % 257).any():
+            return 16
+    elif largest < 256:
+        return 8
+    raise ImageFault(f'values of {container} bits, of which the largest is {largest}: set LoadImageFromFile(bits=...) '
+                     'to the number of bits that count')
+
+
+def to_eight_bits(pixels: np.ndarray, stated: int | None = None, bits: int | None = None) -> np.ndarray:
+    """Values of any type as uint8, 0 to 255.
+
+    Integers lose their lowest bits. Floats from 0 to 1 are stretched, those from 0 to 255 rounded.
+
+    Args:
+        pixels: Values of an image.
+        stated: Bits of a value that the file states, if fewer than it stores.
+        bits: Bits that the user states.
+
+    Raises:
+        ImageFault: If values are negative, not finite, larger than 255 (floats), or do not tell how many bits count.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * 255
+    if not np.isfinite(pixels).all():
+        raise ImageFault('values that are not finite (NaN or infinite)')
+    low, high = pixels.min(), pixels.max()
+    if low < 0:
+        raise ImageFault(f'negative values, down to {low:g}, which are no picture')
+    if pixels.dtype.kind == 'f':
+        if high > 255:
+            raise ImageFault(f'floats up to {high:g}: expected 0 to 1, or 0 to 255')
+        return np.rint(pixels * 255 if high <= 1 else pixels).astype(np.uint8)
+    shift = meant_bits(pixels, stated, bits) - 8
+    return (pixels >> shift if shift >= 0 else pixels << -shift).astype(np.uint8)
+
+
+def opacity(alpha: np.ndarray, stated: int | None, bits: int | None) -> np.ndarray:
+    """Deep transparency as uint8; it may fill 16 bits where the colours do not.
+
+    Raises:
+        ImageFault: As :func:`to_eight_bits`.
+    """
+    full = alpha.dtype == np.uint16 and alpha.max() >= 2**14
+    return to_eight_bits(alpha, None if full else stated, None if full else bits)
+
+
+def compose(pixels: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) with an opacity (H, W), both uint8, over a background (3,); what is opaque stays as it is."""
+    share = alpha[..., None].astype(np.float32) / 255
+    return np.rint(share * pixels + (1 - share) * background).astype(np.uint8)
+
+
+def seen_pixels(content: bytes, header: Header | None, background: np.ndarray, bits: int | None,
+                upright: bool = True) -> np.ndarray:
+    """A file's picture as a person sees it, BGR uint8 (H, W, 3).
+
+    Args:
+        content: The file.
+        header: What its first bytes say; None if they are unknown, then OpenCV may know the format.
+        background: Colour (3,) BGR, 0 to 255, behind what is transparent.
+        bits: Bits of a value that the user states.
+        upright: Whether to follow the EXIF orientation.
+
+    Raises:
+        ImageFault: If it is damaged, or cannot be shown.
+    """
+    if header is None:
+        header = Header(0, 0, deep=True)
+    if header.odd:
+        raise ImageFault(f'an image of {header.odd}')
+    pixels = deep_pixels(content, header, upright) if header.deep else pillow_pixels(content, upright)
+    alpha = None
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        alpha = opacity(pixels[..., 3], header.bits, bits)
+        # What cannot be seen does not count for the range of the values.
+        pixels = np.where(alpha[..., None] > 0, pixels[..., :3], pixels.dtype.type(0))
+    elif pixels.ndim == 2 and header.hidden is not None:
+        alpha = np.where(pixels == header.hidden, 0, 255).astype(np.uint8)
+
+    shown = to_eight_bits(pixels, header.bits, bits)
+    shown = 255 - shown if header.inverted else shown
+    shown = np.repeat(shown[..., None], 3, 2) if shown.ndim == 2 else shown
+    shown = shown if alpha is None else compose(shown, alpha, background)
+    return np.ascontiguousarray(shown)

@@ -1,0 +1,52 @@
+"""A dataset whose unreadable images are named, or replaced by the next one."""
+from collections.abc import Iterable
+from itertools import chain
+
+from mmengine.dataset import BaseDataset, ConcatDataset
+
+from mmsemiloc.datasets.checks import describe
+from mmsemiloc.datasets.faults import FaultPolicy
+from mmsemiloc.datasets.image_loading import use_our_loader
+from mmsemiloc.registry import DATASETS
+
+
+def from_place(place: int, size: int) -> Iterable[int]:
+    """All places of ``size``, from one of them on and around."""
+    return chain(range(place, size), range(place))
+
+
+@DATASETS.register_module()
+class TolerantDataset(ConcatDataset):
+    """Any dataset for validation or test, with the care that :class:`SemiSupDataset` has for training images.
+
+    An unreadable image, or a transform that fails, is an error of one line with the image's index and path; with
+    ``faults=dict(action='skip', budget=...)`` unreadable images are replaced by the next one, each is logged and counted. What
+    the dataset knows (``metainfo``, ``get_gt_labels``, ``data_root`` ...) is known of this one too.
+
+    Args:
+        dataset: Config of the dataset, or the dataset.
+        faults: Arguments of :class:`FaultPolicy`.
+        kind: What its images are called in messages.
+
+    Raises:
+        UnreadableImageError: If an image cannot be read (on access, with its index, its path and the cause).
+        TransformError: If another transform than the loading one fails (on access).
+    """
+
+    def __init__(self, dataset: dict | BaseDataset, faults: dict | None = None, kind: str = 'validation') -> None:
+        super().__init__([dataset])
+        self.kind = kind
+        self.faults = FaultPolicy(**(faults or {}))
+        self.faults.prepare(len(self))
+        use_our_loader(self)
+
+    def __getattr__(self, name: str):
+        if name == 'datasets':  # not there yet, while it is copied
+            raise AttributeError(name)
+        return getattr(self.datasets[0], name)
+
+    def __getitem__(self, idx: int) -> dict:
+        """One sample, as the pipeline of the dataset packs it."""
+        place = idx + len(self) if idx < 0 else idx
+        return self.faults.first_readable(from_place(place, len(self)), super().__getitem__,
+                                          lambda place: describe(self, place, self.kind))
