@@ -29,7 +29,8 @@ def check_class_names(names: Sequence[str], where: str) -> None:
     known: dict[str, int] = {}
     for number, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():
-            raise ValueError(f'{where}: class {number} of {len(names)} has the name {name!r} (a blank line in a file of classes?)')
+            raise ValueError(f'{where}: class {number} of {len(names)} has the name {name!r} (a blank line in a file '
+                             'of classes?)')
         key = same_name(name.strip()).casefold()
         if key in known:
             other = names[known[key]]

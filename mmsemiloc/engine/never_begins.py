@@ -45,13 +45,13 @@ def of_hook(hook: Hook, epochs: int, iterations: int) -> Iterator[str]:
         if hook.begin_iter >= iterations or hook.begin_epoch >= epochs > 1:
             yield f'{name} begins at iteration {hook.begin_iter}, epoch {hook.begin_epoch} of {iterations} and {epochs}'
     if isinstance(hook, CheckpointHook):
-        end = epochs if hook.by_epoch else iterations
+        end, unit = (epochs, 'epochs') if hook.by_epoch else (iterations, 'iterations')
         if hook.save_begin >= end > 1:
-            yield f'{name} saves from {hook.save_begin} of {end} {"epochs" if hook.by_epoch else "iterations"} on'
+            yield f'{name} saves from {hook.save_begin} of {end} {unit} on'
     if isinstance(hook, CAMEvolutionHook):
-        end = epochs if hook.by_epoch else iterations
+        end, unit = (epochs, 'epochs') if hook.by_epoch else (iterations, 'iterations')
         if hook.interval > end:
-            yield f'{name} has an interval of {hook.interval}, but there are {end} {"epochs" if hook.by_epoch else "iterations"}'
+            yield f'{name} has an interval of {hook.interval}, but there are {end} {unit}'
 
 
 def never_begins(runner: Runner, weights: dict[str, float]) -> list[str]:

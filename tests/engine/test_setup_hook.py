@@ -45,23 +45,8 @@ def test_labels_out_of_range_are_found_before_training(label, monkeypatch):
         SemiSupSetupHook().before_train(runner)
 
 
-<<<<<<< HEAD
-def test_a_resumed_run_takes_the_seed_of_the_checkpoint():
-=======
-def test_images_are_checked_against_the_validation_set(monkeypatch):
-    calls = []
-    monkeypatch.setattr(SemiSupDataset, 'check', lambda self, *args: calls.append(args))
-    runner = runner_with_prior(None, loader())
-    SemiSupSetupHook().before_train(runner)
-    validation = DigitScenes('val', num_images=2)
-    runner.val_loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=validation))
-    SemiSupSetupHook().before_train(runner)
-    assert calls == [(10, None), (10, validation)]
-
-
 def test_a_resumed_run_takes_the_seed_of_the_checkpoint(monkeypatch):
     monkeypatch.setattr(setup_hook, 'check_weights', lambda runner, checkpoint: None)
->>>>>>> 9a61785 (Weights go into a model completely, or one line says what does not fit: checkpoints of any layout)
     train_loader = loader()
     runner = runner_with_prior(None, train_loader)
     checkpoint = {}
