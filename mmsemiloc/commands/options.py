@@ -48,11 +48,11 @@ class OwnName:
 
     Attributes:
         name: The name.
-        inherited: The value, if it is plain, that a file which is inherited gives it; None if none does.
-        known: Whether a file that is inherited has the name.
+        inherited: The plain values that the files which are inherited give it.
+        known: Whether one of these files has the name.
     """
     name: str
-    inherited: Any
+    inherited: list
     known: bool
 
 
@@ -257,7 +257,7 @@ def names_without_effect(file: Path) -> list[OwnName]:
             known = [names[name] for names in below if name in names]
             misspelt = bool(difflib.get_close_matches(name, SECTIONS, n=1, cutoff=CLOSE))
             if known or misspelt or (level == 0 and '_base_' in assigned):
-                found[name] = OwnName(name, plain_value(known[0]) if known else None, bool(known))
+                found[name] = OwnName(name, [plain_value(node) for node in known], bool(known))
         settled |= assigned.keys()
         read_above |= of_base
     return list(found.values())
@@ -274,11 +274,12 @@ def knobs_of_file(cfg: Config, file: Path) -> dict[str, Any]:
         if own.name not in KNOBS:
             raise ValueError(f'{file}: {without_effect(cfg, own.name) if own.known else unknown_key(own.name)}')
         knobs[own.name] = cfg[own.name]
+        check_knob(own.name, cfg[own.name])
 
         # What a section of the same file says otherwise would be lost.
-        if own.name in PLACES and own.inherited is not None:
+        if own.name in PLACES and None not in own.inherited:
             for place, value in places_of(cfg, own.name).items():
-                if value not in (own.inherited, cfg[own.name]):
+                if value not in (*own.inherited, cfg[own.name]):
                     raise ValueError(f'{file}: {own.name} = {cfg[own.name]}, but {place} = {value}: set one of them')
     return knobs
 

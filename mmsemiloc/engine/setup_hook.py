@@ -48,6 +48,19 @@ def check_sampler(loader: DataLoader, optim_wrapper: object = None) -> None:
                          f'micro-batch; set both at once by micro_batch_size={micro_batch_size}')
 
 
+def check_model(model: nn.Module) -> None:
+    """Refuse a classifier whose head and preprocessor have different numbers of classes.
+
+    Raises:
+        ValueError: With both numbers and the name that sets both.
+    """
+    num_classes = number_of_classes(model)
+    others = getattr(getattr(model, 'data_preprocessor', None), 'num_classes', None)
+    if num_classes is not None and others not in (None, num_classes):
+        raise ValueError(f'model.head.num_classes={num_classes} differs from num_classes={others} of data_preprocessor; set '
+                         f'both at once by num_classes={num_classes}')
+
+
 def test_set(runner: Runner) -> BaseDataset | None:
     """The test images of a config that are not its validation images; None if there are none, or not here."""
     cfg, validation = (runner.cfg.get(f'{split}_dataloader') or {} for split in ('test', 'val'))
@@ -124,6 +137,7 @@ class SemiSupSetupHook(Hook):
         if isinstance(loader.sampler, SemiSupSampler):
             self._restore_seed(runner, loader.sampler)
 
+        check_model(model)
         self._check_data(runner, loader.dataset, validation, number_of_classes(model))
         self._set_priors(model, loader.dataset)
         terms = model.head.terms if isinstance(model, SemiSupClassifier) else {}

@@ -93,8 +93,15 @@ class CAMClsHead(LinearClsHead):
                                     if cfg is not None})
 
     def pre_logits(self, feats: Sequence[Tensor]) -> Tensor:
-        """Pooled features (T, D) of the last stage's maps (T, D, H, W)."""
+        """Pooled features (T, D) of the last stage's maps (T, D, H, W).
+
+        Raises:
+            ValueError: If D is not ``in_channels``.
+        """
         features = feats[-1]
+        if features.size(1) != self.in_channels:
+            raise ValueError(f'model.head.in_channels={self.in_channels}, but the backbone gives {features.size(1)} channels: '
+                             f'set model.head.in_channels={features.size(1)}')
         return F.adaptive_avg_pool2d(features, 1).flatten(1) if features.dim() == 4 else features
 
     def cam(self, feats: Sequence[Tensor], labels: Tensor) -> Tensor:

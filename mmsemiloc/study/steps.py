@@ -62,10 +62,13 @@ def with_length(cfg: Config, length: int) -> Config:
         if isinstance(value, dict):
             return {key: scaled(key, part) if key != 'start_value' else part for key, part in value.items()}
         if isinstance(value, list | tuple):
-            return [scaled(name, part) for part in value]
+            parts = [scaled(name, part) for part in value]
+            return [part for part in parts if part < length] if name == 'milestones' else parts
         if isinstance(value, str) or value < 0 or value == float('inf'):
             return value
-        return max(0 if name in POINTS else 1, round(value * length / old))
+        if name in POINTS and value < old:  # what began in the longer run begins in a very short one, too
+            return min(round(value * length / old), length - 1)
+        return max(1, round(value * length / old))
 
     _scale(cfg.train_cfg, dict.fromkeys((key, 'val_interval', 'val_begin')), scaled)
     if not by_epoch:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmsemiloc.datasets import DigitScenes, SemiSupDataset, SemiSupSampler
-from mmsemiloc.engine import SemiSupSetupHook
+from mmsemiloc.engine import SemiSupSetupHook, setup_hook
 from mmsemiloc.registry import MODELS
 from tests.engine.fake_runner import FakeRunner
 

@@ -109,6 +109,12 @@ def test_a_config_that_counts_epochs_keeps_the_shares_of_its_schedules():
     assert cfg.train_cfg.max_epochs == 130
 
 
+def test_everything_begins_in_a_run_of_one_epoch():
+    short = with_length(Config.fromfile(CONFIGS / 'densenet_mel_nbel_loc.py'), 1)
+    assert short.custom_hooks[0].schedule.nbel == dict(begin=0, end=1)
+    assert short.param_scheduler[1].milestones == []
+
+
 def test_steps_must_be_positive():
     with pytest.raises(ValueError, match='got 0'):
         with_length(Config.fromfile(CONFIGS / 'digits/digits_ce.py'), 0)
