@@ -8,6 +8,8 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     setup=dict(type='mmsemiloc.SemiSupSetupHook'),  # what must agree before the first step
+    finite=dict(type='mmsemiloc.FiniteHook'),  # no number that is not finite is trained on or saved
+    first_steps=dict(type='mmsemiloc.FirstStepsHook'),
     health=dict(type='mmsemiloc.HealthHook', interval=100))
 custom_hooks = []
 model_wrapper_cfg = dict(type='mmsemiloc.SemiSupDistributedDataParallel')

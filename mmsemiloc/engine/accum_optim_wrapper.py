@@ -5,10 +5,20 @@ import torch
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_
 
+from mmsemiloc.engine.finite import (
+    Part,
+    check_clipping,
+    check_optimizer,
+    gradients_of,
+    refuse_bad_step,
+    total_norm,
+)
 from mmsemiloc.engine.replay import RandomState
 from mmsemiloc.models import WholeBatch
 from mmsemiloc.models.batch_norm import statistics_at_rest
+from mmsemiloc.models.numerics import check_number
 from mmsemiloc.registry import OPTIM_WRAPPERS
 
 
@@ -41,6 +51,8 @@ class AccumOptimWrapper(OptimWrapper):
     over all T, also with a smaller last micro-batch; gradients equal those of one loss over the retained graphs of all
     micro-batches. Works with ``SemiSupClassifier``, and with ``SemiSupDistributedDataParallel`` where it is distributed.
 
+    Before each step the terms of the loss and the norm of all gradients are checked: see :func:`refuse_bad_step`.
+
     Args:
         micro_batch_size: Images a micro-batch; None for the whole batch at once.
         nbel_batch_size: For comparisons: NBEL as the mean over groups of so many consecutive images a rank, exact within
@@ -49,20 +61,24 @@ class AccumOptimWrapper(OptimWrapper):
         **kwargs: For ``OptimWrapper``, except ``accumulative_counts``.
 
     Raises:
-        ValueError: If ``micro_batch_size`` is less than 1, ``nbel_batch_size`` is no multiple of it, or
-            ``accumulative_counts`` is set.
+        ValueError: If ``micro_batch_size`` is less than 1, ``nbel_batch_size`` is no multiple of it,
+            ``accumulative_counts`` is set, or a number of the optimizer or of ``clip_grad`` can never be meant.
     """
 
     def __init__(self, micro_batch_size: int | None = None, nbel_batch_size: int | None = None, **kwargs) -> None:
         if kwargs.get('accumulative_counts', 1) != 1:
             raise ValueError(f'AccumOptimWrapper: accumulative_counts={kwargs["accumulative_counts"]} would accumulate over '
                              'iterations; enlarge the dataloader\'s batch_size and set micro_batch_size instead')
-        if micro_batch_size is not None and micro_batch_size < 1:
-            raise ValueError(f'micro_batch_size must be at least 1, got {micro_batch_size}')
-        if nbel_batch_size is not None and (nbel_batch_size < 1 or not micro_batch_size or nbel_batch_size % micro_batch_size):
+        for name, value in (('micro_batch_size', micro_batch_size), ('nbel_batch_size', nbel_batch_size)):
+            if value is not None:
+                check_number(name, value, 1, whole=True)
+        if nbel_batch_size is not None and (not micro_batch_size or nbel_batch_size % micro_batch_size):
             raise ValueError(f'nbel_batch_size must be a multiple of micro_batch_size={micro_batch_size}, '
                              f'got {nbel_batch_size}')
+        check_clipping(kwargs.get('clip_grad'))
         super().__init__(**kwargs)
+        check_optimizer(self.optimizer)
+        self._norm: tuple[Tensor, float] | None = None  # that of the gradients before a step, if it is known
         self.micro_batch_size, self.nbel_batch_size = micro_batch_size, nbel_batch_size
 
     def update_params(self, loss: Tensor, *args, **kwargs) -> None:
@@ -90,26 +106,48 @@ class AccumOptimWrapper(OptimWrapper):
 
         Returns:
             Values to log, of the whole batch.
+
+        Raises:
+            NotFiniteError: If a term of the loss or the gradient is not finite; see :func:`refuse_bad_step`.
         """
         module: nn.Module = model.module if is_model_wrapper(model) else model  # type: ignore[assignment]
         whole = WholeBatch.of_batch(data, next(module.parameters()).device)
         groups = split_batch(data, self.nbel_batch_size)
-        logs = []
+        parts: list[Part] = []
         for i, group in enumerate(groups):
-            parts = split_batch(group, self.micro_batch_size)
-            logs += self._run_group(model, module, parts, whole.without_predictions(), last=i == len(groups) - 1)
+            pieces = split_batch(group, self.micro_batch_size)
+            parts += self._run_group(model, module, pieces, whole.without_predictions(), last=i == len(groups) - 1)
+        norm = self._gradient_norm()
+        value = refuse_bad_step(parts, module, self.optimizer, norm)
+        self._norm = None if norm is None or value is None else (norm, value)
         self.step()
         self.zero_grad()
-        return add_logs(logs)
+        return add_logs([part.log for part in parts])
 
-    def _run_group(self, model: nn.Module, module: nn.Module, parts: list[dict], whole: WholeBatch, last: bool) -> list[dict]:
-        """Both passes over micro-batches that share a mean prediction; values to log of each."""
+    def _gradient_norm(self) -> Tensor | None:
+        """Norm of the gradients before the step, the one to clip if they are clipped; None if it says nothing."""
+        return total_norm(gradients_of(self.optimizer), float((self.clip_grad_kwargs or {}).get('norm_type', 2)))
+
+    def _clip_grad(self) -> None:
+        """Clip as ``OptimWrapper`` does, with the norm that is known already."""
+        if self._norm is None or self.grad_name != 'grad_norm':
+            super()._clip_grad()
+            return
+        (norm, value), self._norm = self._norm, None
+        parameters = [p for group in self.optimizer.param_groups for p in group['params']]
+        clip_grads_with_norm_(parameters, self.clip_grad_kwargs['max_norm'], norm, self.clip_grad_kwargs.get('foreach'))
+        self.message_hub.update_scalar('train/grad_norm', value)
+
+    def _run_group(self, model: nn.Module, module: nn.Module, parts: list[dict], whole: WholeBatch,
+                   last: bool) -> list[Part]:
+        """Both passes over micro-batches that share a mean prediction; each with its values to log."""
         if len(parts) > 1 and module.head.needs_whole_batch():
             states = [self._sum_predictions(model, module, part, whole) for part in parts[:-1]]
             runs = [(parts[-1], None), *zip(parts[:-1], states, strict=True)]
         else:
             runs = [(part, None) for part in parts]
-        logs, end = [], None
+        done: list[Part] = []
+        end = None
         for i, (part, state) in enumerate(runs):
             if state is not None:  # a second pass, with the random numbers of the first
                 end = end or RandomState(whole.counts.device)
@@ -121,10 +159,10 @@ class AccumOptimWrapper(OptimWrapper):
                 if state is None:  # gradient checkpointing runs layers again in the backward pass
                     stack.enter_context(statistics_at_rest(module))
                 self.backward(loss)
-            logs.append(log)
+            done.append(Part(part, log))
         if end is not None:
             end.restore()
-        return logs
+        return done
 
     def _sum_predictions(self, model: nn.Module, module: nn.Module, part: dict, whole: WholeBatch) -> RandomState:
         """First pass of a micro-batch: add its predictions; return the state that its random numbers began with."""

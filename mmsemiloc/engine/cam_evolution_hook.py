@@ -15,6 +15,7 @@ from torch import nn
 from mmsemiloc.engine.cam_strips import append_column, draw_column, replace_file, to_csv
 from mmsemiloc.engine.replay import RandomState
 from mmsemiloc.evaluation import MapScore, predict_with_maps, score_map, summarize_predictions, true_boxes
+from mmsemiloc.models.numerics import check_number
 from mmsemiloc.registry import HOOKS
 
 Row = dict[str, float | None]
@@ -62,7 +63,7 @@ class CAMEvolutionHook(Hook):
         dataset: Config of a dataset with labels; by default that of the validation dataloader.
 
     Raises:
-        ValueError: If a number is less than 1, and before training, if there is no dataset or no epoch to count; during
+        ValueError: If a number is out of range, and before training, if there is no dataset or no epoch to count; during
             training, if a map is not finite.
 
     Example:
@@ -71,9 +72,9 @@ class CAMEvolutionHook(Hook):
 
     def __init__(self, interval: int = 1, by_epoch: bool = True, num_images: int = 256, num_strips: int = 8,
                  batch_size: int = 32, dataset: dict | None = None) -> None:
-        if min(interval, num_images, batch_size) < 1 or num_strips < 0:
-            raise ValueError('CAMEvolutionHook needs interval, num_images, batch_size >= 1 and num_strips >= 0, got '
-                             f'{interval}, {num_images}, {batch_size}, {num_strips}')
+        for name, value in (('interval', interval), ('num_images', num_images), ('batch_size', batch_size)):
+            check_number(f'{name} of CAMEvolutionHook', value, 1, whole=True)
+        check_number('num_strips of CAMEvolutionHook', num_strips, 0, whole=True)
         self.interval, self.by_epoch = interval, by_epoch
         self.num_images, self.num_strips, self.batch_size, self.dataset = num_images, num_strips, batch_size, dataset
 

@@ -3,6 +3,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mmsemiloc.models.numerics import check_number
 from mmsemiloc.registry import HOOKS
 
 
@@ -33,7 +34,7 @@ class LossScheduleHook(Hook):
         by_epoch: Whether ``begin`` and ``end`` count epochs instead of iterations (optimizer steps).
 
     Raises:
-        ValueError: If a schedule has other keys or ends before it begins, or (before training) names a term that the
+        ValueError: If a schedule has other keys, ends before it begins or starts below 0, or (before training) names a term that the
             head does not have.
 
     Example:
@@ -48,6 +49,7 @@ class LossScheduleHook(Hook):
             if len(full) > 3 or not 0 <= full['begin'] <= full['end']:
                 raise ValueError(f'LossScheduleHook: schedule of {name!r} needs 0 <= begin <= end and no keys but begin, end '
                                  f'and start_value, got {values}')
+            check_number(f'start_value of {name!r} in LossScheduleHook', full['start_value'], 0)
         self.schedule = schedule
         self.by_epoch = by_epoch
 

@@ -5,6 +5,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmsemiloc.models import SemiSupClassifier
+from mmsemiloc.models.numerics import check_number
 from mmsemiloc.registry import HOOKS
 
 EVALUATED = ('teacher', 'student')
@@ -33,8 +34,7 @@ class MeanTeacherHook(EMAHook):
     def __init__(self, momentum: float = 0.01, evaluate: str = 'teacher', **kwargs) -> None:
         if evaluate not in EVALUATED:
             raise ValueError(f'evaluate must be one of {EVALUATED}, got {evaluate!r}')
-        if not 0 < momentum < 1:
-            raise ValueError(f'momentum must be above 0 and below 1, got {momentum}')
+        check_number('momentum', momentum, above=0, below=1)
         super().__init__(momentum=momentum, update_buffers=True, **kwargs)
         self.evaluate = evaluate
         self.src_model: nn.Module | None = None

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from mmsemiloc.datasets import SemiSupDataset, SemiSupSampler
 from mmsemiloc.datasets.checks import check_classes, class_names, labels_of
 from mmsemiloc.datasets.classes import check_number_of_classes, check_same_classes
+from mmsemiloc.engine.finite_hook import FiniteHook
 from mmsemiloc.engine.never_begins import check_everything_begins
 from mmsemiloc.engine.trial import check_topk, try_evaluation, try_loss
 from mmsemiloc.models import SemiSupClassifier, fit_checkpoint
@@ -120,6 +121,7 @@ class SemiSupSetupHook(Hook):
     was a random one.
 
     In our configs it is ``default_hooks.setup``, which an own list of ``custom_hooks`` leaves as it is.
+    It brings the :class:`FiniteHook` along where a config does not list it.
 
     Raises:
         ValueError: Before the work starts, with what does not fit and the remedy.
@@ -131,6 +133,8 @@ class SemiSupSetupHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Run all checks once."""
+        if not any(isinstance(hook, FiniteHook) for hook in runner.hooks):
+            runner.register_hook(FiniteHook())  # of a lower priority: its own before_train comes later
         loader, model = runner.train_loop.dataloader, inner_model(runner.model)
         validation = runner.val_loop.dataloader.dataset if runner.val_loop else None
         check_sampler(loader, runner.optim_wrapper)

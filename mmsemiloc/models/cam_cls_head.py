@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsemiloc.models.cam import class_activation_maps, relative_weight
-from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.models.numerics import at_least_float32, check_number
 from mmsemiloc.models.predictions import Predictions, WholeBatch
 from mmsemiloc.models.views import choose_views, target_places, view_table
 from mmsemiloc.registry import MODELS
@@ -29,12 +29,13 @@ def build_term(name: str, cfg: dict) -> nn.Module:
     """A term of the loss.
 
     Raises:
-        ValueError: If the module has no ``loss_weight`` or no method ``term``.
+        ValueError: If the module has no ``loss_weight`` of at least 0 or no method ``term``.
     """
     term = MODELS.build(cfg)
     if not hasattr(term, 'loss_weight') or not callable(getattr(term, 'term', None)):
         raise ValueError(f'term {name!r} of CAMClsHead needs a loss_weight and a method term(predictions), but '
                          f'{type(term).__name__} is no such module')
+    check_number(f'loss_weight of term {name!r}', term.loss_weight, 0)
     return term
 
 
@@ -65,7 +66,8 @@ class CAMClsHead(LinearClsHead):
         **kwargs: For ``LinearClsHead``.
 
     Raises:
-        ValueError: If ``cam_target`` is unknown, or a term is none (it needs ``loss_weight`` and ``term``) or comes twice.
+        ValueError: If ``cam_target`` is unknown, a weight of a loss is not finite or below 0, or a term
+            is none (it needs ``loss_weight`` and ``term``) or comes twice.
     """
 
     def __init__(self,
@@ -83,6 +85,9 @@ class CAMClsHead(LinearClsHead):
         super().__init__(num_classes, in_channels, loss=loss, **kwargs)
         if cam_target not in CAM_TARGETS:
             raise ValueError(f'cam_target must be one of {CAM_TARGETS}, got {cam_target!r}')
+        check_number('loss.loss_weight', getattr(self.loss_module, 'loss_weight', 1.0), 0)
+        for value in getattr(self.loss_module, 'class_weight', None) or []:
+            check_number('each number of loss.class_weight', value, 0)
         self.cam_target = cam_target
         self.cam_relative, self.predict_cam = cam_relative, predict_cam
         paper = {'mel': loss_mel, 'nbel': loss_nbel, 'locality': loss_locality}

@@ -1,20 +1,57 @@
 """Preprocessing of batches that mix labelled and unlabelled images."""
+from collections.abc import Sequence
+
 import torch
 from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.structures import batch_label_to_onehot
 from torch import Tensor
 
+from mmsemiloc.models.numerics import check_number
 from mmsemiloc.models.views import flatten_views, is_labeled
 from mmsemiloc.registry import MODELS
+
+
+def check_normalisation(mean: float | Sequence[float] | None, std: float | Sequence[float] | None) -> None:
+    """Check that images can be normalised: ``(image - mean) / std`` for each channel.
+
+    Raises:
+        ValueError: If one of them is left out, a number is not finite, one of ``std`` is not above 0, or they are not equally
+            long.
+    """
+    if mean is None and std is None:
+        return
+    if mean is None or std is None:
+        raise ValueError(f'data_preprocessor needs mean and std, or neither, got mean={mean} and std={std}')
+    means, stds = ([values] if isinstance(values, float | int) else list(values) for values in (mean, std))
+    for value in means:
+        check_number('each number of data_preprocessor.mean', value)
+    for value in stds:
+        check_number('each number of data_preprocessor.std', value, above=0)
+    if len(means) != len(stds) or not means:
+        raise ValueError('data_preprocessor.mean and std need a number for each channel, got '
+                         f'{len(means)} and {len(stds)}: mean={mean}, std={std}')
 
 
 @MODELS.register_module()
 class SemiSupDataPreprocessor(ClsDataPreprocessor):
     """``ClsDataPreprocessor`` for batches in which any image may lack a label.
 
-    Arguments are those of ``ClsDataPreprocessor``. Batch augmentations (Mixup, CutMix) mix labelled images among
-    themselves and leave unlabelled ones as they are. Images in several views become one flat batch: see :func:`flatten_views`.
+    Arguments are those of ``ClsDataPreprocessor``; ``mean`` and ``std`` have one number for each
+    channel, or one for all. Batch augmentations (Mixup, CutMix) mix labelled images among themselves and
+    leave unlabelled ones as they are. Images in several views become one flat batch: see
+    :func:`flatten_views`.
+
+    Raises:
+        ValueError: If a number is not finite, ``std`` has one that is not above 0, or ``mean`` and
+            ``std`` are not equally long; on use, if they do not fit the channels of the images.
     """
+
+    def __init__(self, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None,
+                 pad_size_divisor: int = 1, pad_value: float = 0, **kwargs) -> None:
+        check_normalisation(mean, std)
+        check_number('data_preprocessor.pad_size_divisor', pad_size_divisor, 1, whole=True)
+        check_number('data_preprocessor.pad_value', pad_value)
+        super().__init__(mean, std, pad_size_divisor, pad_value, **kwargs)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Normalise and stack the images, and move the labels that exist to the device.
@@ -28,6 +65,7 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
         """
         samples = data.get('data_samples')
         inputs, samples = flatten_views(data['inputs'], samples) if samples else (data['inputs'], samples)
+        self._check_channels(inputs)
         inputs = super().forward(dict(inputs=inputs))['inputs']
         index = [i for i, sample in enumerate(samples) if is_labeled(sample)] if samples else []
         if samples and index:
@@ -42,6 +80,15 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
                 for sample, score in zip(labeled, scores, strict=True):
                     sample.set_gt_score(score)
         return dict(inputs=inputs, data_samples=samples)
+
+    def _check_channels(self, inputs: Tensor | Sequence[Tensor]) -> None:
+        """Refuse images that ``mean`` and ``std`` do not fit; grey images may become one channel for each number."""
+        numbers = self.mean.numel() if self._enable_normalize else 1
+        shapes = {inputs.shape[1:]} if isinstance(inputs, Tensor) else {image.shape for image in inputs}
+        for shape in shapes:
+            if len(shape) == 3 and 1 not in (numbers, shape[0]) and shape[0] != numbers:
+                raise ValueError(f'data_preprocessor.mean and std have {numbers} numbers, but an image has {shape[0]} '
+                                 f'channels, shape {tuple(shape)}: give a number for each channel')
 
     def _labels(self, labeled: list) -> Tensor:
         """Labels (R, 1) on the device, in one copy.

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mmsemiloc.models.class_prior import ClassPrior
 from mmsemiloc.models.mean_prediction import log_mean_of_batch, log_probabilities
+from mmsemiloc.models.numerics import check_number
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.models.running_mean import RunningMean
 from mmsemiloc.models.views import check_views
@@ -69,12 +70,12 @@ class MeanEntropyLoss(BaseModule):
         views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the others).
 
     Raises:
-        ValueError: If the views are none of these.
+        ValueError: If the weight is out of range or the views are none of these.
     """
 
     def __init__(self, loss_weight: float = 1.0, views: str = 'all') -> None:
         super().__init__()
-        self.loss_weight = loss_weight
+        self.loss_weight = check_number('loss_weight', loss_weight, 0)
         self.views = check_views(views)
 
     def forward(self, cls_score: Tensor) -> Tensor:
@@ -113,7 +114,7 @@ class NegativeBatchEntropyLoss(ClassPrior):
 
     Raises:
         ValueError: If the prior is none of these or a class has no share, the estimator or the views are unknown, or the
-            momentum is out of range.
+            momentum or the weight is out of range.
     """
 
     def __init__(self,
@@ -127,7 +128,7 @@ class NegativeBatchEntropyLoss(ClassPrior):
         if estimator not in ESTIMATORS:
             raise ValueError(f'estimator must be one of {ESTIMATORS}, got {estimator!r}')
         self.running_mean = RunningMean(momentum) if estimator == 'ema' else None
-        self.loss_weight = loss_weight
+        self.loss_weight = check_number('loss_weight', loss_weight, 0)
 
     @property
     def needs_whole_batch(self) -> bool:

@@ -3,6 +3,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmsemiloc.models.distribution_alignment import DistributionAlignment
+from mmsemiloc.models.numerics import check_number
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.models.pseudo_label_loss import check_threshold, confident_labels, cross_entropy_of_confident
 from mmsemiloc.models.weak_targets import weak_targets
@@ -22,12 +23,12 @@ class FixMatchLoss(BaseModule):
         alignment: Arguments of :class:`DistributionAlignment` of the weak predictions; None for none.
 
     Raises:
-        ValueError: If the threshold is out of range, or an argument of the alignment is bad.
+        ValueError: If the weight or the threshold is out of range, or an argument of the alignment is bad.
     """
 
     def __init__(self, loss_weight: float = 1.0, threshold: float = 0.95, alignment: dict | None = None) -> None:
         super().__init__()
-        self.loss_weight = loss_weight
+        self.loss_weight = check_number('loss_weight', loss_weight, 0)
         self.threshold = check_threshold(threshold)
         self.alignment = None if alignment is None else DistributionAlignment(**alignment)
 

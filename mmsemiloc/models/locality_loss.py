@@ -4,7 +4,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.models.numerics import at_least_float32, check_number
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.models.views import check_views
 from mmsemiloc.registry import MODELS
@@ -111,13 +111,13 @@ class LocalityLoss(BaseModule):
         views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the others).
 
     Raises:
-        ValueError: If the views are none of these.
+        ValueError: If the weight is out of range or the views are none of these.
     """
 
     def __init__(self, loss_weight: float = 1.0, scale_free: bool = False, views: str = 'all') -> None:
         super().__init__()
         self.views = check_views(views)
-        self.loss_weight = loss_weight
+        self.loss_weight = check_number('loss_weight', loss_weight, 0)
         self.scale_free = scale_free
 
     def forward(self, cam: Tensor, weight: Tensor | None = None) -> Tensor:

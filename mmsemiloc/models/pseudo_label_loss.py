@@ -3,7 +3,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.models.numerics import at_least_float32, check_number
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.models.views import check_views
 from mmsemiloc.registry import MODELS
@@ -15,9 +15,7 @@ def check_threshold(threshold: float) -> float:
     Raises:
         ValueError: If it is not between 0 and 1.
     """
-    if not 0 <= threshold <= 1:
-        raise ValueError(f'threshold must be between 0 and 1, got {threshold}')
-    return threshold
+    return check_number('threshold', threshold, 0, 1)
 
 
 def confident_labels(log_probs: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
@@ -54,12 +52,12 @@ class PseudoLabelLoss(BaseModule):
         views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the others).
 
     Raises:
-        ValueError: If the threshold is out of range or the views are unknown.
+        ValueError: If the weight or the threshold is out of range or the views are unknown.
     """
 
     def __init__(self, loss_weight: float = 1.0, threshold: float = 0.95, views: str = 'all') -> None:
         super().__init__()
-        self.loss_weight = loss_weight
+        self.loss_weight = check_number('loss_weight', loss_weight, 0)
         self.threshold = check_threshold(threshold)
         self.views = check_views(views)
 

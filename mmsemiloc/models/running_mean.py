@@ -8,6 +8,8 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from mmsemiloc.models.numerics import check_number
+
 
 class RunningMean(BaseModule):
     """Momentum mean of distributions, in the log domain: ``p_n ~ sum_i (1 - momentum)^(n - i) q_i``, with sum 1.
@@ -25,9 +27,7 @@ class RunningMean(BaseModule):
 
     def __init__(self, momentum: float) -> None:
         super().__init__()
-        if not 0 < momentum <= 1:
-            raise ValueError(f'momentum must be above 0 and at most 1, got {momentum}')
-        self.momentum = momentum
+        self.momentum = check_number('momentum', momentum, above=0, high=1)
         self.log_past: Tensor | None  # log of the weighted sum so far, (C,); its sum over classes is that of the weights
         self.register_buffer('log_past', None, persistent=False)
 

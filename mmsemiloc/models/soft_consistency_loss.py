@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmsemiloc.models.distribution_alignment import DistributionAlignment
-from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.models.numerics import at_least_float32, check_number
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.models.weak_targets import weak_targets
 from mmsemiloc.registry import MODELS
@@ -41,7 +41,8 @@ class SoftConsistencyLoss(BaseModule):
             none.
 
     Raises:
-        ValueError: If the distance is unknown, the temperature not above 0, or an argument of the alignment is bad.
+        ValueError: If the distance is unknown, the weight or the temperature out of range, or an
+            argument of the alignment is bad.
     """
 
     def __init__(self,
@@ -52,9 +53,9 @@ class SoftConsistencyLoss(BaseModule):
         super().__init__()
         if distance not in DISTANCES:
             raise ValueError(f'distance must be one of {tuple(DISTANCES)}, got {distance!r}')
-        if not temperature > 0:
-            raise ValueError(f'temperature must be above 0, got {temperature}')
-        self.loss_weight, self.distance, self.temperature = loss_weight, distance, temperature
+        self.loss_weight = check_number('loss_weight', loss_weight, 0)
+        self.temperature = check_number('temperature', temperature, above=0)
+        self.distance = distance
         self.alignment = None if alignment is None else DistributionAlignment(**alignment)
 
     def forward(self, cls_score: Tensor, log_target: Tensor) -> Tensor:

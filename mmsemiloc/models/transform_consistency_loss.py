@@ -3,7 +3,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.models.numerics import at_least_float32, check_number
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.registry import MODELS
 
@@ -41,11 +41,14 @@ class TransformConsistencyLoss(BaseModule):
 
     Args:
         loss_weight: Weight, at least 0.
+
+    Raises:
+        ValueError: If the weight is out of range.
     """
 
     def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
-        self.loss_weight = loss_weight
+        self.loss_weight = check_number('loss_weight', loss_weight, 0)
 
     def forward(self, cls_score: Tensor, image: Tensor) -> Tensor:
         """``loss_weight`` times the mean of logits (N, C) whose images are (N,)."""

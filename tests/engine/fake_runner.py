@@ -13,5 +13,8 @@ class FakeRunner(SimpleNamespace):
                         optim_wrapper=None)
         super().__init__(model=model, message_hub=hub, **{**defaults, **kwargs})
 
+    def register_hook(self, hook):
+        self.hooks.append(hook)
+
     def scalar(self, name):
         return self.message_hub.get_scalar(f'train/{name}').current()

@@ -1,5 +1,4 @@
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +7,13 @@ from mmsemiloc.engine import HealthHook, health_hook
 from mmsemiloc.engine.health_hook import cam_area
 from tests.conftest import CLASSES, make_batch, make_model, make_samples
 from tests.engine.fake_runner import FakeRunner
+
+
+def model_of(head):
+    """A model with nothing but this head."""
+    model = torch.nn.Module()
+    model.head = head
+    return model
 
 
 class ConstantHead(torch.nn.Module):
@@ -28,7 +34,7 @@ class ConstantHead(torch.nn.Module):
 
 def run_hook(hook, logits, maps=None, steps=1, training=True):
     head = ConstantHead().train(training)
-    runner = FakeRunner(SimpleNamespace(head=head))
+    runner = FakeRunner(model_of(head))
     hook.before_train(runner)
     for i in range(steps):
         runner.iter = i
@@ -61,7 +67,7 @@ def test_report_over_a_window(maps_last):
 def test_only_training_batches_with_a_graph_count(maps_last):
     head = ConstantHead()
     hook = HealthHook(interval=1)
-    hook.before_train(FakeRunner(SimpleNamespace(head=head)))
+    hook.before_train(FakeRunner(model_of(head)))
     with torch.no_grad():
         hook._listen(head, ((torch.zeros(2, 1, 2, 2), ), ), torch.zeros(2, CLASSES))
     hook._listen(head.eval(), ((torch.zeros(2, 1, 2, 2), ), ), torch.zeros(2, CLASSES, requires_grad=True))
@@ -108,7 +114,7 @@ def test_directions_cost_nothing_when_off(monkeypatch):
     maps = torch.zeros(2, 1, 2, 2)
     for locality in (None, 'raw'):
         hook = HealthHook(interval=1, locality=locality)
-        hook.before_train(FakeRunner(SimpleNamespace(head=ConstantHead())))
+        hook.before_train(FakeRunner(model_of(ConstantHead())))
         call = (hook.head, ((maps, ), ), torch.zeros(2, CLASSES, requires_grad=True))
         if locality:
             with pytest.raises(AssertionError):  # negative control
@@ -120,7 +126,7 @@ def test_directions_cost_nothing_when_off(monkeypatch):
 def test_pooled_features_have_no_maps():
     hook = HealthHook(interval=1, locality='raw')
     head = ConstantHead()
-    runner = FakeRunner(SimpleNamespace(head=head))
+    runner = FakeRunner(model_of(head))
     hook.before_train(runner)
     hook._listen(head, ((torch.zeros(2, 3), ), ), torch.zeros(2, CLASSES, requires_grad=True))
     hook.after_train_iter(runner, 0)

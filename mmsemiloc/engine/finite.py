@@ -1,0 +1,250 @@
+"""Numbers that are not finite (NaN or infinite): found before the step that would spread them, and said in one line."""
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from mmengine import dist
+from mmengine.logging import MessageHub
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mmsemiloc.models.numerics import check_number
+
+SHOWN_IMAGES = 4
+ADVICE = ('lower the learning rate (optim_wrapper.optimizer.lr), warm it up, or set '
+          'optim_wrapper.clip_grad=dict(max_norm=...)')
+
+
+class NotFiniteError(ValueError):
+    """A loss, gradient, weight or image is NaN or infinite: training cannot go on."""
+
+
+def tensors_of(state: object, name: str = '') -> Iterator[tuple[str, Tensor]]:
+    """Floating-point tensors of nested mappings and sequences, by their dotted names."""
+    if isinstance(state, Tensor):
+        if state.is_floating_point() or state.is_complex():
+            yield name, state
+    elif isinstance(state, Mapping):
+        for key, value in state.items():
+            yield from tensors_of(value, f'{name}.{key}' if name else str(key))
+    elif isinstance(state, (list, tuple)):
+        for place, value in enumerate(state):
+            yield from tensors_of(value, f'{name}.{place}' if name else str(place))
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether all values are finite; a mask of zeros and minus infinities, as attention adds it, counts as finite."""
+    values = tensor.detach()
+    if values.is_sparse:
+        values = values.coalesce().values()
+    return bool(values.isfinite().all()) or bool(((values == 0) | (values == -math.inf)).all() and (values == 0).any())
+
+
+def first_not_finite(state: object) -> str | None:
+    """Dotted name of the first tensor with a value that is not finite; None if there is none.
+
+    Args:
+        state: A state dict, or any nesting of mappings and sequences with tensors in it.
+
+    Example:
+        >>> first_not_finite({'fc': {'weight': torch.zeros(2), 'bias': torch.tensor([0.0, math.nan])}})
+        'fc.bias'
+    """
+    return next((name for name, tensor in tensors_of(state) if not is_finite(tensor)), None)
+
+
+def check_optimizer(optimizer: Optimizer) -> None:
+    """Refuse numbers of an optimizer that can never be meant.
+
+    Raises:
+        ValueError: If a number of a parameter group is not finite, a learning rate or weight decay is below 0, or a
+            momentum is not at least 0 and below 1.
+    """
+    for group in optimizer.param_groups:
+        for key, value in group.items():
+            if isinstance(value, float | int) and not isinstance(value, bool):
+                low = 0.0 if key in ('lr', 'weight_decay', 'momentum') else -math.inf
+                check_number(f'optim_wrapper.optimizer.{key}', value, low,
+                             below=1 if key == 'momentum' else math.inf)
+
+
+def check_clipping(clip_grad: dict | None) -> None:
+    """Refuse bounds of the gradient that can never be meant; an infinite bound only logs the norm.
+
+    Raises:
+        ValueError: If a bound or the type of the norm is not above 0.
+    """
+    for key in ('max_norm', 'clip_value', 'norm_type'):
+        value = (clip_grad or {}).get(key, 1)
+        if not float(value) > 0:
+            raise ValueError(f'optim_wrapper.clip_grad.{key} must be above 0, got {value!r}')
+
+
+def gradients_of(optimizer: Optimizer) -> list[Tensor]:
+    """Gradients of all parameters that have one."""
+    return [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
+
+
+def total_norm(gradients: Sequence[Tensor], norm_type: float = 2.0) -> Tensor | None:
+    """Norm of all gradients as of one vector, a scalar tensor that is not waited for; None without gradients."""
+    return torch.nn.utils.get_total_norm(gradients, norm_type) if gradients else None
+
+
+def loss_terms(log: Mapping) -> dict[str, Tensor]:
+    """The values whose names have 'loss' in them, which MMEngine adds up, without graph; lists as one tensor."""
+    def joined(value: Tensor | Sequence[Tensor]) -> Tensor:
+        return value.detach() if isinstance(value, Tensor) else torch.stack([part.detach().mean() for part in value])
+
+    return {name: joined(value) for name, value in log.items() if 'loss' in name}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A micro-batch: its collated images with their samples, and the values that it logs."""
+    data: object
+    log: Mapping
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """What one rank saw; the least is the nearest to the cause.
+
+    Attributes:
+        distance: 0 for an image, 1 for terms of the loss, 2 for a gradient.
+        spread: Minus the number of bad terms: where more of them are bad, there the cause is.
+        rank: That of the process.
+        text: What it is.
+        images: Which images it belongs to; empty for an image itself.
+        advice: What to do.
+    """
+    distance: int
+    spread: int
+    rank: int
+    text: str
+    images: str
+    advice: str
+
+
+def image_name(sample: Mapping | object) -> str:
+    """The path of a data sample's image, or what else there is."""
+    get = getattr(sample, 'get', lambda key: None)
+    if get('img_path'):
+        return str(get('img_path'))
+    return 'an image without a path' if get('sample_idx') is None else f'image {get("sample_idx")} of its dataset'
+
+
+def samples_of(data: object) -> list:
+    """The data samples of a collated batch; none if it has none."""
+    return list(data.get('data_samples') or []) if isinstance(data, Mapping) else []
+
+
+def images_text(data: object) -> str:
+    """The images of a batch, the first ones by name."""
+    samples = samples_of(data)
+    shown = ', '.join(image_name(sample) for sample in samples[:SHOWN_IMAGES])
+    rest = len(samples) - SHOWN_IMAGES
+    return shown + (f' and {rest} more' if rest > 0 else '')
+
+
+def bad_image(data: object) -> str | None:
+    """The first image of a collated batch whose pixels, further views or soft label are not finite; None if all are."""
+    samples = samples_of(data)
+    inputs = data.get('inputs') if isinstance(data, Mapping) else None
+    whole = inputs if isinstance(inputs, (list, tuple, Tensor)) and len(inputs) == len(samples) else [None] * len(samples)
+    for pixels, sample in zip(whole, samples, strict=True):
+        for kind, value in (('pixels', pixels), ('pixels', sample.get('views')), ('soft label', sample.get('gt_score'))):
+            if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all():
+                return f'{image_name(sample)}: its {kind} {"is" if kind == "soft label" else "are"} not finite'
+    return None
+
+
+def bad_terms(log: Mapping) -> list[str]:
+    """Terms of the loss that are not finite, with their values; their sum only if no term is bad."""
+    values = {name: value for name, value in loss_terms(log).items() if not value.isfinite().all()}
+    names = [name for name in values if name != 'loss'] or list(values)
+    return [f'{name} is {values[name].sum().item():g}' for name in names]
+
+
+def bad_gradient(module: nn.Module) -> str:
+    """The first parameter whose gradient is not finite, if it is not that of all."""
+    named = [(name, p.grad) for name, p in module.named_parameters() if p.grad is not None]
+    bad = [name for name, grad in named if not is_finite(grad)]
+    if bad and len(bad) < len(named):
+        return f'the gradient of {bad[0]} is not finite'
+    return 'all gradients are not finite' if bad else 'the norm of all gradients is infinite'
+
+
+def find_fault(parts: Sequence[Part], module: nn.Module) -> Fault:
+    """What is nearest to the cause on this rank, after a step turned out to be bad."""
+    rank = dist.get_rank()
+    for part in parts:
+        image = bad_image(part.data)
+        if image is not None:
+            return Fault(0, 0, rank, image, '', 'mend or remove the image, or the transform that makes it so')
+
+    # A mean over the whole batch spreads a fault to all micro-batches: look where most terms are bad.
+    terms = [(bad_terms(part.log), part.data) for part in parts]
+    worst, data = max(terms, key=lambda pair: len(pair[0]), default=([], None))
+    weight = first_not_finite(dict(module.named_parameters()))
+    text = worst[0] if worst else bad_gradient(module)
+    if weight is not None:
+        text += f' ({weight} is not finite since the step before)'
+    return Fault(1 if worst else 2, -len(worst), rank, text, images_text(data), ADVICE)
+
+
+def learning_rate(optimizer: Optimizer) -> float:
+    """The largest learning rate of all parameter groups; NaN or a negative one goes first."""
+    rates = [float(group['lr']) for group in optimizer.param_groups]
+    return next((rate for rate in rates if not 0 <= rate < math.inf), max(rates))
+
+
+def at_step(optimizer: Optimizer) -> str:
+    """Where training is."""
+    number = MessageHub.get_current_instance().get_info('iter')
+    place = '' if number is None else f' at iteration {number + 1}'
+    return f'{place} (learning rate {learning_rate(optimizer):g})'
+
+
+def refuse_bad_step(parts: Sequence[Part], module: nn.Module, optimizer: Optimizer,
+                    norm: Tensor | None = None) -> float | None:
+    """Stop before an update that would put numbers into the model that are not finite, on all ranks alike.
+
+    It waits for the device once, for all terms and the norm together. All ranks have to call it.
+
+    Args:
+        parts: The micro-batches of the step with the terms of their losses.
+        module: The model, without a wrapper.
+        optimizer: Its optimizer.
+        norm: :func:`total_norm` of the gradients; None if it is not to be looked at.
+
+    Returns:
+        The norm.
+
+    Raises:
+        NotFiniteError: If the learning rate is not finite or below 0, or a term of the loss or the norm is not finite. Nothing
+            has been updated but BatchNorm's running statistics, and the gradients are cleared.
+    """
+    rate = learning_rate(optimizer)
+    if not 0 <= rate < math.inf:
+        raise NotFiniteError(f'the learning rate is {rate:g}{at_step(optimizer)}: look at param_scheduler')
+
+    # Zero times a finite number is 0, and NaN otherwise.
+    values = [value.flatten() for part in parts for value in loss_terms(part.log).values()]
+    values += [] if norm is None else [norm.flatten()]
+    if not values:
+        return None
+    zero = (torch.cat(values) * 0).sum()
+    dist.all_reduce(zero, 'sum')
+    ok, found = torch.stack([zero, zero if norm is None else norm.to(zero)]).tolist()
+    if ok == 0:
+        return None if norm is None else found
+
+    # All ranks come here, and say the same.
+    faults: list[Fault] = dist.all_gather_object(find_fault(parts, module))
+    optimizer.zero_grad()
+    fault = min(faults)
+    who = f'rank {fault.rank}: ' if len(faults) > 1 else ''
+    images = f'; images: {fault.images}' if fault.images else ''
+    raise NotFiniteError(f'{who}{fault.text}{at_step(optimizer)}, so the step was not made{images}. To go on, '
+                         f'{fault.advice}')

@@ -1,0 +1,91 @@
+"""Hook that keeps numbers that are not finite out of models and checkpoints, with any model and optimizer wrapper."""
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmsemiloc.engine.accum_optim_wrapper import AccumOptimWrapper
+from mmsemiloc.engine.finite import (
+    NotFiniteError,
+    Part,
+    check_optimizer,
+    first_not_finite,
+    gradients_of,
+    refuse_bad_step,
+    total_norm,
+)
+from mmsemiloc.registry import HOOKS
+
+# What a checkpoint holds that training goes on with.
+SAVED = ('state_dict', 'ema_state_dict', 'optimizer')
+
+
+def refuse_bad_checkpoint(checkpoint: dict) -> None:
+    """Check the weights, their running mean and the optimizer's state of a checkpoint.
+
+    Raises:
+        NotFiniteError: With the name of the first tensor that is not finite.
+    """
+    name = first_not_finite({key: checkpoint[key] for key in SAVED if key in checkpoint})
+    if name is not None:
+        raise NotFiniteError(f'{name} is not finite, so no checkpoint is written over good ones; lower the learning rate '
+                             '(optim_wrapper.optimizer.lr) and go on from the last checkpoint with --resume')
+
+
+@HOOKS.register_module()
+class FiniteHook(Hook):
+    """Stops a run before it trains on, updates with or saves numbers that are not finite.
+
+    ``AccumOptimWrapper`` checks its steps itself; with another wrapper this hook listens to the losses of the model and looks at
+    the gradients right before the optimizer's step. Checkpoints are looked at when all other hooks have added their part.
+
+    Raises:
+        ValueError: Before training, if a weight is not finite or a number of the optimizer can never be meant; a
+            ``NotFiniteError``, which is one, during training.
+    """
+
+    priority = 'LOW'  # after the hooks that average weights, before the one that saves
+
+    def before_train(self, runner: Runner) -> None:
+        """Look at the weights, and listen to the model and the optimizer if the wrapper does not check its steps."""
+        self._module: nn.Module = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self._handles: list = []
+        name = first_not_finite(self._module.state_dict())
+        if name is not None:
+            raise NotFiniteError(f'{name} is not finite before the first step: look at load_from, resume and init_cfg')
+        optimizer = getattr(runner.optim_wrapper, 'optimizer', None)  # None: several wrappers in one
+        if optimizer is None or isinstance(runner.optim_wrapper, AccumOptimWrapper):
+            return
+        check_optimizer(optimizer)
+        self._optimizer, self._parts = optimizer, []
+        self._handles = [self._module.register_forward_hook(self._listen),
+                         self._optimizer.register_step_pre_hook(lambda *_: self._check(gradients=True))]
+
+    def after_train(self, runner: Runner) -> None:
+        """Stop listening."""
+        for handle in self._handles:
+            handle.remove()
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        """Remember the images."""
+        self._data = data_batch
+
+    def _listen(self, module: nn.Module, args: tuple, output: object) -> None:
+        """Keep the losses of a training batch."""
+        if module.training and isinstance(output, dict):
+            self._parts.append(Part(self._data, output))
+
+    def _check(self, gradients: bool) -> None:
+        """Check all that was kept."""
+        parts, self._parts = self._parts, []
+        refuse_bad_step(parts, self._module, self._optimizer,
+                        total_norm(gradients_of(self._optimizer)) if gradients else None)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None) -> None:
+        """Check losses that no step has followed: gradients are accumulated, or a loss scaler skipped the step."""
+        if self._handles and self._parts:
+            self._check(gradients=False)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Look at what will be saved."""
+        refuse_bad_checkpoint(checkpoint)
