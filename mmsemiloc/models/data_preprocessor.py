@@ -24,9 +24,9 @@ def check_normalisation(mean: float | Sequence[float] | None, std: float | Seque
         raise ValueError(f'data_preprocessor needs mean and std, or neither, got mean={mean} and std={std}')
     means, stds = ([values] if isinstance(values, float | int) else list(values) for values in (mean, std))
     for value in means:
-        check_number('each number of data_preprocessor.mean', value)
+        check_number(f'each number of data_preprocessor.mean={means}', value)
     for value in stds:
-        check_number('each number of data_preprocessor.std', value, above=0)
+        check_number(f'each number of data_preprocessor.std={stds}', value, above=0)
     if len(means) != len(stds) or not means:
         raise ValueError('data_preprocessor.mean and std need a number for each channel, got '
                          f'{len(means)} and {len(stds)}: mean={mean}, std={std}')
