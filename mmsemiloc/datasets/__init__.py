@@ -1,4 +1,5 @@
 from mmsemiloc.datasets.digit_scenes import DigitScenes
+from mmsemiloc.datasets.image_folders import CustomDataset, ImageNet
 from mmsemiloc.datasets.image_loading import LoadImageFromFile
 from mmsemiloc.datasets.lmdb_dataset import LmdbDataset
 from mmsemiloc.datasets.localization_boxes import LoadLocalizationBoxes
@@ -7,6 +8,6 @@ from mmsemiloc.datasets.semi_sup_sampler import SemiSupSampler
 from mmsemiloc.datasets.tolerant_dataset import TolerantDataset
 
 __all__ = [
-    'DigitScenes', 'LmdbDataset', 'LoadImageFromFile', 'LoadLocalizationBoxes', 'SemiSupDataset', 'SemiSupSampler',
-    'TolerantDataset'
+    'CustomDataset', 'DigitScenes', 'ImageNet', 'LmdbDataset', 'LoadImageFromFile', 'LoadLocalizationBoxes',
+    'SemiSupDataset', 'SemiSupSampler', 'TolerantDataset'
 ]

@@ -16,6 +16,11 @@ def same_name(name: str) -> str:
     return unicodedata.normalize('NFC', name)
 
 
+def alike_name(name: str) -> str:
+    """What names have in common that a person could not tell apart: letters, not case or outer blanks."""
+    return same_name(same_name(name.strip()).casefold())
+
+
 def check_class_names(names: Sequence[str], where: str) -> None:
     """Refuse names of classes that a person could not tell apart.
 
@@ -31,7 +36,7 @@ def check_class_names(names: Sequence[str], where: str) -> None:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f'{where}: class {number} of {len(names)} has the name {name!r} (a blank line in a file '
                              'of classes?)')
-        key = same_name(name.strip()).casefold()
+        key = alike_name(name)
         if key in known:
             other = names[known[key]]
             shown = (ascii(other), ascii(name)) if repr(other) == repr(name) or same_name(other) == same_name(name) else (

@@ -3,17 +3,23 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from mmsemiloc.datasets.image_listing import EXTENSIONS
+from PIL import features
+
+# Endings of what LoadImageFromFile reads; some formats depend on how Pillow was built.
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif', '.ppm', '.pgm',
+              '.pbm', '.pnm', '.jpe', '.jfif', '.dib', '.mpo', '.apng', '.tga', '.pcx', '.ras',
+              *(('.avif', ) if 'avif' in features.modules and features.check_module('avif') else ()),
+              *(('.jp2', '.j2k') if features.check_codec('jpg_2000') else ()))
 
 
-def is_image(name: str) -> bool:
+def is_image(name: str, endings: tuple[str, ...] = EXTENSIONS) -> bool:
     """Whether a file's name has the ending of an image, in capitals or not."""
-    return name.lower().endswith(EXTENSIONS)
+    return name.lower().endswith(endings)
 
 
-def count_endings(names: Iterable[str]) -> Counter[str]:
+def count_endings(names: Iterable[str], endings: tuple[str, ...] = EXTENSIONS) -> Counter[str]:
     """How many files have each ending, of those that are no images by it; '' stands for none."""
-    return Counter(PurePath(name).suffix.lower() for name in names if not is_image(name))
+    return Counter(PurePath(name).suffix.lower() for name in names if not is_image(name, endings))
 
 
 def describe_endings(counts: Counter[str], folder: object) -> str:

@@ -1,18 +1,66 @@
 """Which labelled images there are: listings of folders of classes, and list files."""
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import features
+from mmengine.fileio import LocalBackend, get_file_backend
 
-# Endings of what LoadImageFromFile reads; some formats depend on how Pillow was built.
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif', '.ppm', '.pgm',
-              '.pbm', '.pnm', '.jpe', '.jfif', '.dib', '.mpo', '.apng', '.tga', '.pcx', '.ras',
-              *(('.avif', ) if 'avif' in features.modules and features.check_module('avif') else ()),
-              *(('.jp2', '.j2k') if features.check_codec('jpg_2000') else ()))
+from mmsemiloc.datasets.class_numbers import number_folders, sorted_folders
+from mmsemiloc.datasets.classes import same_name
+from mmsemiloc.datasets.endings import EXTENSIONS, count_endings, describe_endings, is_image
+from mmsemiloc.datasets.foreign import FOREIGN_NAMES, describe_foreign, foreign_part, is_foreign
+from mmsemiloc.datasets.list_files import parse_list, to_line
+
+Progress = Callable[[int, int], None]
+COARSE = 2 * 10**9  # file systems store times in steps of up to two seconds
+VERSION = 2
+
+
+def no_progress(done: int, total: int) -> None:
+    """Show nothing."""
+
+
+@dataclass
+class LeftOut:
+    """Files that a listing has left out.
+
+    Attributes:
+        foreign: How many hidden or foreign files and folders there are, by name.
+        endings: How many files have another ending than images, by ending.
+        loose: Images that are in no class folder.
+    """
+    foreign: Counter[str] = field(default_factory=Counter)
+    endings: Counter[str] = field(default_factory=Counter)
+    loose: list[str] = field(default_factory=list)
+
+    def lines(self, root: str | Path) -> list[str]:
+        """What was left out of a folder, one line a kind."""
+        lines = [describe_foreign(self.foreign, root), describe_endings(self.endings, root)]
+        if self.loose:
+            files = '1 image' if len(self.loose) == 1 else f'{len(self.loose)} images'
+            more = ', ...' if len(self.loose) > 1 else ''
+            lines.append(f'{files} in no class folder of {root} left out: {self.loose[0]}{more}')
+        return [line for line in lines if line]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What a folder holds, without what is hidden or foreign.
+
+    Attributes:
+        images: Paths of the images, relative to the folder, with forward slashes; sorted within
+            each folder of the first level.
+        folders: Folders of the first level, in the order in which they were found.
+        left_out: The rest.
+    """
+    images: list[str]
+    folders: list[str]
+    left_out: LeftOut
 
 
 @dataclass(frozen=True)
@@ -23,93 +71,175 @@ class Listing:
         paths: Of each image, relative to the folder, with forward slashes; sorted within a class.
         labels: Class of each image, int32 (N,).
         classes: Name of each class.
-        ignored: Files that are no images by their ending, and files outside of class folders.
+        left_out: What is no image of a class, in words.
+        read_back: Whether the listing was read back from a file.
     """
     paths: list[str]
     labels: np.ndarray
     classes: list[str]
-    ignored: int = 0
+    left_out: list[str] = field(default_factory=list)
+    read_back: bool = False
 
 
-def files_below(folder: Path, prefix: str) -> list[str]:
-    """Paths of all files below a folder, each beginning with ``prefix``; hidden ones are left out, as in MMEngine."""
+def files_below(folder: str, prefix: str, foreign: Counter[str]) -> list[str]:
+    """Paths of all files below a local folder, each beginning with ``prefix``.
+
+    Hidden and foreign ones are counted in ``foreign`` instead.
+
+    Raises:
+        ValueError: If a symbolic link leads to a folder that it is in.
+    """
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith('.'):
-                continue
-            path = f'{prefix}{entry.name}'
-            if entry.is_dir():
-                found += files_below(Path(entry.path), f'{path}/')
+            if is_foreign(entry.name):
+                foreign[entry.name] += 1
+            elif entry.is_dir():
+                if entry.is_symlink():
+                    check_link(entry.path)
+                found += files_below(entry.path, f'{prefix}{entry.name}/', foreign)
             else:
-                found.append(path)
+                found.append(f'{prefix}{entry.name}')
     return found
 
 
-def list_folder(root: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> Listing:
-    """Images of a folder that has one folder a class, classes in the order of their names (as mmpretrain numbers them).
+def check_link(path: str) -> None:
+    """Refuse a symbolic link to a folder that it is in, which has no end."""
+    target = os.path.realpath(path)
+    if f'{os.path.realpath(os.path.dirname(path))}/'.startswith(f'{target}/'):
+        raise ValueError(f'{path} is a link to a folder that it is in ({target}): delete the link')
+
+
+def remote_files(root: str, foreign: Counter[str]) -> tuple[list[str], list[str]]:
+    """Folders of the first level, and all files below, through MMEngine's file backend."""
+    backend = get_file_backend(root, enable_singleton=True)
+    kept: dict[bool, list[str]] = {}
+    for is_file in (False, True):
+        kept[is_file] = []
+        for path in backend.list_dir_or_file(root, list_dir=not is_file, list_file=is_file,
+                                             recursive=is_file):
+            name = foreign_part(path)
+            if name is None:
+                kept[is_file].append(path.rstrip('/'))
+            else:
+                foreign[name] += 1
+    return kept[False], kept[True]
+
+
+def local_files(root: str, foreign: Counter[str], progress: Progress) -> tuple[list[str], list[str]]:
+    """As :func:`remote_files`, of a local folder."""
+    if not os.path.isdir(root):
+        raise ValueError(f'{root} is a file, not a folder of images' if os.path.exists(root) else
+                         f'no such folder: {root}')
+    folders, files = [], []
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if is_foreign(entry.name):
+                foreign[entry.name] += 1
+            else:
+                (folders if entry.is_dir() else files).append(entry.name)
+    folders.sort()
+    for done, name in enumerate(folders, 1):
+        if os.path.islink(os.path.join(root, name)):
+            check_link(os.path.join(root, name))
+        files += sorted(files_below(os.path.join(root, name), f'{name}/', foreign))
+        progress(done, len(folders))
+    return folders, files
+
+
+def list_tree(root: str | Path, endings: Sequence[str] = EXTENSIONS,
+              progress: Progress = no_progress) -> Tree:
+    """All images below a folder, by one rule for what is hidden or foreign; see ``is_foreign``.
+
+    Args:
+        root: The folder, local or one that MMEngine reads.
+        endings: What images end with, in lower case.
+        progress: Called with the numbers of folders that have been listed and that there are.
+
+    Raises:
+        ValueError: If there is no such folder.
+    """
+    root, endings = str(root), tuple(endings)
+    left_out = LeftOut()
+    if isinstance(get_file_backend(root, enable_singleton=True), LocalBackend):
+        folders, files = local_files(root, left_out.foreign, progress)
+    else:
+        folders, files = remote_files(root, left_out.foreign)
+        files.sort()
+    images = [path for path in files if is_image(path, endings)]
+    if len(images) < len(files):
+        left_out.endings.update(count_endings(files, endings))
+    return Tree(images, folders, left_out)
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """Images of folders that are classes.
+
+    Attributes:
+        images: Path and class of each, by folder, sorted.
+        numbers: Number of the class of each folder.
+        empty: Folders without images.
+        left_out: What is no image of a class.
+    """
+    images: list[tuple[str, int]]
+    numbers: dict[str, int]
+    empty: list[str]
+    left_out: LeftOut
+
+
+def list_classes(root: str | Path, classes: Sequence[str] | None = None,
+                 endings: Sequence[str] = EXTENSIONS, progress: Progress = no_progress) -> ClassFolders:
+    """Images of a folder that has one folder a class; see ``number_folders`` for the numbers.
+
+    Raises:
+        ValueError: If there is no such folder or no image in class folders, or their names do not
+            fit the classes.
+    """
+    tree = list_tree(root, endings, progress)
+    if not tree.folders:
+        raise ValueError(f'{root} has no folder for each class in it ({len(tree.images)} images): give '
+                         'the list file of its images instead')
+    folders = sorted_folders(tree.folders, str(root))
+    numbers = number_folders(folders, classes, str(root))
+
+    by_folder: dict[str, list[str]] = {name: [] for name in folders}
+    for path in tree.images:
+        folder, slash, _ = path.partition('/')
+        if slash:
+            by_folder[folder].append(path)
+        else:
+            tree.left_out.loose.append(path)
+    images = [(path, numbers[name]) for name in folders for path in by_folder[name]]
+    if not images:
+        left = '; '.join(tree.left_out.lines(root))
+        raise ValueError(f'no image in the class folders of {root}{": " if left else ""}{left}')
+    empty = [name for name in folders if not by_folder[name]]
+    return ClassFolders(images, numbers, empty, tree.left_out)
+
+
+def list_folder(root: Path, progress: Progress = no_progress) -> Listing:
+    """Images of a folder that has one folder a class, classes in the order of their names.
+
+    These are the numbers that ``CustomDataset`` gives to the same folder.
 
     Args:
         root: The folder.
         progress: Called with the numbers of class folders that have been listed and that there are.
 
     Raises:
-        ValueError: If it is no folder, or has no class folder, a class has no image, or a path a line break.
+        ValueError: If it is no folder, or has no class folder, a class has no image, or a list
+            cannot hold a path.
     """
-    if not root.is_dir():
-        raise ValueError(f'no such folder: {root}')
-    with os.scandir(root) as entries:
-        visible = [entry for entry in entries if not entry.name.startswith('.')]
-    classes = sorted(entry.name for entry in visible if entry.is_dir())
-    if not classes:
-        raise ValueError(f'{root} has no folder for each class in it; give the list file of its images instead')
-    paths: list[str] = []
-    counts = []
-    ignored = len(visible) - len(classes)
-    for i, name in enumerate(classes):
-        files = files_below(root / name, f'{name}/')
-        images = sorted(path for path in files if path.lower().endswith(EXTENSIONS))
-        if not images:
-            raise ValueError(f'class folder {root / name} has no image ({", ".join(EXTENSIONS)})')
-        broken = [path for path in images if '\n' in path or '\r' in path]
-        if broken:
-            raise ValueError(f'a list file cannot hold a path with a line break: {str(root / broken[0])!r}')
-        ignored += len(files) - len(images)
-        paths += images
-        counts.append(len(images))
-        progress(i + 1, len(classes))
-    return Listing(paths, np.repeat(np.arange(len(classes), dtype=np.int32), counts), classes, ignored)
-
-
-def parse_list(file: Path, labeled: bool = True) -> dict[str, int]:
-    """Path and label of each line ``path label`` of a list file, or with the label -1 of each line ``path``.
-
-    A path may have spaces, and a line may end as on Windows.
-
-    Raises:
-        ValueError: With the number of the line, if it is not UTF-8, has no path and label, or a path that an earlier one
-            has; if there is no such file, or no line in it.
-    """
-    lines: dict[str, int] = {}
-    try:
-        content = file.read_bytes().splitlines()
-    except OSError as error:
-        raise ValueError(f'cannot read the list of images {file}: {error}') from error
-    for number, raw in enumerate(content, 1):
-        try:
-            line = raw.decode().strip()
-        except UnicodeDecodeError as error:
-            raise ValueError(f'{file}, line {number}: not UTF-8: {raw!r}') from error
-        path, _, label = line.rpartition(' ') if labeled else (line, '', '-1')
-        if not path or (labeled and not label.isdecimal()):
-            expected = "'path label' with a label of 0 or more" if labeled else 'a path'
-            raise ValueError(f'{file}, line {number}: expected {expected}, got {line!r}')
-        if path in lines:
-            raise ValueError(f'{file}, line {number}: {path} stands in the list already')
-        lines[path] = int(label)
-    if not lines:
-        raise ValueError(f'{file} has no images')
-    return lines
+    found = list_classes(root, progress=progress)
+    if found.empty:
+        raise ValueError(f'class folder {root / found.empty[0]} has no image ({", ".join(EXTENSIONS)}): '
+                         'fill it or delete it')
+    for path, _ in found.images:
+        to_line(path)
+    labels = np.array([label for _, label in found.images], np.int32)
+    return Listing([path for path, _ in found.images], labels, list(map(same_name, found.numbers)),
+                   found.left_out.lines(root))
 
 
 def read_list(file: Path) -> Listing:
@@ -119,34 +249,80 @@ def read_list(file: Path) -> Listing:
         ValueError: As :func:`parse_list`, and if a class below the largest label has no image.
     """
     lines = parse_list(file)
-    labels = np.fromiter(lines.values(), np.int32, len(lines))
-    missing = np.flatnonzero(np.bincount(labels) == 0)
+    labels = np.fromiter(lines.values(), np.int64, len(lines))
+    missing = np.setdiff1d(np.arange(min(labels.max(), len(labels) + 10)), labels)
     if len(missing):
-        raise ValueError(f'{file}: no image of class {", ".join(map(str, missing[:10]))}, but one of class {labels.max()}')
-    return Listing(list(lines), labels, [str(i) for i in range(labels.max() + 1)])
+        hint = ' (does it count from 1?)' if missing.tolist() == [0] else ''
+        raise ValueError(f'{file}: no image of class {", ".join(map(str, missing[:10]))}, but one of '
+                         f'class {labels.max()}{hint}')
+    return Listing(list(lines), labels.astype(np.int32), [str(i) for i in range(labels.max() + 1)])
 
 
-def folder_times(root: Path, classes: list[str]) -> list[int]:
-    """When the contents of the folder and of each class folder changed last."""
-    return [os.stat(path).st_mtime_ns for path in (root, *(root / name for name in classes))]
+def folder_stamps(root: str, folders: Sequence[str]) -> list[list[int]]:
+    """Time of the last change, time of the last change of the entry, and number of each folder.
+
+    A folder that was put in the place of another has another number, though its times be copied.
+    """
+    stamps = []
+    for folder in folders:
+        info = os.stat(os.path.join(root, folder))
+        stamps.append([info.st_mtime_ns, info.st_ctime_ns, info.st_ino])
+    return stamps
 
 
-def list_folder_cached(root: Path, cache: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> Listing:
-    """:func:`list_folder`, read back from ``cache`` if no class folder has changed since (deeper ones are not checked)."""
+def folders_below(root: str, prefix: str = '') -> list[str]:
+    """All folders below a folder, relative to it, at any depth; not hidden or foreign ones."""
+    found = []
+    with os.scandir(os.path.join(root, prefix)) as entries:
+        inner = [entry for entry in entries if not is_foreign(entry.name) and entry.is_dir()]
+    for entry in inner:
+        if entry.is_symlink():
+            check_link(entry.path)
+    for name in sorted(entry.name for entry in inner):
+        found += [f'{prefix}{name}', *folders_below(root, f'{prefix}{name}/')]
+    return found
+
+
+def listing_rule(root: Path) -> dict:
+    """What else a listing depends on, beside the folders."""
+    return dict(version=VERSION, root=str(root.resolve()), endings=list(EXTENSIONS),
+                foreign=sorted(FOREIGN_NAMES))
+
+
+def read_cache(root: Path, cache: Path) -> Listing | None:
+    """The listing that was kept in a file; None if there is none, or something has changed since."""
     try:
-        with cache.open(encoding='utf-8') as file:
+        with cache.open(encoding='utf-8', newline='\n') as file:
             header = json.loads(file.readline())
-            paths = file.read().splitlines()
-        if header['root'] == str(root.resolve()) and header['times'] == folder_times(root, header['classes']):
-            labels = np.repeat(np.arange(len(header['counts']), dtype=np.int32), header['counts'])
-            return Listing(paths, labels, header['classes'], header['ignored'])
-    except (OSError, ValueError, KeyError):
-        pass  # none yet, a torn one, or a class folder is gone: list anew
+            paths = file.read().split('\n')[:-1]
+        stamps = folder_stamps(str(root), header['folders'])
+        fresh = (header['rule'] == listing_rule(root) and header['stamps'] == stamps
+                 # A change in the same tick as the listing would leave no trace.
+                 and all(stamp[0] < header['listed'] - COARSE for stamp in stamps)
+                 and len(paths) == sum(header['counts']))
+        labels = np.repeat(np.arange(len(header['counts']), dtype=np.int32), header['counts'])
+        return Listing(paths, labels, header['classes'], header['left_out'], True) if fresh else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # none yet, a torn one, one of another version, or a folder is gone: list anew
+
+
+def list_folder_cached(root: Path, cache: Path, progress: Progress = no_progress) -> Listing:
+    """:func:`list_folder`, read back from ``cache`` if no folder at any depth has changed since."""
+    listing = read_cache(root, cache)
+    if listing is not None:
+        return listing
+    listed = time.time_ns()
+    if root.is_dir():
+        # Before the listing, so that a change while it runs is seen the next time.
+        folders = ['', *folders_below(str(root))]
+        stamps = folder_stamps(str(root), folders)
     listing = list_folder(root, progress)
-    header = dict(root=str(root.resolve()), times=folder_times(root, listing.classes), classes=listing.classes,
-                  counts=np.bincount(listing.labels).tolist(), ignored=listing.ignored)
+    header = dict(rule=listing_rule(root), listed=listed, folders=folders, stamps=stamps,
+                  classes=listing.classes, counts=np.bincount(listing.labels).tolist(),
+                  left_out=listing.left_out)
     cache.parent.mkdir(parents=True, exist_ok=True)
     partial = cache.with_suffix('.partial')
-    partial.write_text('\n'.join([json.dumps(header), *listing.paths, '']), encoding='utf-8')
+    partial.write_text('\n'.join([json.dumps(header), *listing.paths, '']), encoding='utf-8',
+                       newline='\n')
     os.replace(partial, cache)
     return listing

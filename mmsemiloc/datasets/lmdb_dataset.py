@@ -1,11 +1,15 @@
 """Images in an LMDB, with or without a list of them."""
 import contextlib
-from pathlib import Path
+from collections.abc import Sequence
 
 from mmengine.fileio import get_file_backend
 from mmpretrain.datasets import BaseDataset
 
-from mmsemiloc.datasets.image_listing import parse_list
+from mmsemiloc.datasets.endings import EXTENSIONS, count_endings, is_image
+from mmsemiloc.datasets.foreign import foreign_part
+from mmsemiloc.datasets.image_folders import check_label_range, say_left_out
+from mmsemiloc.datasets.image_listing import LeftOut
+from mmsemiloc.datasets.list_files import parse_list
 from mmsemiloc.registry import DATASETS
 
 
@@ -34,33 +38,66 @@ def list_keys(db_path: str) -> list[str]:
     return [key.decode() for key in keys]
 
 
+def image_keys(keys: Sequence[str], endings: Sequence[str], db_path: str) -> list[str]:
+    """The keys of images; the others are counted in one line.
+
+    Raises:
+        ValueError: If no key is one of an image.
+    """
+    left_out = LeftOut()
+    images = []
+    for key in keys:
+        foreign = foreign_part(key)
+        if foreign is not None:
+            left_out.foreign[foreign] += 1
+        elif is_image(key, tuple(endings)):
+            images.append(key)
+        else:
+            left_out.endings.update(count_endings([key], tuple(endings)))
+    if not images:
+        raise ValueError(f'LMDB {db_path}: none of {len(keys)} keys ends as an image does, for example '
+                         f"{keys[0]!r}: extensions=('',) takes all keys")
+    say_left_out(left_out, f'LMDB {db_path}')
+    return images
+
+
 @DATASETS.register_module()
 class LmdbDataset(BaseDataset):
     """Images that are values of an LMDB: all of them without labels, or those that a list file names.
 
-    The pipeline reads them through MMEngine's backend: ``dict(type='LoadImageFromFile', backend_args=dict(backend='lmdb',
-    db_path=...))``.
+    The pipeline reads them through MMEngine's backend: ``dict(type='LoadImageFromFile',
+    backend_args=dict(backend='lmdb', db_path=...))``.
 
     Args:
         db_path: The LMDB. Its keys are ASCII; its values are encoded images.
-        ann_file: List file with lines ``key label``, or ``key`` without labels; '' for all keys, without labels.
+        ann_file: List file with lines ``key label``, or ``key`` without labels; '' for all keys of
+            images, without labels.
         with_label: Whether the list has labels.
+        extensions: What keys of images end with; ``('', )`` for all keys.
         **kwargs: For mmpretrain's ``BaseDataset`` (``pipeline``, ``metainfo`` ...).
 
     Raises:
-        ValueError: If the LMDB or the list cannot be read (with the line), or labels are wanted without a list.
+        ValueError: If the LMDB or the list cannot be read (with the line), or labels are wanted
+            without a list, or no class has a label.
         ImportError: If the package ``lmdb`` is not installed.
     """
 
-    def __init__(self, db_path: str, ann_file: str = '', with_label: bool = False, **kwargs) -> None:
+    def __init__(self, db_path: str, ann_file: str = '', with_label: bool = False,
+                 extensions: Sequence[str] = EXTENSIONS, **kwargs) -> None:
         if with_label and not ann_file:
             raise ValueError(f'LmdbDataset(with_label=True) needs an ann_file: {db_path} itself has no labels')
         self.db_path, self.with_label = db_path, with_label
+        self.extensions = tuple(ending.lower() for ending in extensions)
         super().__init__(ann_file=ann_file, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """The keys, with their labels."""
         if not self.ann_file:
-            return [dict(img_path=key) for key in list_keys(self.db_path)]
-        lines = parse_list(Path(self.ann_file), self.with_label)
-        return [dict(img_path=key, gt_label=label) if self.with_label else dict(img_path=key) for key, label in lines.items()]
+            keys = image_keys(list_keys(self.db_path), self.extensions, self.db_path)
+            return [dict(img_path=key) for key in keys]
+        lines = parse_list(self.ann_file, self.with_label, self.extensions)
+        if not self.with_label:
+            return [dict(img_path=key) for key in lines]
+        if self.CLASSES is not None:
+            check_label_range(self.ann_file, lines, self.CLASSES)
+        return [dict(img_path=key, gt_label=label) for key, label in lines.items()]

@@ -13,6 +13,7 @@ from mmengine.runner import find_latest_checkpoint
 from rich.markup import escape
 
 from mmsemiloc import __version__
+from mmsemiloc.study.data_files import data_fingerprint
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,16 @@ class Failure:
 
 
 def fingerprint(cfg: Config) -> str:
-    """12 hex digits that depend on all that a config says (not on its place or seed) and on the versions that run it."""
+    """12 hex digits that depend on all that a config says (not on its place or seed) and on the versions that run it.
+
+    They depend on the lists and images that it names too, so that results of other data are not taken for its own.
+    """
     content = cfg.to_dict()
     content.pop('work_dir', None)
     content['randomness'] = {**content.get('randomness', {}), 'seed': None}
-    text = json.dumps([content, __version__, torch.__version__], sort_keys=True, default=str)
+    data = data_fingerprint(content)
+    parts = [content, __version__, torch.__version__, *([data] if data else [])]
+    text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -1,0 +1,159 @@
+"""Images that a list names, but that are not there: found by listing each folder once."""
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mmengine.dataset import BaseDataset
+
+from mmsemiloc.datasets.checks import leaves
+from mmsemiloc.datasets.classes import alike_name, same_name
+from mmsemiloc.datasets.image_records import (
+    reads_local_files,
+    records,
+    relative_path,
+    source_of,
+)
+from mmsemiloc.datasets.list_files import find_line
+from mmsemiloc.datasets.lmdb_dataset import list_keys
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A path without an image.
+
+    Attributes:
+        path: The path.
+        hint: What is there instead, in words; '' if nothing is.
+        misspelt: Whether a file is there whose name differs in case or Unicode normalisation only.
+    """
+    path: str
+    hint: str
+    misspelt: bool
+
+
+def names_in(folder: str) -> dict[str, bool]:
+    """Names in a folder, and whether each is a file that can be opened; {} if it cannot be read."""
+    try:
+        with os.scandir(folder or '.') as entries:
+            return {entry.name: entry.is_file() for entry in entries}
+    except OSError:
+        return {}
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """The name that differs from another only in case or Unicode normalisation; None if none does."""
+    return next((other for other in names if other != name and alike_name(other) == alike_name(name)),
+                None)
+
+
+def explain(path: str, listing=names_in) -> Missing:
+    """Why there is no file at a path: its first part that is not there, and what is like it.
+
+    Args:
+        path: A path at which there is no file.
+        listing: Gives the names in a folder; see :func:`names_in`.
+    """
+    folder = os.sep if path.startswith(os.sep) else ''
+    parts = [part for part in path.split(os.sep) if part]
+    for place, part in enumerate(parts):
+        here = os.path.join(folder, part)
+        names = listing(folder)
+        if part in names or part in ('.', '..'):
+            folder = here
+            continue
+        other = closest(part, names)
+        last = place == len(parts) - 1
+        if other is not None:
+            alike = os.path.join(folder, other)
+            if same_name(other) == same_name(part):
+                alike = f'{alike!a} (the same letters in another Unicode form)'
+            return Missing(path, f'but {alike} is', True)
+        stem = os.path.splitext(part)[0]
+        same_stem = next((name for name in names if os.path.splitext(name)[0] == stem), None)
+        if last and same_stem is not None:
+            return Missing(path, f'but {os.path.join(folder, same_stem)} is', False)
+        return Missing(path, '' if last else f'there is no {"folder " if place else ""}{here}', False)
+    return Missing(path, 'it is a folder' if os.path.isdir(path) else 'it is a broken link', False)
+
+
+def missing_files(paths: Iterable[str]) -> list[Missing]:
+    """Those of the paths at which there is no file, in order.
+
+    Every folder is listed once, which takes seconds for a million files in a thousand folders.
+    """
+    listings = lru_cache(maxsize=None)(names_in)
+    absent = []
+    last, names = None, {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder != last:
+            last, names = folder, listings(folder)
+        # A file system that does not tell cases apart opens the file all the same.
+        if not names.get(name) and not os.path.isfile(path):
+            absent.append(path)
+    return [explain(path, listings) for path in absent]
+
+
+def missing_keys(keys: Iterable[str], known: Iterable[str]) -> list[Missing]:
+    """Those of the keys that an LMDB does not have, in order."""
+    known = set(known)
+    absent = [key for key in keys if key not in known]
+    alike = {alike_name(key): key for key in known} if absent else {}
+    found = [(key, alike.get(alike_name(key))) for key in absent]
+    return [Missing(key, f'but {other} is' if other else '', other is not None)
+            for key, other in found]
+
+
+def check_images_exist(dataset: BaseDataset, kind: str, skip: bool = False) -> list[str]:
+    """Look for each image of a dataset, before training; not for remote ones and those in memory.
+
+    Args:
+        dataset: Any dataset; concatenations and wrappers are looked into.
+        kind: What its images are called in messages, e.g. 'labelled'.
+        skip: Whether a missing image is left to the policy for faults. A path whose file has a name
+            of another case or Unicode normalisation is an error all the same, and so is a dataset
+            of which no image is there.
+
+    Returns:
+        The paths that are missing, with ``skip``.
+
+    Raises:
+        ValueError: With the first missing image, its list and line, and what is there instead.
+    """
+    missing: list[str] = []
+    for leaf in leaves(dataset):
+        paths = [record['img_path'] for record in records(leaf)
+                 if isinstance(record.get('img_path'), str)]
+        if getattr(leaf, 'db_path', ''):
+            found = missing_keys(paths, list_keys(leaf.db_path)) if source_of(leaf).list_file else []
+        elif reads_local_files(leaf):
+            found = missing_files(path for path in paths if '://' not in path)
+        else:
+            found = []
+        misspelt = next((one for one in found if one.misspelt), None)
+        if found and (misspelt or not skip or len(found) == len(paths)):
+            raise ValueError(describe_missing(leaf, misspelt or found[0], found, len(paths), kind))
+        missing += [one.path for one in found]
+    return missing
+
+
+def describe_missing(leaf: BaseDataset, first: Missing, found: list[Missing], total: int,
+                     kind: str) -> str:
+    """One line on the first missing image of a dataset, and how many there are."""
+    source = source_of(leaf)
+    listed = relative_path(first.path, source.prefix)
+    line = 0
+    if source.list_file:
+        line = (find_line(source.list_file, listed, source.labeled)
+                or find_line(source.list_file, first.path, source.labeled))
+    where = f'{source.list_file}, line {line}: ' if line else ''
+    place = f' of LMDB {leaf.db_path}' if getattr(leaf, 'db_path', '') else ''
+    text = f'{where}{kind} image {first.path}{place} is not there'
+    if first.hint:
+        text += f', {first.hint}' if first.hint.startswith('but') else f': {first.hint}'
+    if len(found) == total:
+        return (f'{text}; none of the {total} {kind} images is there: are data_root '
+                f'and data_prefix right (here {source.prefix or "empty"})?')
+    more = f' ({len(found)} of {total} images are missing)' if len(found) > 1 else ''
+    return f'{text}{more}: correct the list, or rename or restore the file'
