@@ -2,13 +2,16 @@
 import argparse
 import hashlib
 import json
+import posixpath
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from mmsemiloc.datasets.classes import listed
 from mmsemiloc.datasets.image_listing import Listing, list_folder_cached, read_list
+from mmsemiloc.datasets.list_files import find_line, parse_list, to_line
 from mmsemiloc.datasets.splits import draw_splits
 from mmsemiloc.study.tables import Table
 
@@ -17,34 +20,48 @@ def find_listed(file: Path, paths: list[str]) -> np.ndarray:
     """Indices of the images that a file names, by their path or by their file name.
 
     Raises:
-        ValueError: With the number of the line, if there is no such image, or several have that name, or it comes twice.
+        ValueError: With the number of the line, if there is no such image, or several have that name, or it comes twice;
+            see also :func:`parse_list`.
     """
+    lines = parse_list(file, labeled=False, of='paths or names of images')
     by_path = {path: i for i, path in enumerate(paths)}
     by_name: dict[str, list[int]] = {}
     for i, path in enumerate(paths):
         by_name.setdefault(path.rpartition('/')[2], []).append(i)
     found: dict[int, None] = {}
-    for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
-        name = line.strip()
+    for line in lines:
+        name = posixpath.normpath(line)
         matches = [by_path[name]] if name in by_path else by_name.get(name, [])
         if len(matches) != 1 or matches[0] in found:
             problem = 'comes twice' if len(matches) == 1 else f'names {len(matches)} images'
-            raise ValueError(f'{file}, line {number}: {name!r} {problem}')
+            raise ValueError(f'{file}, line {find_line(file, line, labeled=False)}: {line!r} {problem} of the source')
         found[matches[0]] = None
     return np.fromiter(found, np.int64, len(found))
 
 
 def to_number(text: str, total: int, taken: int = 0) -> int:
-    """Images that an argument asks for; ``taken`` ones are not in the rest."""
+    """Images that an argument asks for; ``taken`` ones are not in the rest.
+
+    Raises:
+        ValueError: If a share is less than half an image.
+    """
     if text == 'rest':
         return total - taken
-    return round(total * float(text[:-1]) / 100) if text.endswith('%') else int(text)
+    if not text.endswith('%'):
+        return int(text)
+    number = round(total * float(text[:-1]) / 100)
+    if not number:
+        raise ValueError(f'{text} of {total} images is no image: give a larger share')
+    return number
 
 
 def read_source(args: argparse.Namespace, console: Console) -> Listing:
     """The images, with a progress bar while folders are listed."""
     if args.source.is_file():
         return read_list(args.source)
+    if args.source.resolve() in (args.out.resolve(), *args.out.resolve().parents):
+        raise ValueError(f'--out {args.out} is in the folder of images {args.source}, where it would be taken for a class: '
+                         'choose a folder beside it')
     cache = args.out / 'listing.txt'
     if args.refresh:
         cache.unlink(missing_ok=True)
@@ -69,7 +86,7 @@ def write_splits(args: argparse.Namespace, listing: Listing, labeled: dict[int, 
     for kind, sets in (('labeled', labeled), ('unlabeled', unlabeled)):
         for number, indices in sets.items():
             name = f'{kind}_{number}.txt'
-            lines = [f'{listing.paths[i]} {listing.labels[i]}' if kind == 'labeled' else listing.paths[i] for i in indices]
+            lines = [to_line(listing.paths[i], listing.labels[i] if kind == 'labeled' else None) for i in indices]
             counts = np.bincount(listing.labels[indices], minlength=len(listing.classes))
             files[name] = {**write_lines(args.out / name, lines), 'images_per_class': counts.tolist()}
             rows.append([name, str(number), f'{counts.min()} to {counts.max()}', files[name]['sha256'][:12]])
@@ -78,6 +95,19 @@ def write_splits(args: argparse.Namespace, listing: Listing, labeled: dict[int, 
     (args.out / 'manifest.json').write_text(json.dumps(manifest, indent=1), encoding='utf-8')
     return Table(f'{len(listing.paths)} images of {len(listing.classes)} classes',
                  ['list', 'images', 'of each class', 'SHA-256'], rows)
+
+
+def notes(args: argparse.Namespace, listing: Listing, labeled: dict[int, np.ndarray]) -> list[str]:
+    """What to know of the lists: where the listing is from, what it leaves out, and classes without images."""
+    lines = list(listing.left_out)
+    if listing.read_back:
+        lines.append(f'The listing of {args.source} was read back from {args.out / "listing.txt"}: no folder in it has changed.')
+    for number, indices in labeled.items():
+        missing = np.setdiff1d(np.arange(len(listing.classes)), listing.labels[indices])
+        if len(missing):
+            lines.append(f'labeled_{number}.txt has no image of {len(missing)} of {len(listing.classes)} classes, which cannot '
+                         f'be learned: {listed([listing.classes[i] for i in missing])}')
+    return lines
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,6 +120,6 @@ def run(args: argparse.Namespace) -> int:
     rest = [to_number(text, total, max(sizes)) for text in args.unlabeled]
     labeled, unlabeled = draw_splits(listing.labels, sizes, rest, args.seed, args.balance, given)
     console.print(write_splits(args, listing, labeled, unlabeled).to_rich())
-    if listing.ignored:
-        console.print(f'{listing.ignored} files are no images of a class (by their ending or place) and were left out.')
+    for line in notes(args, listing, labeled):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0

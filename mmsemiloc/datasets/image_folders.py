@@ -128,9 +128,10 @@ class ImageFolderMixin:
         """Say which classes have no folder, or that folders were numbered by place."""
         names = set(map(same_name, numbers))
         if names.isdisjoint(self.CLASSES):
-            pairs = [f'{name} is {number} ({self.CLASSES[number]})' for name, number in numbers.items()]
+            pairs = [f'{name} is {number} ({self.CLASSES[number]})'
+                     for name, number in numbers.items()]
             say(f'no folder of {root} has the name of a class, so they are numbered in their order: '
-                f'{listed(pairs, 3)}', logging.INFO)
+                f'{", ".join(pairs[:3])}{", ..." if len(pairs) > 3 else ""}', logging.INFO)
         elif len(names) < len(self.CLASSES):
             missing = [name for name in self.CLASSES if name not in names]
             say(f'{root} has no folder of {len(missing)} classes: {listed(missing)}')

@@ -56,12 +56,18 @@ def draw_splits(labels: np.ndarray,
         For each size the sorted indices: of the labelled sets, of the unlabelled sets.
 
     Raises:
-        ValueError: If a size is less than 1, or there are fewer images than the largest two sets need.
+        ValueError: If a size is less than 1, or there are fewer images than the largest two sets need, or fewer labelled
+            ones than classes.
     """
     sizes = [len(labeled)] if labeled is not None else num_labeled
     if min([*sizes, *num_unlabeled]) < 1 or max(sizes) + max(num_unlabeled, default=0) > len(labels):
         raise ValueError(f'cannot draw {", ".join(map(str, sizes))} labelled and {", ".join(map(str, num_unlabeled))} '
-                         f'unlabelled images from {len(labels)}')
+                         f'unlabelled images from {len(labels)}: choose at least 1 of each kind, and no more than '
+                         f'{len(labels)} in all')
+    num_classes = len(np.unique(labels))
+    if labeled is None and min(sizes) < num_classes:
+        raise ValueError(f'{min(sizes)} labelled images are fewer than the {num_classes} classes, so that some could not be '
+                         f'learned: choose at least {num_classes}')
     first = labeled if labeled is not None else class_sequence(labels, np.random.default_rng([seed, 0]), balance)
     rest = np.setdiff1d(np.arange(len(labels)), first[:max(sizes)])
     second = rest[class_sequence(labels[rest], np.random.default_rng([seed, 1]), balance)]

@@ -11,7 +11,7 @@ from mmsemiloc.datasets.list_files import parse_list
 # Keys of files and folders that a config reads, wherever they stand.
 FILE_KEYS = frozenset(('ann_dir', 'ann_file', 'checkpoint', 'classes', 'db_path', 'load_from', 'prior',
                        'pretrained'))
-DATASET_KEYS = frozenset(('data_root', 'data_prefix', 'split'))
+DATASET_KEYS = frozenset(('data_root', 'data_prefix'))
 SMALL = 2**20  # bytes; the content of smaller files is read
 LOCKS = frozenset(('lock.mdb', ))  # of an LMDB; readers change it
 
