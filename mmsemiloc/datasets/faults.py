@@ -59,6 +59,9 @@ def failing_transform(error: BaseException) -> object | None:
 
 def transform_name(transform: object) -> str:
     """How a config calls a transform."""
+    inner = getattr(transform, 't', None)
+    if isinstance(inner, torch.nn.Module):
+        return f'torchvision/{type(inner).__name__}'
     return getattr(transform, '__name__', None) or type(transform).__name__
 
 

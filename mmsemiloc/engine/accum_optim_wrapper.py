@@ -7,6 +7,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_
 
+from mmsemiloc.datasets.random_state import RandomState
 from mmsemiloc.engine.finite import (
     Part,
     check_clipping,
@@ -15,7 +16,6 @@ from mmsemiloc.engine.finite import (
     refuse_bad_step,
     total_norm,
 )
-from mmsemiloc.engine.replay import RandomState
 from mmsemiloc.models import WholeBatch
 from mmsemiloc.models.batch_norm import statistics_at_rest
 from mmsemiloc.models.numerics import check_number

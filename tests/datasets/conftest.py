@@ -7,7 +7,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets import SemiSupDataset
-from mmsemiloc.datasets.faults import UnreadableImageError
+from mmsemiloc.datasets.faults import DataError
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 GOOD = 6
@@ -61,7 +61,7 @@ def load_names(dataset, workers):
         for batch in DataLoader(dataset, batch_size=3, num_workers=workers, collate_fn=pseudo_collate,
                                 timeout=30 if workers else 0):
             names += [sample.img_path.rpartition('/')[2] for sample in batch['data_samples']]
-    except UnreadableImageError as error:
+    except DataError as error:
         # Its traceback holds the iterator, whose workers take seconds to end once the garbage collector comes for them.
         raise error.with_traceback(None) from None
     return names
