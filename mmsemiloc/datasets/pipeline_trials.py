@@ -145,6 +145,16 @@ def try_pipeline(dataset: BaseDataset, place: int, kind: str) -> None:
                              "let it end with dict(type='PackInputs')")
 
 
+def with_pipelines(dataset: BaseDataset) -> list[BaseDataset]:
+    """The datasets with a pipeline that a source is made of, also those that are repeated or cut."""
+    found = []
+    for leaf in leaves(dataset):
+        while not hasattr(leaf, 'pipeline') and hasattr(leaf, 'dataset'):
+            leaf = leaf.dataset
+        found += with_pipelines(leaf) if leaf is not dataset and leaves(leaf) != [leaf] else [leaf]
+    return [leaf for leaf in found if hasattr(leaf, 'pipeline') and len(leaf)]
+
+
 def try_pipelines(dataset: BaseDataset, kind: str, skip_unreadable: bool = False) -> None:
     """:func:`try_pipeline` on the first image of each dataset that a source is made of.
 
@@ -156,16 +166,11 @@ def try_pipelines(dataset: BaseDataset, kind: str, skip_unreadable: bool = False
     Raises:
         ValueError: As :func:`try_pipeline`, which has subclasses of it only.
     """
-    for leaf in leaves(dataset):
-        inner = leaf
-        while not hasattr(inner, 'pipeline') and hasattr(inner, 'dataset'):  # RepeatDataset, say
-            inner = inner.dataset
-        if not hasattr(inner, 'pipeline'):
-            continue
-        for place in range(len(inner)):
+    for leaf in with_pipelines(dataset):
+        for place in range(len(leaf)):
             try:
-                try_pipeline(inner, place, kind)
+                try_pipeline(leaf, place, kind)
                 break
             except UnreadableImageError:
-                if not skip_unreadable or place + 1 == len(inner):
+                if not skip_unreadable or place + 1 == len(leaf):
                     raise
