@@ -196,8 +196,7 @@ def fit_state(model: nn.Module, content: object, source: str, purpose: Purpose, 
     kind = type(model).__name__
     if faults := report.faults():
         if not fits:
-            names = [*found.unused, *report.unknown, *state]
-            faults.append(f'names in the file: {some(names)}')
+            faults.append(f'names in the file: {some([*found.unused, *state])}')
         raise ValueError(f'{fits} of {len(shapes)} tensors of {source} fit {kind}: {"; ".join(faults)}; {hint}')
     check_finite(state, source)
 

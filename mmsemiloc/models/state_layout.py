@@ -168,7 +168,7 @@ def matches(state: StateDict, own: Shapes) -> Iterator[Match]:
     for names in name_tables(own):
         for inserted in long_prefixes(names, len(names) / 2):
             wanted = {name.removeprefix(inserted): mine for name, mine in names.items() if name.startswith(inserted)}
-            for prefix in long_prefixes(state.tensors, len(wanted) / 2):
+            for prefix in long_prefixes(state.tensors, min(len(wanted), len(state.tensors)) / 2):
                 pairs = {prefix + name: mine for name, mine in wanted.items() if prefix + name in state.tensors}
                 same = sum(tuple(state.tensors[name].shape) == own[mine] for name, mine in pairs.items())
                 yield Match(state, prefix, inserted, names, pairs, same)
