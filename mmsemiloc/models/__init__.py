@@ -1,4 +1,4 @@
-from mmsemiloc.models.backbone_checkpoint import guard_pretrained, load_backbone
+from mmsemiloc.models.backbone_checkpoint import guard_pretrained, load_backbone, read_checkpoint
 from mmsemiloc.models.cam import class_activation_maps, class_maps, relative_weight
 from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.checkpoint_fit import fit_checkpoint, fit_state
@@ -21,6 +21,6 @@ __all__ = [
     'PseudoLabelLoss', 'SemiSupClassifier', 'SemiSupDataPreprocessor', 'SoftConsistencyLoss',
     'TransformConsistencyLoss', 'WholeBatch', 'align', 'class_activation_maps', 'class_maps',
     'direction_penalties', 'fit_checkpoint', 'fit_state', 'guard_pretrained', 'load_backbone',
-    'locality_penalty', 'mean_entropy', 'negative_batch_entropy', 'relative_weight',
+    'locality_penalty', 'mean_entropy', 'negative_batch_entropy', 'read_checkpoint', 'relative_weight',
     'transform_consistency', 'unit_norm'
 ]

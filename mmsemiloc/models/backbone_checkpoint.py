@@ -10,6 +10,20 @@ from torch import nn
 from mmsemiloc.models.checkpoint_fit import Fitted, Purpose, fit_state
 
 
+def read_checkpoint(path: str) -> object:
+    """The content of a checkpoint's file or address, on the CPU.
+
+    Raises:
+        ValueError: If it is missing or damaged.
+    """
+    try:
+        return CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
+    except FileNotFoundError as error:
+        raise ValueError(f'no such checkpoint: {path}') from error
+    except Exception as error:  # depends on where the file is cut off, or what an address answers
+        raise ValueError(f'cannot load checkpoint {path}: {type(error).__name__}: {error}') from error
+
+
 def load_backbone(backbone: nn.Module, path: str, prefix: str | None = None, purpose: Purpose = 'part') -> Fitted:
     """Load a backbone, or another part of a model, from a checkpoint, and log what was loaded and what was not used.
 
@@ -20,10 +34,9 @@ def load_backbone(backbone: nn.Module, path: str, prefix: str | None = None, pur
         purpose: See :func:`fit_state`.
 
     Raises:
-        ValueError: If the checkpoint does not fit; nothing is changed then.
+        ValueError: If the checkpoint cannot be read or does not fit; nothing is changed then.
     """
-    content = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='current')
-    found = fit_state(backbone, content, path, purpose, prefix)
+    found = fit_state(backbone, read_checkpoint(path), path, purpose, prefix)
     backbone.load_state_dict(found.tensors, strict=False)
     print_log(found.line, logger='current')
     return found

@@ -1,6 +1,6 @@
 """Predictions and maps of a trained classifier on a split, and what they are worth."""
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,14 +9,13 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 from torch.utils.data import DataLoader
 
 from mmsemiloc.evaluation import MapScore, predict_with_maps, score_centre_map, score_map, true_boxes
 from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
 from mmsemiloc.evaluation.maps import boxes_mask
-from mmsemiloc.models import fit_state
+from mmsemiloc.models import fit_state, read_checkpoint
 from mmsemiloc.registry import MODELS
 
 
@@ -158,14 +157,14 @@ def load_model(cfg: Config, checkpoint: str) -> tuple[nn.Module, dict]:
     """The config's model with the weights of a checkpoint, in evaluation mode, and what else the checkpoint says (``meta``).
 
     Raises:
-        ValueError: If the weights are not those of the model.
+        ValueError: If the file cannot be read, or its weights are not those of the model, see :func:`fit_state`.
     """
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
-    content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent')
+    content = read_checkpoint(checkpoint)
     model.load_state_dict(fit_state(model, content, checkpoint, 'test').tensors, strict=False)
-    meta = content.get('meta') or {}
-    return model.to(get_device()).eval(), meta
+    meta = content.get('meta') if isinstance(content, Mapping) else None
+    return model.to(get_device()).eval(), meta or {}
 
 
 def build_loader(cfg: Config, split: str) -> DataLoader:

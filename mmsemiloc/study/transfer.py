@@ -9,9 +9,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
-from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmsemiloc.models import fit_state
+from mmsemiloc.models import fit_state, read_checkpoint
 from mmsemiloc.study.runs import Run, plan_run
 from mmsemiloc.study.tables import Table, format_interval, format_spread
 
@@ -119,8 +118,7 @@ def check_start(cfg: Config, checkpoint: str) -> None:
     init_default_scope(scope)
     with MODELS.switch_scope_and_registry(scope) as models:
         backbone = models.build(dict(cfg.model.backbone, init_cfg=None))
-    content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent')
-    fit_state(backbone, content, checkpoint, 'part')
+    fit_state(backbone, read_checkpoint(checkpoint), checkpoint, 'part')
 
 
 def plan_transfer(name: str, task: str, cfg: Config, seed: int, work_dir: Path) -> TransferRun:

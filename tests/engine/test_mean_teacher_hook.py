@@ -265,6 +265,29 @@ def test_training_may_start_from_a_part_of_a_checkpoint(runs, tmp_path):
     assert torch.equal(start['head.fc.weight'], whole.students[0]['head.fc.weight'])
 
 
+@pytest.mark.parametrize('evaluate', ['teacher', 'student'])
+@pytest.mark.parametrize('first', ['hook of checks', 'hook of the teacher'])
+def test_training_may_start_with_other_classes_and_any_order_of_hooks(runs, evaluate, first, tmp_path):
+    folder, whole = runs['teacher']
+    path = tmp_path / 'other.pth'
+    checkpoint = torch.load(folder / f'iter_{SAVED}.pth', weights_only=False)
+    for states, prefix in ((checkpoint['state_dict'], ''), (checkpoint['ema_state_dict'], 'module.')):
+        for name in ('head.fc.weight', 'head.fc.bias'):
+            states[prefix + name] = states[prefix + name][:7]
+    torch.save(checkpoint, path)
+    cfg = config(tmp_path, steps=1, load_from=str(path), teacher=dict(evaluate=evaluate))
+    cfg.custom_hooks = cfg.custom_hooks[::1 if first == 'hook of checks' else -1]
+    runner, record = make_runner(cfg)
+    runner.train()
+    start = record.students[0]
+    assert same(start, record.teachers[0])
+    expected = (whole.teachers if evaluate == 'teacher' else whole.students)[SAVED]
+    assert all(torch.equal(start[name], expected[name]) for name in start if name.startswith('backbone'))
+    assert torch.equal(start['head.fc.weight'], whole.students[0]['head.fc.weight'])
+    with pytest.raises(ValueError, match='head differs: 7 classes in the file, 10 in the model'):
+        state_in_test(tmp_path / 'test', path)
+
+
 def test_mixed_precision(tmp_path):
     record = train(tmp_path, wrapper='AmpAccumOptimWrapper', **{'optim_wrapper.dtype': 'bfloat16'})
     assert largest_difference(running_mean(record.students[1:]), record.teachers[-1]) < 1e-5

@@ -4,10 +4,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.metrics import confusion_matrix as slow_confusion_matrix
 
-from mmsemiloc.study.evaluate import Evaluation, Examples, confusion_matrix, evaluate, summarize
+from mmsemiloc.study.evaluate import Evaluation, Examples, confusion_matrix, evaluate, load_model, summarize
 from tests.conftest import CLASSES, make_batch, make_model
 from tests.evaluation import reference
 
@@ -101,6 +102,23 @@ def test_a_head_without_maps_is_refused(model):
     model.head = torch.nn.Linear(1, 1)
     with pytest.raises(ValueError, match='linear head over average-pooled maps, but Linear over DenseNet is none'):
         evaluate(model, make_loader())
+
+
+def test_a_checkpoint_that_is_not_the_models_is_refused(model, tmp_path):
+    cfg = Config(dict(model=dict(
+        type='mmsemiloc.SemiSupClassifier', data_preprocessor=dict(num_classes=CLASSES), backbone=dict(
+            type='DenseNet', arch=dict(growth_rate=4, depths=[2, 2], init_channels=8)),
+        head=dict(type='mmsemiloc.CAMClsHead', num_classes=CLASSES, in_channels=16))))
+    path = str(tmp_path / 'a.pth')
+    torch.save({'model': model.state_dict(), 'meta': {'dataset_meta': 3}}, path)
+    loaded, meta = load_model(cfg, path)
+    assert meta == {'dataset_meta': 3} and torch.equal(loaded.head.fc.weight.cpu(), model.head.fc.weight)
+    torch.save(model.backbone.state_dict(), path)
+    with pytest.raises(ValueError, match='65 of 67 tensors of .*a.pth fit SemiSupClassifier: 2 missing, first head.fc.weight'):
+        load_model(cfg, path)
+    (tmp_path / 'a.pth').write_bytes(b'PK torn')
+    with pytest.raises(ValueError, match='cannot load checkpoint .*a.pth: '):
+        load_model(cfg, path)
 
 
 def make_evaluation(images=40, seed=0):

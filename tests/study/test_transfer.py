@@ -3,13 +3,16 @@ import math
 import re
 
 import pytest
+import torch
+import torchvision
 from mmengine.config import Config
 
-from mmsemiloc.study import transfer
+from mmsemiloc.study import transfer, worker
 from mmsemiloc.study.runs import write_json
 from mmsemiloc.study.transfer import (
     NO_TEST,
     TransferResult,
+    check_start,
     cost_table,
     difference_table,
     initialised,
@@ -61,6 +64,51 @@ def test_an_initialisation_changes_the_backbone_alone_and_not_the_given_config()
     assert initialised(cfg, 'a.pth').model.backbone.init_cfg == dict(type='Pretrained', checkpoint='a.pth')
     assert initialised(cfg, None).model.backbone.init_cfg is None
     assert 'init_cfg' not in cfg.model.backbone
+
+
+@pytest.mark.parametrize('scope', ['mmpretrain', 'mmdet', 'mmseg'])
+def test_a_checkpoint_must_fit_the_backbone_of_a_task(scope, tmp_path):
+    pytest.importorskip(scope)
+    cfg = Config(dict(model=dict(backbone=dict(type='ResNet', depth=18)), default_scope=scope))
+    state = torchvision.models.resnet18().state_dict()
+    path = str(tmp_path / 'a.pth')
+    torch.save({'model': {f'backbone.{name}': value for name, value in state.items()}}, path)
+    check_start(cfg, path)
+    for file, message in (({'stem.0.weight': torch.zeros(1)}, '0 of 120 tensors of .* fit ResNet'),
+                          (dict(list(state.items())[:60]), '60 of 120 tensors of .* fit ResNet')):
+        torch.save(file, path)
+        with pytest.raises(ValueError, match=message):
+            check_start(cfg, path)
+    with pytest.raises(ValueError, match='no such checkpoint: .*none.pth'):
+        check_start(cfg, str(tmp_path / 'none.pth'))
+
+
+@pytest.mark.parametrize('guarded', [True, False])
+def test_the_process_of_a_run_loads_all_of_a_backbone_or_stops(guarded, tmp_path, monkeypatch):
+    """For a model of another project; without the guard it trains from random weights."""
+    pipeline = [dict(type='PackInputs')]
+    cfg = Config(dict(
+        default_scope='mmpretrain',
+        model=dict(
+            type='ImageClassifier', neck=dict(type='GlobalAveragePooling'),
+            data_preprocessor=dict(mean=[128] * 3, std=[64] * 3, num_classes=10),
+            backbone=dict(type='DenseNet', arch=dict(growth_rate=4, depths=[2], init_channels=8)),
+            head=dict(type='LinearClsHead', num_classes=10, in_channels=16)),
+        train_dataloader=dict(
+            batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dict(type='mmsemiloc.DigitScenes', num_images=4, pipeline=pipeline)),
+        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=1)))
+    torch.save({'stem.0.weight': torch.zeros(8, 3, 7, 7)}, tmp_path / 'a.pth')
+    cfg = initialised(cfg, str(tmp_path / 'a.pth'))
+    run = plan_transfer(f'guard {guarded}', 'cls', cfg, 0, tmp_path)
+    if guarded:
+        with pytest.raises(ValueError, match='1 of 32 tensors of .*a.pth fit DenseNet'):
+            worker.train(run, lambda message: None)
+    else:
+        monkeypatch.setattr(worker, 'guard_pretrained', lambda model: None)
+        worker.train(run, lambda message: None)
+        assert run.trained.is_file()
 
 
 def test_runs_have_folders_of_their_own(tmp_path):
