@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 
 import mmsemiloc.registry  # noqa: F401  (makes types such as 'mmsemiloc.CAMClsHead' known)
 from mmsemiloc.commands.options import with_options
-from mmsemiloc.engine import SemiSupSetupHook
+from mmsemiloc.engine import FiniteHook, SemiSupSetupHook
 
 # A variable that each launcher sets for every process that it starts.
 LAUNCHERS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
@@ -145,8 +145,9 @@ def build_runner(cfg: Config) -> Runner:
             # MMEngine selects a CUDA device for every backend, which fails without a GPU.
             stack.enter_context(mock.patch('torch.cuda.set_device'))
         runner = RUNNERS.build(cfg)
-    if not any(isinstance(hook, SemiSupSetupHook) for hook in runner.hooks):
-        runner.register_hook(SemiSupSetupHook())
+    for needed in (SemiSupSetupHook, FiniteHook):
+        if not any(isinstance(hook, needed) for hook in runner.hooks):
+            runner.register_hook(needed())
     return runner
 
 

@@ -101,7 +101,8 @@ def notes(args: argparse.Namespace, listing: Listing, labeled: dict[int, np.ndar
     """What to know of the lists: where the listing is from, what it leaves out, and classes without images."""
     lines = list(listing.left_out)
     if listing.read_back:
-        lines.append(f'The listing of {args.source} was read back from {args.out / "listing.txt"}: no folder in it has changed.')
+        lines.append(f'The listing of {args.source} was read back from {args.out / "listing.txt"}: no folder '
+                     'in it has changed.')
     for number, indices in labeled.items():
         missing = np.setdiff1d(np.arange(len(listing.classes)), listing.labels[indices])
         if len(missing):

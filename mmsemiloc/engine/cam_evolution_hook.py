@@ -12,8 +12,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import DATASETS
 from torch import nn
 
-from mmsemiloc.engine.cam_strips import append_column, draw_column, replace_file, to_csv
 from mmsemiloc.datasets.random_state import RandomState
+from mmsemiloc.engine.cam_strips import append_column, draw_column, replace_file, to_csv
 from mmsemiloc.evaluation import MapScore, predict_with_maps, score_map, summarize_predictions, true_boxes
 from mmsemiloc.models.numerics import check_number
 from mmsemiloc.registry import HOOKS

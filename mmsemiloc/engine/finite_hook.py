@@ -36,8 +36,9 @@ def refuse_bad_checkpoint(checkpoint: dict) -> None:
 class FiniteHook(Hook):
     """Stops a run before it trains on, updates with or saves numbers that are not finite.
 
-    ``AccumOptimWrapper`` checks its steps itself; with another wrapper this hook listens to the losses of the model and looks at
-    the gradients right before the optimizer's step. Checkpoints are looked at when all other hooks have added their part.
+    ``AccumOptimWrapper`` checks its steps itself. With another wrapper this hook listens to the losses of the model
+    and looks at the gradients right before the optimizer's step. Checkpoints are looked at when all other hooks have
+    added their part.
 
     Raises:
         ValueError: Before training, if a weight is not finite or a number of the optimizer can never be meant; a

@@ -96,6 +96,9 @@ class HealthHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Listen to the model, which is given the samples, and to the head."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self._listeners, self._steps = [], 0
+        if not hasattr(getattr(model, 'head', None), 'terms'):  # of another model, which this hook does not know
+            return
         self.head = model.head
         self._reset()
         self._labeled: Tensor | None = None
@@ -151,6 +154,8 @@ class HealthHook(Hook):
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """Report at the end of a window, and early in a run."""
+        if not self._listeners:
+            return
         self._steps += 1
         if self.every_n_train_iters(runner, self.interval):
             self._report(runner, runner.iter + 1)

@@ -34,8 +34,8 @@ class LossScheduleHook(Hook):
         by_epoch: Whether ``begin`` and ``end`` count epochs instead of iterations (optimizer steps).
 
     Raises:
-        ValueError: If a schedule has other keys, ends before it begins or starts below 0, or (before training) names a term that the
-            head does not have.
+        ValueError: If a schedule has other keys, ends before it begins or starts below 0, or (before training)
+            names a term that the head does not have.
 
     Example:
         NBEL started from CE + MEL after 100 epochs::

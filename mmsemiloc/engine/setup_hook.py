@@ -12,8 +12,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets import SemiSupDataset, SemiSupSampler
+from mmsemiloc.datasets.box_motion import check_moves_boxes
 from mmsemiloc.datasets.checks import check_classes, class_names, labels_of
 from mmsemiloc.datasets.classes import check_number_of_classes, check_same_classes
+from mmsemiloc.datasets.missing_images import check_images_exist
+from mmsemiloc.datasets.pipeline_trials import try_pipelines
 from mmsemiloc.engine.finite_hook import FiniteHook
 from mmsemiloc.engine.never_begins import check_everything_begins
 from mmsemiloc.engine.trial import check_topk, try_evaluation, try_loss
@@ -76,6 +79,13 @@ def test_set(runner: Runner) -> BaseDataset | None:
         print_log(f'the test images are not checked: {error}', logger='current', level=logging.WARNING)
         return None
     return dataset
+
+
+def sources(dataset: BaseDataset) -> list[tuple[BaseDataset | None, str]]:
+    """The sources of training images, and what they are called in messages."""
+    if isinstance(dataset, SemiSupDataset):
+        return [(dataset.labeled, 'labelled'), (dataset.unlabeled, 'unlabelled')]
+    return [(dataset, 'training')]
 
 
 def describe_data(dataset: BaseDataset, validation: BaseDataset | None) -> str:
@@ -162,7 +172,11 @@ class SemiSupSetupHook(Hook):
             if self.saved_classes:
                 check_number_of_classes(self.saved_classes, num_classes, 'the checkpoint')
             names = self.saved_classes or None
-            check_classes(loop.dataloader.dataset, num_classes, 'test', names, 'the checkpoint')
+            dataset = loop.dataloader.dataset
+            check_classes(dataset, num_classes, 'test', names, 'the checkpoint')
+            check_images_exist(dataset, 'test', skip=getattr(dataset, 'faults', None) is not None)
+            try_pipelines(dataset, 'test')
+            check_moves_boxes(dataset, 'test')
         self._check_evaluation(model, loop.dataloader, loop.evaluator, 'test')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -181,16 +195,31 @@ class SemiSupSetupHook(Hook):
         """Check images and classes of all data sets of a classifier."""
         if num_classes is None:
             return
+
+        # Classes first: what is wrong with them says most about a folder or list.
+        names = class_names(dataset)
         if isinstance(dataset, SemiSupDataset):
             dataset.check(num_classes, validation)
         else:
             check_classes(dataset, num_classes, 'training')
-        names = class_names(dataset)
         if runner.iter and self.saved_classes and names:  # a resumed run
             check_same_classes(names, self.saved_classes, 'the labelled images', 'the checkpoint that is resumed')
-        for other, kind in ((validation, 'validation'), (test_set(runner), 'test')):
+        test = test_set(runner)
+        for other, kind in ((validation, 'validation'), (test, 'test')):
             if other is not None:
                 check_classes(other, num_classes, kind, names)
+
+        # Then every file, and every transform on one image of each source.
+        faults = getattr(dataset, 'faults', None)
+        skip = faults is not None and faults.action == 'skip'
+        for part, kind in (*sources(dataset), (validation, 'validation'), (test, 'test')):
+            if part is not None:
+                missing = check_images_exist(part, kind, skip)
+                if faults is not None and len(missing) > faults.budget:
+                    raise ValueError(f'{len(missing)} {kind} images are not there, the first is {missing[0]}, but '
+                                     f'faults.budget tolerates {faults.budget}')
+                try_pipelines(part, kind, skip)
+                check_moves_boxes(part, kind)
 
     def _check_evaluation(self, model: nn.Module, loader: DataLoader, evaluator: Evaluator, which: str) -> None:
         """Try the metrics of a classifier."""

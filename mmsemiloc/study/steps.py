@@ -24,6 +24,8 @@ HOOK_COUNTS: dict[str, dict] = {
     'EMAHook': dict(begin_iter=None, begin_epoch=None),
     'MeanTeacherHook': dict(begin_iter=None),
     'SemiSupSetupHook': {},
+    'FiniteHook': {},
+    'FirstStepsHook': {},
     'HealthHook': dict(interval=50, begin=200),
     'LossScheduleHook': dict(schedule=None),
     'CAMEvolutionHook': dict(interval=None),
@@ -60,7 +62,9 @@ def with_length(cfg: Config, length: int) -> Config:
     def scaled(name: str, value):
         """``value`` times length / old, with its nested values; endless (-1, inf) and named ('all') ones as they are."""
         if isinstance(value, dict):
-            return {key: scaled(key, part) if key != 'start_value' else part for key, part in value.items()}
+            points = {'end': 'begin'}  # of the schedule of a loss, whose end may be its beginning
+            return {key: scaled(points.get(key, key), part) if key != 'start_value' else part
+                    for key, part in value.items()}
         if isinstance(value, list | tuple):
             parts = [scaled(name, part) for part in value]
             return [part for part in parts if part < length] if name == 'milestones' else parts

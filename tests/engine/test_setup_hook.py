@@ -11,7 +11,8 @@ from tests.engine.fake_runner import FakeRunner
 
 
 def loader(batch_size=4):
-    dataset = SemiSupDataset(DigitScenes(num_images=13), DigitScenes(first=13, num_images=7))
+    pipeline = [dict(type='PackInputs')]
+    dataset = SemiSupDataset(DigitScenes(num_images=13, pipeline=pipeline), DigitScenes(first=13, num_images=7, pipeline=pipeline))
     return torch.utils.data.DataLoader(dataset, batch_size, sampler=SemiSupSampler(dataset, 4, 0.5, seed=0))
 
 
@@ -63,6 +64,6 @@ def test_a_resumed_run_takes_the_seed_of_the_checkpoint(monkeypatch):
 def test_setup_errors():
     with pytest.raises(ValueError, match="batch_size=5 differs from its sampler's batch_size=4"):
         SemiSupSetupHook().before_train(runner_with_prior(None, loader(5)))
-    plain = torch.utils.data.DataLoader(DigitScenes(num_images=3))
+    plain = torch.utils.data.DataLoader(DigitScenes(num_images=3, pipeline=[dict(type='PackInputs')]))
     with pytest.raises(ValueError, match='needs a SemiSupDataset, got DigitScenes'):
         SemiSupSetupHook().before_train(runner_with_prior('labeled', plain))

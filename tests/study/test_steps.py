@@ -111,7 +111,7 @@ def test_a_config_that_counts_epochs_keeps_the_shares_of_its_schedules():
 
 def test_everything_begins_in_a_run_of_one_epoch():
     short = with_length(Config.fromfile(CONFIGS / 'densenet_mel_nbel_loc.py'), 1)
-    assert short.custom_hooks[0].schedule.nbel == dict(begin=0, end=1)
+    assert short.custom_hooks[0].schedule.nbel == dict(begin=0, end=0)
     assert short.param_scheduler[1].milestones == []
 
 

@@ -63,21 +63,23 @@ def test_the_same_names_in_another_order(pets, refused):
 @pytest.mark.parametrize('part', ['labeled', 'val'])
 def test_labels_that_count_from_one(part, pets, refused):
     options = pets.lists(part, lambda lines: [f'{line[:-1]}{int(line[-1]) + 1}' for line in lines])
-    assert 'has label 3, but the model has 3 classes, 0 to 2' in (line := refused(*options))
-    assert 'count from 1' in line
+    assert 'has label 3, but there are 3 classes, 0 to 2' in (line := refused(*options))
+    assert f'{part}.txt, line ' in line and 'count from 1' in line
 
 
 @pytest.mark.parametrize('part', ['labeled', 'val'])
 def test_a_label_out_of_range(part, pets, refused):
     line = refused(*pets.lists(part, lambda lines: [*lines[:-1], f'{lines[-1][:-1]}7']))
-    assert 'has label 7, but the model has 3 classes' in line and '.png' in line
+    assert 'has label 7, but there are 3 classes' in line and 'ferret/' in line
 
 
 def test_class_names_and_their_number(pets, refused):
     line = refused('model.head.num_classes=5', 'data_preprocessor.num_classes=5')
     assert "3 classes ('cat', 'dog', 'ferret')" in line and 'num_classes=5' in line
     line = refused('train_dataloader.dataset.labeled.type=ImageNet')
-    assert "1000 classes ('tench'" in line and 'num_classes=3' in line
+    assert "3 class folders ('cat', 'dog', 'ferret'), but there are 1000 classes ('tench" in line
+    line = refused(*pets.lists('labeled', classes=False), 'train_dataloader.dataset.labeled.type=ImageNet')
+    assert "1000 classes ('tench" in line and 'num_classes=3' in line
 
 
 @pytest.mark.parametrize('names, word', [
