@@ -2,12 +2,20 @@
 import argparse
 import contextlib
 import importlib
+import os
+import re
 import sys
+import tempfile
+import time
+import traceback
 from collections.abc import Iterator
 from typing import NoReturn
 
+from _errors import explain, is_users, write_details
+
 # A variable that each launcher sets for every process that it starts.
 LAUNCHERS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+CLAIMS = 'MMSEMILOC_CLAIMS'  # variable with the folder that _torchrun.py makes for its processes
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,16 +28,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print ``message`` as one line and exit."""
         self.exit(2, f'{self.prog}: error: {" ".join(message.split())}\n')
-
-    @contextlib.contextmanager
-    def one_line_errors(self) -> Iterator[None]:
-        """Report what a wrong config or argument raises as one line instead of a traceback."""
-        try:
-            yield
-        except ValueError as error:
-            self.error(str(error))
-        except (KeyError, TypeError, ImportError) as error:
-            self.error(f'{type(error).__name__}: {error}')
 
 
 class KeyValues(argparse.Action):
@@ -76,9 +74,65 @@ def add_runner_arguments(parser: Parser) -> None:
 def run_command(parser: Parser, name: str) -> NoReturn:
     """Parse the arguments, then import ``mmsemiloc.commands.<name>`` and call its ``run(args)``, which returns the exit code.
 
-    The work is not imported before: torch and the OpenMMLab packages take seconds.
+    The work is not imported before: torch and the OpenMMLab packages take seconds. What it raises is one line on stderr, and
+    the traceback goes to the log of the run: exit code 2 for what the user can mend, 1 for anything else, 130 for Ctrl-C.
     """
     args = parser.parse_args()
-    with parser.one_line_errors():
+    os.environ['MPLBACKEND'] = 'agg'  # pictures are files; that of a notebook stops matplotlib outside of the notebook
+    try:
+        importlib.import_module('mmsemiloc.commands.notices').leave_out_notices()
         code = importlib.import_module(f'mmsemiloc.commands.{name}').run(args)
+    except KeyboardInterrupt as error:
+        stop(130, f'{parser.prog}: {str(error) or "stopped"}')
+    except Exception as error:
+        stop(2 if is_users(error) else 1, f'{parser.prog}: error: {explain(error)}', error)
     sys.exit(code)
+
+
+def stop(code: int, line: str, error: Exception | None = None) -> NoReturn:
+    """End the process with an exit code after a line on stderr, which only the first process of a distributed run prints.
+
+    Args:
+        code: Exit code.
+        line: What to print.
+        error: Its traceback goes to the log of the run, else for an error that is not the user's to stderr.
+    """
+    distributed = any(variable in os.environ for variable in LAUNCHERS.values() if variable)
+    with first_to_stop(distributed) as first:
+        details = write_details(error) if error else None
+        if first:
+            if error and not details and code == 1:
+                traceback.print_exception(error)
+            print(f'{line} (details: {details})' if details else line, file=sys.stderr, flush=True)
+    if distributed:
+        # Not sys.exit: threads that still wait for the other processes would abort this one, with another exit code.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+@contextlib.contextmanager
+def first_to_stop(distributed: bool) -> Iterator[bool]:
+    """Whether this process is the first one of its run, on its machine, that comes here.
+
+    The others wait until that one leaves the block, for some seconds: a launcher ends all processes as soon as one has ended.
+    """
+    if not distributed:
+        yield True
+        return
+    names = ('MASTER_PORT', 'TORCHELASTIC_RUN_ID', 'SLURM_JOB_ID', 'SLURM_STEP_ID', 'PMIX_NAMESPACE')
+    run = '-'.join(re.sub(r'\W', '_', os.environ.get(name, '')) for name in names)
+    claim = os.path.join(os.environ.get(CLAIMS) or tempfile.gettempdir(), f'mmsemiloc-{os.getuid()}-{os.getppid()}-{run}')
+    try:
+        os.close(os.open(claim, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        yield False
+        for _ in range(50):
+            if os.path.exists(f'{claim}.said'):
+                break
+            time.sleep(0.1)
+        return
+    try:
+        yield True
+    finally:
+        os.close(os.open(f'{claim}.said', os.O_CREAT))

@@ -30,5 +30,5 @@ launch() {
     fi
     # PYTHONPATH: works from a checkout that is not installed, too.
     PYTHONPATH=$(dirname "$script")/..${PYTHONPATH:+:$PYTHONPATH} \
-        exec "${PYTHON:-python}" -m torch.distributed.run "${where[@]}" --nproc-per-node="$gpus" "$script" "${@:3}"
+        exec "${PYTHON:-python}" "$tools/_torchrun.py" "${where[@]}" --nproc-per-node="$gpus" "$script" "${@:3}"
 }

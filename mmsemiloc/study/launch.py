@@ -72,7 +72,7 @@ def launch(runs: Sequence[Run], split: str, display: ProgressDisplay, jobs: int 
         One result or failure a run, in order.
 
     Raises:
-        SystemExit: On Ctrl-C, once the processes have ended.
+        KeyboardInterrupt: On Ctrl-C, once the processes have ended.
     """
     processes: list[subprocess.Popen] = []
 
@@ -92,7 +92,7 @@ def launch(runs: Sequence[Run], split: str, display: ProgressDisplay, jobs: int 
             return list(pool.map(do, runs))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            raise SystemExit('stopped; the same command goes on with the runs that are not finished') from None
+            raise KeyboardInterrupt('stopped; the same command goes on with the runs that are not finished') from None
 
 
 @contextlib.contextmanager

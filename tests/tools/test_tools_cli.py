@@ -6,50 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
-from PIL import Image
 
 from mmsemiloc.commands import common
 
 TOOLS = Path(__file__).parents[2] / 'tools'
-CONFIG = '''
-default_scope = 'mmpretrain'
-model = dict(
-    type='ImageClassifier',
-    data_preprocessor=dict(num_classes=2, mean=[127.5], std=[50.0], to_rgb=False),
-    backbone=dict(type='LeNet5', num_classes=2),
-    head=dict(type='ClsHead', loss=dict(type='CrossEntropyLoss')))
-train_dataloader = dict(
-    batch_size=4,
-    num_workers=0,
-    dataset=dict(
-        type='CustomDataset',
-        data_root='DATA',
-        pipeline=[dict(type='LoadImageFromFile', color_type='grayscale'), dict(type='PackInputs')]),
-    sampler=dict(type='DefaultSampler', shuffle=True))
-test_dataloader = dict(train_dataloader, sampler=dict(type='DefaultSampler', shuffle=False))
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
-train_cfg = dict(by_epoch=True, max_epochs=1)
-test_cfg = dict()
-test_evaluator = dict(type='Accuracy')
-default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
-'''
-
-
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    """A folder with a config and its 16 images of two classes, dark and bright."""
-    folder = tmp_path_factory.mktemp('run')
-    noise = np.random.default_rng(0)
-    for i in range(16):
-        path = folder / 'data' / ['dark', 'bright'][i % 2] / f'{i}.png'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(noise.integers(0, 100, (32, 32), dtype=np.uint8) + np.uint8(150 * (i % 2))).save(path)
-    (folder / 'mini.py').write_text(CONFIG.replace('DATA', str(folder / 'data')))
-    return folder
 
 
 def run(tool, *args, cwd, status=0, **env):

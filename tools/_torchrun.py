@@ -1,0 +1,75 @@
+"""torchrun, without its report of a process that failed: the process has said in one line what was wrong.
+
+    python _torchrun.py [options of torchrun] SCRIPT [arguments of the script]
+"""
+import contextlib
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from _cli import CLAIMS
+from _errors import explain
+
+
+def describe(exit_code: int, rank: int, log: Path | None) -> str:
+    """How a process ended: its rank, its exit code or signal, and the log of the run."""
+    if exit_code < 0:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-exit_code).name
+            how = f'was killed by {name}' + (' (out of memory?)' if name == 'SIGKILL' else '')
+            return f'the process of rank {rank} {how}{log_note(log)}'
+    return f'the process of rank {rank} ended with exit code {exit_code}{log_note(log)}'
+
+
+def log_note(log: Path | None) -> str:
+    """Where the log is."""
+    return f' (log: {log})' if log else ''
+
+
+def newest_log(arguments: Sequence[str]) -> Path | None:
+    """The newest log in the folder of a run.
+
+    Args:
+        arguments: Those of train.py or test.py, the config first.
+    """
+    words = [part for word in arguments for part in word.split('=', 1)]
+    given = dict(zip(words, words[1:], strict=False)).get('--work-dir')
+    folder = Path(given) if given else Path('work_dirs') / Path(arguments[0]).stem if arguments else Path()
+    logs = [path for path in folder.glob('*/*.log') if '_rank' not in path.name]
+    return max(logs, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def main() -> None:
+    """Run the tool."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
+    for name in ('multiprocessing.api', 'agent.server.api', 'multiprocessing.errors', 'rendezvous'):
+        logging.getLogger(f'torch.distributed.elastic.{name}').setLevel(logging.CRITICAL)
+    args = parse_args(sys.argv[1:])
+    prog = Path(args.training_script).name
+    with tempfile.TemporaryDirectory(prefix='mmsemiloc-') as claims:
+        os.environ[CLAIMS] = claims
+        try:
+            run(args)
+        except ChildFailedError as error:
+            rank, failure = error.get_first_failure()
+            said = bool(os.listdir(claims))
+            if not (said and failure.exitcode in (2, 130)):
+                log = newest_log(args.training_script_args)
+                print(f'{prog}: error: {describe(failure.exitcode, rank, log)}', file=sys.stderr)
+            sys.exit(failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode)
+        except SignalException as error:
+            sys.exit(128 + error.sigval)
+        except Exception as error:  # no free port, or another machine that does not answer
+            print(f'{prog}: error: {explain(error)}', file=sys.stderr)
+            sys.exit(1)
+
+
+if __name__ == '__main__':
+    main()
