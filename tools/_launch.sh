@@ -1,4 +1,4 @@
-# Sourced by dist_train.sh and dist_test.sh: start one process a GPU (or CPU process) with torchrun.
+# Sourced by dist_train.sh, dist_test.sh and slurm_train.sh: find an interpreter, and start one process a GPU (or CPU process).
 
 # Print the comment on top of a script, which is its help.
 usage() {
@@ -11,10 +11,36 @@ fail() {
     exit 2
 }
 
+# Whether an interpreter has PyTorch. It is looked up, not imported, which would take seconds.
+has_torch() {
+    "$1" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)' >/dev/null 2>&1
+}
+
+# Print the interpreter: PYTHON of the environment, that of the checkout's .venv, that of the active environment, or one on PATH.
+find_python() {
+    local candidate root
+    root=$(dirname "$tools")
+    if [[ -n ${PYTHON:-} ]]; then
+        echo "$PYTHON"
+        return
+    fi
+    for candidate in "$root/.venv/bin/python" ${VIRTUAL_ENV:+"$VIRTUAL_ENV/bin/python"} python python3; do
+        if has_torch "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "no Python with torch: $([[ ! -f $root/Makefile ]] || echo "run 'make env' in $root, ")activate an environment that has it, \
+or set PYTHON=/path/to/python"
+}
+
 # launch GPUS SCRIPT [arguments of the script]
 launch() {
-    local gpus=$1 script=$2 cores where
+    local gpus=$1 script=$2 cores where python
     [[ $gpus =~ ^[1-9][0-9]*$ ]] || fail "GPUS must be a number of processes, got '$gpus'"
+
+    python=$(find_python) || exit
+    has_torch "$python" || fail "PYTHON=$python does not run, or has no torch"
 
     # Processes share the cores; torchrun's own default is one thread each.
     cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
@@ -30,5 +56,5 @@ launch() {
     fi
     # PYTHONPATH: works from a checkout that is not installed, too.
     PYTHONPATH=$(dirname "$script")/..${PYTHONPATH:+:$PYTHONPATH} \
-        exec "${PYTHON:-python}" "$tools/_torchrun.py" "${where[@]}" --nproc-per-node="$gpus" "$script" "${@:3}"
+        exec "$python" "$tools/_torchrun.py" "${where[@]}" --nproc-per-node="$gpus" "$script" "${@:3}"
 }

@@ -6,7 +6,7 @@
 # example: GPUS=16 tools/slurm_train.sh gpu densenet configs/densenet_mel_nbel_loc.py work_dirs/densenet --amp
 #
 # From the environment: GPUS (default 8), GPUS_PER_NODE (8, or GPUS if that is less), CPUS_PER_TASK (5),
-# SRUN_ARGS (further arguments of srun), PYTHON (the interpreter).
+# SRUN_ARGS (further arguments of srun), PYTHON (the interpreter; default: as for dist_train.sh).
 set -euo pipefail
 tools=$(cd "$(dirname "$0")" && pwd)
 source "$tools/_launch.sh"
@@ -14,10 +14,12 @@ source "$tools/_launch.sh"
 case ${1:-} in -h | --help) usage; exit ;; esac
 [[ $# -ge 4 ]] || fail 'expected PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py]; see --help'
 gpus=${GPUS:-8}
+python=$(find_python) || exit  # PYTHON is not tried here: it may be there on the nodes alone
+command -v srun >/dev/null || fail 'no srun on PATH: run this on a machine of a Slurm cluster; without Slurm use dist_train.sh'
 per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
 
 # SRUN_ARGS is a list of words, so it stands without quotes.
 PYTHONPATH=$tools/..${PYTHONPATH:+:$PYTHONPATH} \
     exec srun -p "$1" --job-name="$2" --gres="gpu:$per_node" --ntasks="$gpus" --ntasks-per-node="$per_node" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-    "${PYTHON:-python}" -u "$tools/train.py" "$3" --work-dir "$4" --launcher slurm "${@:5}"
+    "$python" -u "$tools/train.py" "$3" --work-dir "$4" --launcher slurm "${@:5}"
