@@ -4,19 +4,15 @@ import gc
 import os
 import zipfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from unittest import mock
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.device import get_device
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
 import mmsemiloc.registry  # noqa: F401  (makes types such as 'mmsemiloc.CAMClsHead' known)
 from mmsemiloc.commands.options import with_options
-from mmsemiloc.engine import FiniteHook, SemiSupSetupHook
+from mmsemiloc.engine.build import without_policy
 
 # A variable that each launcher sets for every process that it starts.
 LAUNCHERS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
@@ -69,7 +65,7 @@ def load_config(config: str | Path, sections: Sequence[str], options: dict | Non
         cfg = Config.fromfile(config)
     except Exception as error:  # a config is Python code: anything can go wrong in it
         raise ValueError(f'cannot read {config}: {type(error).__name__}: {error}') from error
-    cfg = with_options(cfg, Path(config), options or {})
+    cfg = with_options(without_policy(cfg), Path(config), options or {})
     missing = [section for section in sections if cfg.get(section) is None]
     if missing:
         raise ValueError(f'{config} has no {", ".join(missing)}')
@@ -137,18 +133,20 @@ def check_checkpoint(path: str) -> None:
         raise ValueError(f'cannot load checkpoint {path}: {type(error).__name__}: {error}') from error
 
 
-def build_runner(cfg: Config) -> Runner:
-    """Build the runner of a config from :func:`load_config`, with the checks that any run needs."""
-    cfg.setdefault('runner_type', 'mmsemiloc.SemiSupRunner')
-    with ExitStack() as stack:
-        if cfg.launcher != 'none' and get_device() == 'cpu':
-            # MMEngine selects a CUDA device for every backend, which fails without a GPU.
-            stack.enter_context(mock.patch('torch.cuda.set_device'))
-        runner = RUNNERS.build(cfg)
-    for needed in (SemiSupSetupHook, FiniteHook):
-        if not any(isinstance(hook, needed) for hook in runner.hooks):
-            runner.register_hook(needed())
-    return runner
+def check_writable(path: Path) -> None:
+    """Check that a file can be written, before the work whose result it is for.
+
+    Raises:
+        ValueError: If it cannot, with the reason.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        was_there = path.exists()
+        path.open('ab').close()
+        if not was_there:
+            path.unlink()
+    except OSError as error:
+        raise ValueError(f'cannot write {path}: {error.strerror or error}') from error
 
 
 def leave_group() -> None:

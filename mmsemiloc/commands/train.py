@@ -3,8 +3,10 @@ import argparse
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.runner import find_latest_checkpoint
 
-from mmsemiloc.commands.common import build_runner, check_checkpoint, enable_amp, leave_group, runner_config
+from mmsemiloc.commands.common import check_checkpoint, enable_amp, leave_group, runner_config
+from mmsemiloc.engine.build import build_runner
 
 SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 
@@ -15,6 +17,9 @@ def set_resume(cfg: Config, resume: str | None) -> None:
         return
     if resume != 'auto':
         check_checkpoint(resume)
+    elif find_latest_checkpoint(cfg.work_dir) is None:
+        print(f'no checkpoint in {cfg.work_dir}: the run starts at its beginning')
+        return
     cfg.resume = True
     cfg.load_from = None if resume == 'auto' else resume
 

@@ -161,7 +161,7 @@ class SemiSupSetupHook(Hook):
         if isinstance(model, SemiSupClassifier):
             try_loss(model, loader)
         if runner.val_loop:
-            self._check_evaluation(model, runner.val_loop.dataloader, runner.val_loop.evaluator, 'val')
+            self._check_evaluation(runner.model, runner.val_loop.dataloader, runner.val_loop.evaluator, 'val')
         print_log(describe_data(loader.dataset, validation), logger='current', level=logging.INFO)
 
     def before_test(self, runner: Runner) -> None:
@@ -177,7 +177,7 @@ class SemiSupSetupHook(Hook):
             check_images_exist(dataset, 'test', skip=getattr(dataset, 'faults', None) is not None)
             try_pipelines(dataset, 'test')
             check_moves_boxes(dataset, 'test')
-        self._check_evaluation(model, loop.dataloader, loop.evaluator, 'test')
+        self._check_evaluation(runner.model, loop.dataloader, loop.evaluator, 'test')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Save the sampler's seed."""
@@ -223,7 +223,7 @@ class SemiSupSetupHook(Hook):
 
     def _check_evaluation(self, model: nn.Module, loader: DataLoader, evaluator: Evaluator, which: str) -> None:
         """Try the metrics of a classifier."""
-        num_classes = number_of_classes(model)
+        num_classes = number_of_classes(inner_model(model))
         if num_classes is not None:
             check_topk(evaluator, num_classes, which)
             try_evaluation(model, loader, evaluator, which)

@@ -91,7 +91,7 @@ def try_evaluation(model: nn.Module, loader: DataLoader, evaluator: Evaluator, w
     """Read some images for evaluation, predict them, and hand them to a copy of the metrics; nothing of the run changes.
 
     Args:
-        model: The model.
+        model: The model as the runner has it, distributed or with test-time augmentation.
         loader: The images.
         evaluator: The metrics.
         which: 'val' or 'test', for messages.
@@ -101,7 +101,8 @@ def try_evaluation(model: nn.Module, loader: DataLoader, evaluator: Evaluator, w
     """
     with evaluating(model):
         data = collated(loader, range(min(2 * IMAGES, len(loader.dataset))))
-        outputs = [output.to_dict() if isinstance(output, BaseDataElement) else output for output in model.val_step(data)]
+        step = model.val_step if which == 'val' else model.test_step
+        outputs = [output.to_dict() if isinstance(output, BaseDataElement) else output for output in step(data)]
 
         for metric in evaluator.metrics:
             tried: Callable = copy.deepcopy(metric)

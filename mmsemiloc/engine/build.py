@@ -1,0 +1,55 @@
+"""Build the runner of a config, with the checks that every run needs."""
+import copy
+from contextlib import ExitStack
+from unittest import mock
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from mmsemiloc.engine.finite_hook import FiniteHook
+from mmsemiloc.engine.setup_hook import SemiSupSetupHook
+
+KINDS = {'val_dataloader': 'validation', 'test_dataloader': 'test'}
+
+
+def with_one_policy(cfg: Config) -> Config:
+    """A config in which unreadable images for validation and test are treated as those for training are.
+
+    The data sets beside a :class:`SemiSupDataset` go into a :class:`TolerantDataset` with its ``faults``.
+    """
+    training = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    if 'SemiSupDataset' not in str(training.get('type')):
+        return cfg
+    cfg = copy.deepcopy(cfg)
+    for loader, kind in KINDS.items():
+        dataset = (cfg.get(loader) or {}).get('dataset')
+        if isinstance(dataset, dict) and 'TolerantDataset' not in str(dataset.get('type')):
+            faults = training.get('faults')
+            cfg[loader].dataset = dict(type='mmsemiloc.TolerantDataset', dataset=dataset, faults=faults, kind=kind)
+    return cfg
+
+
+def without_policy(cfg: Config) -> Config:
+    """A config as it was before :func:`with_one_policy`: one that a run has written into its work dir is read again."""
+    for loader in KINDS:
+        dataset = (cfg.get(loader) or {}).get('dataset')
+        if isinstance(dataset, dict) and 'TolerantDataset' in str(dataset.get('type')) and 'kind' in dataset:
+            cfg[loader].dataset = dataset.dataset
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner of a config; hooks that check data, model and numbers are there even if the config has none."""
+    cfg = with_one_policy(cfg)
+    cfg.setdefault('runner_type', 'mmsemiloc.SemiSupRunner')
+    with ExitStack() as stack:
+        if cfg.get('launcher', 'none') != 'none' and get_device() == 'cpu':
+            # MMEngine selects a CUDA device for every backend, which fails without a GPU.
+            stack.enter_context(mock.patch('torch.cuda.set_device'))
+        runner = RUNNERS.build(cfg)
+    for needed in (SemiSupSetupHook, FiniteHook):
+        if not any(isinstance(hook, needed) for hook in runner.hooks):
+            runner.register_hook(needed())
+    return runner
