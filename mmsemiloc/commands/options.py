@@ -39,7 +39,7 @@ PLACES = {
 LENGTHS = {'steps': 'max_iters', 'max_epochs': 'max_epochs'}
 KNOBS = ('data_root', *PLACES, *LENGTHS)
 OURS = {'micro_batch_size': ('AccumOptimWrapper', 'SemiSupSampler'), 'labeled_ratio': ('SemiSupSampler', )}
-CLOSE = 0.85  # similarity of a misspelt name to that of a section
+CLOSE = 0.9  # similarity of a misspelt name to that of a section
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,15 @@ def labels_of(dataset: BaseDataset) -> np.ndarray | None:
     return np.array(labels, np.int64).reshape(len(labels))
 
 
+def has_no_label(dataset: BaseDataset) -> bool:
+    """Whether the first image of a dataset has neither a class nor soft labels; False where nothing is known of it."""
+    try:
+        info = dataset.get_data_info(0)
+    except AttributeError:
+        return False
+    return isinstance(info, dict) and not {'gt_label', 'gt_score'} & set(info)
+
+
 def check_labels(dataset: BaseDataset, labels: np.ndarray, num_classes: int, kind: str = 'labelled') -> None:
     """Refuse labels out of range, which on a GPU would be a device-side assert in mid-training.
 
@@ -147,7 +156,10 @@ def check_classes(dataset: BaseDataset, num_classes: int, kind: str, names: tupl
     Raises:
         ValueError: With the classes or the first image that is wrong.
     """
-    own = class_names(dataset)
+    own, labels = class_names(dataset), labels_of(dataset)
+    if labels is None and has_no_label(dataset):
+        raise ValueError(f'the {kind} images have no labels: give their data set with_label=True, folders of classes, or a list '
+                         'with lines path label')
     if own:
         published = tuple(getattr(type(leaves(dataset)[0]), 'METAINFO', {}).get('classes') or ())
         if own != published:  # ImageNet's published names have 'crane' twice
@@ -159,8 +171,6 @@ def check_classes(dataset: BaseDataset, num_classes: int, kind: str, names: tupl
                          'their data set classes=...')
     if names and own:
         check_same_classes(own, names, f'the {kind} images', whose)
-
-    labels = labels_of(dataset)
     if labels is not None and len(labels):
         check_labels(dataset, labels, num_classes, kind)
         warn_of_empty_classes(labels, num_classes, own, kind)
