@@ -9,7 +9,7 @@ import mmsemiloc.registry as ours
 
 
 @pytest.mark.parametrize('kind, name', [
-    ('MODELS', 'DenseNet'), ('DATASETS', 'ImageNet'), ('TRANSFORMS', 'LoadImageFromFile'), ('METRICS', 'Accuracy'),
+    ('MODELS', 'DenseNet'), ('DATASETS', 'CIFAR10'), ('TRANSFORMS', 'ResizeEdge'), ('METRICS', 'Accuracy'),
     ('OPTIM_WRAPPERS', 'OptimWrapper'), ('DATA_SAMPLERS', 'DefaultSampler'), ('HOOKS', 'CheckpointHook')])
 def test_our_registries_know_what_mmpretrain_knows(kind, name):
     expected = getattr(mmpretrain.registry, kind).get(name)

@@ -105,7 +105,7 @@ class ImageFolderMixin:
 
     def _find_samples(self) -> list[tuple[str, int]]:
         """Path and class of each image in folders; the class is -1 without labels."""
-        root = self.img_prefix or '.'
+        root = self.img_prefix.rstrip('/') or '.'
         if not self.with_label:
             tree = list_tree(root, self.extensions)
             say_left_out(tree.left_out, root)

@@ -159,7 +159,7 @@ def list_tree(root: str | Path, endings: Sequence[str] = EXTENSIONS,
     Raises:
         ValueError: If there is no such folder.
     """
-    root, endings = str(root), tuple(endings)
+    root, endings = str(root).rstrip('/') or '/', tuple(endings)
     left_out = LeftOut()
     if isinstance(get_file_backend(root, enable_singleton=True), LocalBackend):
         folders, files = local_files(root, left_out.foreign, progress)

@@ -64,11 +64,31 @@ def test_bad_lmdbs_and_lists(db, tmp_path):
         LmdbDataset(str(tmp_path / 'nothing'))
     with pytest.raises(ValueError, match='has no labels'):
         LmdbDataset(db, with_label=True)
-    with pytest.raises(ValueError, match="list.txt, line 1: .*got 'x/0.jpg'"):
+    with pytest.raises(ValueError, match="list.txt, line 1: 'x/0.jpg': it has no label"):
         make(db, **write_list(tmp_path, 'x/0.jpg'))
+    with pytest.raises(ValueError, match='list.txt, line 2: x/1.jpg has label 2, but there are 2 classes'):
+        make(db, **write_list(tmp_path, 'x/0.jpg 0', 'x/1.jpg 2'))
     (tmp_path / 'empty').mkdir()
     with pytest.raises(ValueError, match='has no images'):
         LmdbDataset(write_db(tmp_path / 'empty', 0))
     (tmp_path / 'letters').mkdir()
     with pytest.raises(ValueError, match=r"key b'\\xc3\\xb8.jpg' is not ASCII"):
         LmdbDataset(write_db(tmp_path / 'letters', 0, **{'ø.jpg': b''}))
+
+
+def test_keys_that_are_no_images_are_left_out_with_one_line_a_kind(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmsemiloc.datasets.image_folders.print_log', lambda text, **kwargs: said.append(text))
+    others = {'__MACOSX/x/._0.jpg': b'', '.DS_Store': b'', 'num-samples': b'2', 'x/notes.txt': b''}
+    path = write_db(tmp_path, 2, **others)
+    assert [info['img_path'] for info in make(path).load_data_list()] == ['x/0.jpg', 'x/1.jpg']
+    assert said[-2:] == [f'2 hidden or foreign files or folders in LMDB {path} are left out: .DS_Store (1), __MACOSX (1)',
+                         f'2 files in LMDB {path} are no images by the ending and left out: none (1), .txt (1)']
+
+
+def test_keys_without_endings(tmp_path):
+    (tmp_path / 'keys').mkdir()
+    path = write_db(tmp_path / 'keys', 0, **{'000': b'', '001': b''})
+    with pytest.raises(ValueError, match=r"none of 2 keys .* for example '000': extensions=\('',\)"):
+        make(path)
+    assert len(make(path, extensions=('', ))) == 2

@@ -50,6 +50,7 @@ def test_a_given_labelled_set_is_kept():
 
 
 @pytest.mark.parametrize('args, match', [(([60], [44], 0), '60 labelled and 44 unlabelled images from 103'),
+                                         (([2], [5], 0), '2 labelled images are fewer than the 5 classes'),
                                          (([0], [5], 0), 'draw 0'), (([5], [0], 0), 'and 0 unlabelled')])
 def test_impossible_sizes(args, match):
     with pytest.raises(ValueError, match=match):
