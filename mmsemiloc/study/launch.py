@@ -23,18 +23,28 @@ def prepare(run: Run, force: bool) -> None:
     run.cfg.dump(str(run.config))
 
 
-def failure(run: Run, exit_code: int) -> Failure:
-    """What a run's log says about its end: the last error, else the last line."""
+def failure(run: Run, exit_code: int, start: int = 0) -> Failure:
+    """What a run's log says about its end: the last error, else the last line.
+
+    Args:
+        run: The run.
+        exit_code: Of its process; -N for signal N.
+        start: Length of the log when the process began: what stands before is of another one.
+    """
     if exit_code < 0:
         return Failure(run.label, f'killed by signal {-exit_code}' + (' (out of memory?)' if exit_code == -9 else ''), run.log)
-    lines = [line for line in run.log.read_text(errors='replace').splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r'[\w.]+(Error|Exception)\b', line)]
+    text = run.log.read_bytes()[start:].decode(errors='replace')
+    lines = [line for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r'[\w.]+(Error|Exception|Interrupt)\b', line)]
     return Failure(run.label, (errors or lines or [f'exit code {exit_code}'])[-1], run.log)
 
 
 def execute(run: Run, split: str, threads: int, processes: list[subprocess.Popen],
             report: Callable[[dict], None]) -> Result | Failure:
     """Train and evaluate in a process, and wait for it.
+
+    Its messages come through a pipe of their own, so that nothing that an import or a library prints is taken for one. All
+    that is printed goes to the log of the run.
 
     Args:
         run: A prepared run.
@@ -44,16 +54,21 @@ def execute(run: Run, split: str, threads: int, processes: list[subprocess.Popen
         report: Called with each message of the process.
     """
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-    command = [sys.executable, '-m', run.worker, str(run.folder), split]
-    with run.log.open('a') as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment, text=True)
+    receiver, sender = os.pipe()
+    command = [sys.executable, '-m', run.worker, str(run.folder), split, str(sender)]
+    with open(receiver) as messages, run.log.open('a') as log:
+        start = log.tell()
+        try:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=[sender])
+        finally:
+            os.close(sender)  # the messages end when the process does
         processes.append(process)
         with process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                report(json.loads(line))
+            for line in messages:
+                if line.endswith('\n'):  # a process that was killed may leave half a line
+                    report(json.loads(line))
     result = run.result(split)
-    return result if process.returncode == 0 and result is not None else failure(run, process.returncode)
+    return result if process.returncode == 0 and result is not None else failure(run, process.returncode, start)
 
 
 def launch(runs: Sequence[Run], split: str, display: ProgressDisplay, jobs: int = 1, threads: int = 1,

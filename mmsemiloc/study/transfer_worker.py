@@ -1,4 +1,4 @@
-"""The process of one transfer run: ``python -m mmsemiloc.study.transfer_worker FOLDER SPLIT`` trains and tests.
+"""The process of one transfer run: ``python -m mmsemiloc.study.transfer_worker FOLDER SPLIT FD`` trains and tests.
 
 As :mod:`mmsemiloc.study.worker`, but for any config: what it is worth is what the config's own test metrics say. With the
 split 'none' it is trained only.

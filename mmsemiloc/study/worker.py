@@ -1,7 +1,6 @@
-"""The process of one run: ``python -m mmsemiloc.study.worker FOLDER SPLIT`` trains and evaluates what is not done yet.
+"""The process of one run: ``python -m mmsemiloc.study.worker FOLDER SPLIT FD`` trains and evaluates what is not done yet.
 
-Progress goes to the standard output that the process was started with, one JSON object a line. Everything that MMEngine
-and its neighbours print goes to the standard error.
+Progress goes to the open file descriptor FD, one JSON object a line.
 """
 import json
 import os
@@ -96,12 +95,14 @@ def work(run: Run, split: str, send: Send) -> None:
 
 def run_process(work: Callable[[Run, str, Send], None]) -> None:
     """Entry point of a process that does the ``work`` of one run."""
-    folder, split = Path(sys.argv[1]), sys.argv[2]
-    channel = os.fdopen(os.dup(sys.stdout.fileno()), 'w')
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    folder, split, sender = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    os.set_inheritable(sender, False)  # not for what a library may start
+
+    def send(message: dict) -> None:
+        os.write(sender, f'{json.dumps(message)}\n'.encode())
+
     cfg = Config.fromfile(folder / 'config.py')
-    work(Run(folder.name, cfg.randomness.seed, folder, cfg), split,
-         lambda message: print(json.dumps(message), file=channel, flush=True))
+    work(Run(folder.name, cfg.randomness.seed, folder, cfg), split, send)
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.tools.conftest import ROOT
+from tests.tools.conftest import ROOT, WITHOUT_OPS
 from tests.tools.test_doors import TOOLS
 
 HOOK = '''
@@ -33,8 +33,6 @@ _base_ = 'mini.py'
 custom_imports = dict(imports=['fails'])
 custom_hooks = [dict(type='Fails', error='{}', rank={})]
 '''
-# An environment where mmcv's C++ ops are not built.
-WITHOUT_OPS = "import sys\nsys.modules['mmcv._ext'] = None\n"
 NOTICES = 'OneDL|NMS|MultiScale'
 
 
