@@ -146,13 +146,8 @@ def try_pipeline(dataset: BaseDataset, place: int, kind: str) -> None:
 
 
 def with_pipelines(dataset: BaseDataset) -> list[BaseDataset]:
-    """The datasets with a pipeline that a source is made of, also those that are repeated or cut."""
-    found = []
-    for leaf in leaves(dataset):
-        while not hasattr(leaf, 'pipeline') and hasattr(leaf, 'dataset'):
-            leaf = leaf.dataset
-        found += with_pipelines(leaf) if leaf is not dataset and leaves(leaf) != [leaf] else [leaf]
-    return [leaf for leaf in found if hasattr(leaf, 'pipeline') and len(leaf)]
+    """The datasets that a source is made of, of which each has a pipeline of its own."""
+    return [leaf for leaf in leaves(dataset) if hasattr(leaf, 'pipeline') and len(leaf)]
 
 
 def try_pipelines(dataset: BaseDataset, kind: str, skip_unreadable: bool = False) -> None:

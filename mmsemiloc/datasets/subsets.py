@@ -1,8 +1,9 @@
 """Some images of a dataset that stand for all: the classes evenly, the same for the same seed."""
 import numpy as np
 from mmengine.dataset import BaseDataset
+from torch.utils.data import DataLoader
 
-from mmsemiloc.datasets.checks import leaves
+from mmsemiloc.datasets.checks import labels_of
 from mmsemiloc.datasets.splits import class_sequence
 
 
@@ -29,16 +30,24 @@ def draw_subset(labels: np.ndarray | None, size: int, num_images: int | None, se
     return np.sort(order[:num_images])
 
 
-def known_labels(dataset: BaseDataset) -> np.ndarray | None:
-    """Class of each image; None if a part of the dataset cannot tell, or images have several classes."""
-    try:
-        parts = [np.asarray(leaf.get_gt_labels()) for leaf in leaves(dataset)]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
-    labels = np.concatenate(parts)
-    return labels if labels.ndim == 1 and labels.dtype.kind in 'iu' and len(labels) == len(dataset) else None
-
-
 def subset_of(dataset: BaseDataset, num_images: int | None, seed: int = 0) -> np.ndarray:
-    """:func:`draw_subset` of a dataset."""
-    return draw_subset(known_labels(dataset), len(dataset), num_images, seed)
+    """:func:`draw_subset` of a dataset; from all of its images alike if they have no single label each."""
+    if num_images is None or num_images >= len(dataset):
+        return np.arange(len(dataset))
+    try:
+        labels = labels_of(dataset)
+    except ValueError:  # several labels an image
+        labels = None
+    return draw_subset(labels, len(dataset), num_images, seed)
+
+
+def subset_loader(loader: DataLoader, indices: np.ndarray) -> DataLoader:
+    """A dataloader as the given one, of some images of its dataset in the given order; its ``sampler`` is their list."""
+    return DataLoader(loader.dataset,
+                      batch_size=getattr(loader.batch_sampler, 'batch_size', loader.batch_size),
+                      sampler=indices.tolist(),
+                      num_workers=loader.num_workers,
+                      collate_fn=loader.collate_fn,
+                      pin_memory=loader.pin_memory,
+                      worker_init_fn=loader.worker_init_fn,
+                      persistent_workers=loader.persistent_workers)

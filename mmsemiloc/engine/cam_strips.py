@@ -5,9 +5,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 HEIGHT = 128  # of the image, in pixels
 TITLE = 18  # of the line above it
+
+
+def to_bgr(image: torch.Tensor) -> np.ndarray:
+    """An image (H, W, 3) uint8 of the tensor (3, H, W) or (1, H, W) that a pipeline gives, of values from 0 to 255."""
+    shown = image.clamp(0, 255).byte().cpu().numpy().transpose(1, 2, 0)
+    return np.ascontiguousarray(np.broadcast_to(shown, (*shown.shape[:2], 3)))
 
 
 def draw_column(image: np.ndarray, cam: np.ndarray | None, boxes: np.ndarray, title: str) -> np.ndarray:

@@ -1,17 +1,26 @@
 """How well the maps of checkpoints find the object: over one training, and of several side by side."""
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmsemiloc.engine.cam_strips import draw_column
-from mmsemiloc.evaluation import MapScore, predict_with_maps, score_centre_map, score_map, summarize_predictions, true_boxes
+from mmsemiloc.datasets.subsets import subset_loader, subset_of
+from mmsemiloc.engine.cam_strips import draw_column, to_bgr
+from mmsemiloc.evaluation import (
+    MapScore,
+    predict_with_maps,
+    score_centre_map,
+    score_map,
+    score_sample,
+    summarize_predictions,
+    true_boxes,
+)
 from mmsemiloc.study.evaluate import build_loader, load_model
 from mmsemiloc.study.predict import image_pipeline, predict, read_images
 
@@ -43,7 +52,7 @@ class Images:
         labels: True classes; None for an image without a label.
         sizes: (H, W) of each.
         boxes: True boxes of each (B, 4); B may be 0.
-        pictures: The first images.
+        pictures: Some images.
     """
     labels: list[int | None]
     sizes: list[tuple[int, int]]
@@ -98,62 +107,55 @@ def find_checkpoints(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def score_images(model: nn.Module, loader: DataLoader, num_images: int | None = None, num_pictures: int = 0,
+def score_images(model: nn.Module, loader: DataLoader, pictures: Sequence[int] = (),
                  advance: Callable[[int], None] = lambda count: None) -> tuple[Values, list[np.ndarray], Images]:
-    """Score a classifier's maps of the predicted classes on the first images of a dataloader, batch after batch.
+    """Score a classifier's maps of the predicted classes on the images of a dataloader, batch after batch.
 
     Args:
         model: As for :func:`class_maps`, with its ``data_preprocessor``.
-        loader: Batches of ``inputs`` and ``data_samples``.
-        num_images: How many images; None for all.
-        num_pictures: How many of the first images to keep.
+        loader: Batches of ``inputs`` and ``data_samples``; see :func:`subset_loader` for some images.
+        pictures: Numbers of the images to keep, as their dataset counts them.
         advance: Called after each batch with its number of images.
 
     Returns:
         The values of :func:`summarize_predictions`, the maps of the pictures, and the images.
 
     Raises:
-        ValueError: With the image's number, if a map is not finite or a box is not in its image.
+        ValueError: With the image's path or number, if a map is not finite or a box is not in its image.
     """
     images = Images([], [], [], [])
     correct: list[bool] = []
     scores: list[MapScore] = []
     cams: list[np.ndarray] = []
+    numbers = iter(numbers_of(loader))
     for data in loader:
-        left = len(data['inputs']) if num_images is None else num_images - len(scores)
-        data = {key: data[key][:left] for key in ('inputs', 'data_samples')}
         logits, maps = predict_with_maps(model, data)
-        for image, cam, sample, predicted in zip(data['inputs'], maps, data['data_samples'], logits.argmax(1).tolist(),
-                                                 strict=True):
-            label, boxes, index = int(sample.gt_label) if 'gt_label' in sample else None, true_boxes(sample), len(scores)
-            try:
-                scores.append(score_map(cam, boxes))
-            except ValueError as error:
-                raise ValueError(f'{sample.get("img_path", f"image {index}")}: {error}') from error
+        predictions = logits.argmax(1).tolist()
+        for image, cam, sample, predicted in zip(data['inputs'], maps, data['data_samples'], predictions, strict=True):
+            label, boxes, index = int(sample.gt_label) if 'gt_label' in sample else None, true_boxes(sample), next(numbers)
+            scores.append(score_sample(cam, sample, index))
             if label is not None:
                 correct.append(predicted == label)
             images.labels.append(label)
             images.sizes.append(cam.shape)
             images.boxes.append(boxes)
-            if index < num_pictures:
+            if index in pictures:
                 cams.append(cam)
                 images.pictures.append(Picture(to_bgr(image), boxes, picture_name(index, label, loader)))
         advance(len(maps))
-        if num_images is not None and len(scores) >= num_images:
-            break
     return summarize_predictions(correct, scores), cams, images
+
+
+def numbers_of(loader: DataLoader) -> Iterable[int]:
+    """What a dataset calls the images of a dataloader, one after the other."""
+    sampler = getattr(loader, 'sampler', None)
+    return sampler if isinstance(sampler, list) else itertools.count()
 
 
 def picture_name(index: int, label: int | None, loader: DataLoader) -> str:
     """Number of an image, and its class if that is known."""
     classes = getattr(loader.dataset, 'metainfo', {}).get('classes') or ()
     return f'image {index}' if label is None or label >= len(classes) else f'image {index}, class {classes[label]}'
-
-
-def to_bgr(image: torch.Tensor) -> np.ndarray:
-    """An image (H, W, 3) uint8 of the tensor (3, H, W) or (1, H, W) that a pipeline gives."""
-    shown = image.clamp(0, 255).byte().cpu().numpy().transpose(1, 2, 0)
-    return np.ascontiguousarray(np.broadcast_to(shown, (*shown.shape[:2], 3)))
 
 
 def baselines(images: Images) -> dict[str, Values]:
@@ -178,15 +180,16 @@ def title_of(run: RunFiles, checkpoint: Path, several: bool) -> str:
 
 
 def analyze(runs: Sequence[RunFiles], split: str, num_images: int | None, num_pictures: int,
-            advance: Advance) -> tuple[list[Moment], Images]:
+            advance: Advance, seed: int = 0) -> tuple[list[Moment], Images]:
     """Score all checkpoints of all runs, each on the split of its own config.
 
     Args:
         runs: At least one.
         split: 'val' or 'test'.
-        num_images: How many of the first images to score; None for all.
-        num_pictures: How many of them to draw.
+        num_images: How many images to score, the classes evenly; None for all.
+        num_pictures: How many of them to draw, the classes evenly.
         advance: Called after each batch with its number of images and that of all.
+        seed: Of the choice of images, which is the same for all runs.
 
     Returns:
         The checkpoints in order, and the images, with the pictures of the first run.
@@ -197,12 +200,15 @@ def analyze(runs: Sequence[RunFiles], split: str, num_images: int | None, num_pi
     moments: list[Moment] = []
     first: Images | None = None
     loaders = [build_loader(run.cfg, split) for run in runs]
-    sizes = [len(loader.dataset) for loader in loaders]  # type: ignore[arg-type]
-    total = sum(len(run.checkpoints) * min(num_images or size, size) for run, size in zip(runs, sizes, strict=True))
-    for run, loader in zip(runs, loaders, strict=True):
+    chosen = [subset_of(loader.dataset, num_images, seed) for loader in loaders]
+    total = sum(len(run.checkpoints) * len(indices) for run, indices in zip(runs, chosen, strict=True))
+    for run, loader, indices in zip(runs, loaders, chosen, strict=True):
+        # The choice of a smaller number is in that of a larger one.
+        pictures = subset_of(loader.dataset, min(num_pictures, len(indices)), seed).tolist()
+        part = subset_loader(loader, indices)
         for checkpoint in run.checkpoints:
             model, meta = load_model(run.cfg, str(checkpoint))
-            values, cams, images = score_images(model, loader, num_images, num_pictures, lambda count: advance(count, total))
+            values, cams, images = score_images(model, part, pictures, lambda count: advance(count, total))
             first = first or images
             if images.labels != first.labels:
                 raise ValueError(f'{run.name} and {runs[0].name} are measured on different images: {len(images.labels)} and '

@@ -1,4 +1,5 @@
 """Predictions and maps of a trained classifier on a split, and what they are worth."""
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +13,18 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmsemiloc.evaluation import MapScore, predict_with_maps, score_centre_map, score_map, true_boxes
+from mmsemiloc.datasets.box_motion import check_moves_boxes
+from mmsemiloc.datasets.subsets import subset_of
+from mmsemiloc.datasets.tolerant_dataset import tolerant
+from mmsemiloc.engine.cam_strips import to_bgr
+from mmsemiloc.evaluation import (
+    MapScore,
+    predict_with_maps,
+    score_centre_map,
+    score_sample,
+    true_boxes,
+    true_class,
+)
 from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
 from mmsemiloc.evaluation.maps import boxes_mask
 from mmsemiloc.models import fit_state, read_checkpoint
@@ -21,7 +33,7 @@ from mmsemiloc.registry import MODELS
 
 @dataclass(frozen=True)
 class Examples:
-    """The first images of a split.
+    """Some images of a split.
 
     Attributes:
         images: RGB uint8 (N, H, W, 3).
@@ -46,7 +58,7 @@ class Evaluation:
         box_area: Share (0 to 1) of the image that the true box covers (N,); NaN without a box.
         hits: ``MapScore.hits`` of that CAM, one row for each image with a box (up to N, 128).
         centre_hits: The same of a map that knows nothing, see ``centre_map``.
-        examples: The first images, with their maps.
+        examples: Some images, with their maps.
     """
     classes: np.ndarray
     labels: np.ndarray
@@ -111,11 +123,13 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
     Args:
         model: A classifier with a linear head over average-pooled maps, in evaluation mode.
         loader: Batches of ``inputs`` and ``data_samples``; the dataset's metainfo may name the ``classes``.
-        num_examples: How many of the first images to keep, at least 1.
+        num_examples: How many images to keep, at least 1: the classes evenly.
 
     Raises:
-        ValueError: If the head gives no maps, a map is not finite, or a box is not in its image.
+        ValueError: If the head gives no maps, or with the image, if a map is not finite, a box is
+            not in its image, or it has no label.
     """
+    kept = set(subset_of(loader.dataset, num_examples).tolist())
     labels: list[int] = []
     probabilities: list[np.ndarray] = []
     scores: list[MapScore] = []
@@ -127,13 +141,14 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
         probabilities.append(logits.float().softmax(1).cpu().numpy())
         for image, cam, sample in zip(data['inputs'], maps, data['data_samples'], strict=True):
             boxes = true_boxes(sample)
-            labels.append(int(sample.gt_label))
-            scores.append(score_map(cam, boxes))
+            index = len(labels)
+            labels.append(true_class(sample, index))
+            scores.append(score_sample(cam, sample, index))
             baselines.append(score_centre_map(cam.shape, boxes))
             box_area.append(float(boxes_mask(boxes, cam.shape).mean()) if len(boxes) else np.nan)
-            example = (image.cpu().numpy().transpose(1, 2, 0)[..., ::-1], cam, boxes)
+            example = (to_bgr(image)[..., ::-1], cam, boxes)
             alike = not examples or all(a.shape == b.shape for a, b in zip(example, examples[0], strict=True))
-            if len(examples) < num_examples and alike:  # images of several sizes cannot stand in one array
+            if index in kept and alike:  # images of several sizes cannot stand in one array
                 examples.append(example)
     names = getattr(loader.dataset, 'metainfo', {}).get('classes') or range(probabilities[0].shape[1])
     return Evaluation(
@@ -168,15 +183,20 @@ def load_model(cfg: Config, checkpoint: str) -> tuple[nn.Module, dict]:
 
 
 def build_loader(cfg: Config, split: str) -> DataLoader:
-    """The ``val`` or ``test`` dataloader of a config.
+    """The ``val`` or ``test`` dataloader of a config, whose errors name the image.
 
     Raises:
-        ValueError: If the config has none.
+        ValueError: If the config has none, or a transform moves the pixels of its images without their boxes.
     """
     if cfg.get(f'{split}_dataloader') is None:
         raise ValueError(f'the config has no {split}_dataloader')
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    return Runner.build_dataloader(cfg[f'{split}_dataloader'], seed=0)
+    kind = 'validation' if split == 'val' else split
+    parts = copy.copy(cfg[f'{split}_dataloader'])
+    parts['dataset'] = tolerant(parts['dataset'], kind=kind)
+    loader = Runner.build_dataloader(parts, seed=0)
+    check_moves_boxes(loader.dataset, kind)
+    return loader
 
 
 def evaluate_checkpoint(cfg: Config, checkpoint: str, split: str) -> Evaluation:

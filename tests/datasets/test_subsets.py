@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from mmengine.dataset import pseudo_collate
+from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets import DigitScenes, SemiSupDataset
-from mmsemiloc.datasets.subsets import draw_subset, known_labels, subset_of
+from mmsemiloc.datasets.subsets import draw_subset, subset_loader, subset_of
 
 SORTED = np.repeat([0, 1, 2], [100, 50, 4])
 
@@ -31,8 +33,16 @@ def test_without_labels_they_are_spread_over_the_dataset():
 
 def test_labels_of_datasets(sources):
     scenes = DigitScenes(num_images=30)
-    assert known_labels(scenes).tolist() == list(range(10)) * 3
-    assert np.bincount(known_labels(scenes)[subset_of(scenes, 10)]).tolist() == [1] * 10
+    labels = scenes.get_gt_labels()
+    assert np.bincount(labels[subset_of(scenes, 10)]).tolist() == [1] * 10
     dataset = SemiSupDataset(sources.config('labeled'), sources.config('unlabeled'))
-    assert known_labels(dataset) is None and known_labels(dataset.labeled).tolist() == [0, 1] * 3
-    assert len(subset_of(dataset, 4)) == 4
+    assert len(subset_of(dataset, 4)) == len(subset_of(dataset.unlabeled, 4)) == 4  # without labels
+    assert (subset_of(dataset.labeled, 2) % 2).tolist() in ([0, 1], [1, 0])
+
+
+def test_a_loader_of_some_images():
+    scenes = DigitScenes(num_images=30, pipeline=[dict(type='PackInputs')])
+    loader = DataLoader(scenes, batch_size=4, collate_fn=pseudo_collate)
+    batches = list(subset_loader(loader, np.array([3, 7, 8, 11, 29])))
+    assert [int(sample.gt_label) for batch in batches for sample in batch['data_samples']] == [3, 7, 8, 1, 9]
+    assert len(batches) == 2

@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from mmsemiloc.datasets.subsets import subset_loader
 from mmsemiloc.evaluation import CAMLocalization
 from mmsemiloc.study import cam_analysis
 from mmsemiloc.study.cam_analysis import (
@@ -22,7 +23,7 @@ from mmsemiloc.study.cam_analysis import (
 )
 from mmsemiloc.study.cam_report import by_run, cam_page, cam_table, evolution_plot, panels, write_cam_csv
 from tests.conftest import make_batch, make_model
-from tests.study.test_evaluate import BOXES, LABELS, Loader, make_loader
+from tests.study.test_evaluate import BOXES, LABELS, load, make_loader
 
 VALUES = dict(accuracy=50.0, MaxBoxAccV2=40.0, in_box=30.0, pointing=20.0, area=10.0)
 UNKNOWN = {**VALUES, 'MaxBoxAccV2': None, 'in_box': None, 'pointing': None}
@@ -51,7 +52,7 @@ def metric(model, loader):
 @pytest.mark.parametrize('batch_size', [3, 7])
 def test_values_are_those_of_the_metric(batch_size):
     model, loader = make_model().eval(), make_loader(batch_size=batch_size)
-    values, cams, images = score_images(model, loader, num_pictures=4)
+    values, cams, images = score_images(model, loader, [0, 2, 3, 5])
     expected, accuracy = metric(model, make_loader())
     assert values['accuracy'] == pytest.approx(accuracy)
     for name in ('MaxBoxAccV2', 'in_box', 'pointing', 'area'):
@@ -61,15 +62,19 @@ def test_values_are_those_of_the_metric(batch_size):
     assert baselines(images)['centre map']['accuracy'] is None
     assert images.labels == LABELS and images.boxed == len(LABELS)
     assert len(cams) == len(images.pictures) == 4
-    np.testing.assert_array_equal(images.pictures[2].boxes, [BOXES[2]])
+    np.testing.assert_array_equal(images.pictures[1].boxes, [BOXES[2]])
+    assert [picture.name for picture in images.pictures] == ['image 0', 'image 2', 'image 3', 'image 5']
 
 
-def test_the_first_images_are_those_of_a_shorter_split():
-    model, done = make_model().eval(), []
-    short = Loader([{key: values[:2] for key, values in make_loader(batch_size=7)[0].items()}])
-    values, _, images = score_images(model, make_loader(batch_size=3), num_images=2, advance=done.append)
-    assert images.labels == LABELS[:2] and done == [2]
-    assert values == pytest.approx(score_images(model, short)[0])
+def test_some_images_are_those_of_a_smaller_dataset():
+    model, done, chosen = make_model().eval(), [], np.array([1, 4, 6])
+    part = subset_loader(make_loader(batch_size=2), chosen)
+    values, _, images = score_images(model, part, [4], advance=done.append)
+    assert images.labels == [LABELS[i] for i in chosen] and done == [2, 1]
+    assert [picture.name for picture in images.pictures] == ['image 4']
+    small = make_loader()
+    small.dataset[:] = [small.dataset[i] for i in chosen]
+    assert values == pytest.approx(score_images(model, small)[0])
     assert values != pytest.approx(score_images(model, make_loader())[0])  # negative control
 
 
@@ -78,13 +83,13 @@ def test_without_boxes_and_labels():
     values, _, images = score_images(model, make_loader(boxes=None))
     assert images.boxed == 0 and baselines(images) == {}
     assert [name for name, value in values.items() if value is None] == ['MaxBoxAccV2', 'in_box', 'pointing']
-    values, _, images = score_images(model, Loader([make_batch([None, None])]))
+    values, _, images = score_images(model, load(make_batch([None, None])))
     assert values['accuracy'] is None and images.labels == [None, None]
 
 
 def test_a_box_outside_is_named():
     loader = make_loader()
-    loader[1]['data_samples'][0].set_field([0, 0, 40, 10], 'gt_bboxes')
+    loader.dataset[3]['data_samples'].set_field([0, 0, 40, 10], 'gt_bboxes')
     with pytest.raises(ValueError, match='^image 3: a box .* 32 x 32'):
         score_images(make_model().eval(), loader)
 
@@ -104,8 +109,6 @@ def two_runs(monkeypatch):
     """Two runs of one model each, and the dataloaders that their configs stand for."""
     models = {'one.pth': make_model(seed=0).eval(), 'other.pth': make_model(seed=1).eval()}
     loaders = dict(a=make_loader(), b=make_loader(batch_size=7))
-    for loader in loaders.values():
-        loader.dataset = LABELS
     monkeypatch.setattr(cam_analysis, 'load_model', lambda cfg, checkpoint: (models[checkpoint], {}))
     monkeypatch.setattr(cam_analysis, 'build_loader', lambda cfg, split: loaders[cfg.name])
     return [RunFiles(name, Config(dict(name=name)), [Path('one.pth'), Path('other.pth')]) for name in 'ab'], loaders
@@ -125,11 +128,20 @@ def test_runs_side_by_side(two_runs):
     assert draw_strips(images.pictures, alone)[0].shape[1] == 3 * 128  # the image, and both checkpoints
 
 
+def test_some_images_of_all_runs_are_the_same_ones_of_all_classes(two_runs):
+    runs, loaders = two_runs
+    for loader in loaders.values():
+        loader.dataset.sort(key=lambda item: int(item['data_samples'].gt_label))  # as in folders of classes
+    _, images = analyze(runs, 'val', 5, 3, lambda done, total: None)
+    assert images.labels == [0, 1, 2, 3, 4] and len(images.pictures) == 3
+    _, others = analyze(runs, 'val', 5, 3, lambda done, total: None, seed=1)
+    assert others.labels == images.labels and others.sizes == images.sizes
+
+
 def test_runs_with_other_images_are_refused(two_runs):
     runs, loaders = two_runs
-    loaders['b'].pop()
-    loaders['b'] += make_loader()[:1]
-    with pytest.raises(ValueError, match='b and a are measured on different images: 3 and 7 in the val split'):
+    loaders['b'].dataset.pop()
+    with pytest.raises(ValueError, match='b and a are measured on different images: 6 and 7 in the val split'):
         analyze(runs, 'val', None, 0, lambda done, total: None)
 
 

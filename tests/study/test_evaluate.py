@@ -5,28 +5,49 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.metrics import confusion_matrix as slow_confusion_matrix
+from torch.utils.data import DataLoader
 
-from mmsemiloc.study.evaluate import Evaluation, Examples, confusion_matrix, evaluate, load_model, summarize
+from mmsemiloc.study.evaluate import (
+    Evaluation,
+    Examples,
+    build_loader,
+    confusion_matrix,
+    evaluate,
+    load_model,
+    summarize,
+)
 from tests.conftest import CLASSES, make_batch, make_model
+from tests.datasets.conftest import save_image
 from tests.evaluation import reference
 
 LABELS = [0, 1, 2, 3, 4, 0, 1]
 BOXES = [[2, 3, 10, 12], [0, 0, 32, 32], [5, 5, 6, 30], [1, 0, 9, 4], [20, 20, 32, 32], [0, 9, 3, 17], [8, 8, 24, 24]]
 
 
-class Loader(list):
-    """Batches, with a dataset as a DataLoader has it."""
-    dataset = None
+class Pictures(list):
+    """Samples, as a dataset has them."""
+    metainfo: dict = {}
+
+    def get_data_info(self, index):
+        sample = self[index]['data_samples']
+        return dict(gt_label=int(sample.gt_label)) if 'gt_label' in sample else {}
+
+
+def load(batch, batch_size=3):
+    """A dataloader of the images of a batch."""
+    items = [dict(inputs=image, data_samples=sample) for image, sample in
+             zip(batch['inputs'], batch['data_samples'], strict=True)]
+    return DataLoader(Pictures(items), batch_size=batch_size, collate_fn=pseudo_collate)
 
 
 def make_loader(boxes=BOXES, batch_size=3):
     data = make_batch(LABELS)
     for sample, box in zip(data['data_samples'], boxes or [], strict=bool(boxes)):
         sample.set_field(box, 'gt_bboxes')
-    starts = range(0, len(LABELS), batch_size)
-    return Loader({key: values[i:i + batch_size] for key, values in data.items()} for i in starts)
+    return load(data, batch_size)
 
 
 def slow_share(cam, box):
@@ -92,7 +113,7 @@ def test_images_of_other_sizes_are_evaluated_without_their_padding(model):
     small = make_batch([1], size=24)
     small['data_samples'][0].set_field([0, 0, 12, 24], 'gt_bboxes')
     loader = make_loader()
-    loader[0] = {key: [*values, *small[key]] for key, values in loader[0].items()}
+    loader.dataset.insert(3, load(small).dataset[0])
     evaluation = evaluate(model, loader)
     assert evaluation.box_area[3] == 0.5
     assert len(evaluation.labels) == len(LABELS) + 1 and len(evaluation.examples.images) == len(LABELS)
@@ -154,3 +175,51 @@ def test_saved_and_loaded(tmp_path):
         np.testing.assert_array_equal(getattr(loaded, key), getattr(evaluation, key))
     np.testing.assert_array_equal(loaded.examples.images, evaluation.examples.images)
     assert [path.name for path in tmp_path.iterdir()] == ['val.npz']
+
+
+def test_examples_are_of_all_classes(model):
+    """Also of a folder that is sorted by class."""
+    batch = make_batch(sorted(LABELS))
+    kept = {image.numpy()[::-1].transpose(1, 2, 0).tobytes(): int(sample.gt_label)
+            for image, sample in zip(batch['inputs'], batch['data_samples'], strict=True)}
+    examples = evaluate(model, load(batch), num_examples=CLASSES).examples.images
+    assert sorted(kept[image.tobytes()] for image in examples) == list(range(CLASSES))
+
+
+def test_grey_images(model):
+    """Of one channel, which the preprocessor may make three of."""
+    batch = make_batch(LABELS)
+    batch['inputs'] = [image[:1] for image in batch['inputs']]
+    model.data_preprocessor.register_forward_pre_hook(lambda module, args: (
+        {**args[0], 'inputs': [image.expand(3, -1, -1) for image in args[0]['inputs']]}, *args[1:]))
+    images = evaluate(model, load(batch)).examples.images
+    assert images.shape == (7, 32, 32, 3) and (images == images[..., :1]).all()
+
+
+def test_what_cannot_be_measured_is_named(model):
+    with pytest.raises(ValueError, match='^image 1 has no label, which is needed'):
+        evaluate(model, load(make_batch([0, None])))
+    loader = make_loader()
+    loader.dataset[4]['data_samples'].set_field([0, 0, 40, 10], 'gt_bboxes')
+    with pytest.raises(ValueError, match='^image 4: a box .* 32 x 32'):
+        evaluate(model, loader)
+
+
+def test_the_loader_of_a_config_names_images_and_refuses_boxes_that_do_not_move(tmp_path):
+    save_image(tmp_path / 'a' / '0.jpg')
+    (tmp_path / 'a' / '1.jpg').write_bytes(b'hello')
+    folder = dict(type='CustomDataset', data_root=str(tmp_path),
+                  pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')])
+    scenes = dict(type='mmsemiloc.DigitScenes', num_images=3,
+                  pipeline=[dict(type='ResizeEdge', scale=40), dict(type='PackInputs')])
+
+    def config(dataset):
+        return Config(dict(val_dataloader=dict(
+            batch_size=1, num_workers=0, dataset=dataset, sampler=dict(type='DefaultSampler', shuffle=False))))
+
+    with pytest.raises(ValueError, match=r'^cannot read validation image 1 of 2 \(.*1.jpg\): no image of a known format$'):
+        list(build_loader(config(folder), 'val'))
+    with pytest.raises(ValueError, match='transform ResizeEdge moves the pixels of validation image 0 of 3'):
+        build_loader(config(scenes), 'val')
+    with pytest.raises(ValueError, match='no test_dataloader'):
+        build_loader(config(scenes), 'test')
