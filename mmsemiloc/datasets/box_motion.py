@@ -58,11 +58,12 @@ def misses(mask: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> bool:
     return bool(lost.sum() > 0.01 * inside.sum() or strange.sum() > 0.01 * narrow.sum())
 
 
-def moved_apart(states: Sequence[dict], box: np.ndarray | None) -> str:
-    """What of ``gt_bboxes`` and ``gt_seg_map`` is not on the marked pixels any more; '' if both are.
+def moved_apart(states: Sequence[dict], keys: Sequence[str], box: np.ndarray | None) -> str:
+    """Which of ``gt_bboxes`` and ``gt_seg_map`` is not on the marked pixels any more; '' if both are.
 
     Args:
         states: The three images of :func:`marked` after some transforms.
+        keys: Those of the two that matter.
         box: Where the pixels should be still, if nothing is told of the boxes yet.
     """
     images = [state.get('img') for state in states]
@@ -71,12 +72,12 @@ def moved_apart(states: Sequence[dict], box: np.ndarray | None) -> str:
     inside, outside = where_changed(images[1], images[0]), where_changed(images[2], images[0])
     first = states[0]
     if box is not None:
-        return 'gt_bboxes' if misses(box_mask(box, inside.shape), inside, outside) else ''
-    if len(first.get('gt_bboxes', ())):
+        return keys[0] if misses(box_mask(box, inside.shape), inside, outside) else ''
+    if 'gt_bboxes' in keys and len(first.get('gt_bboxes', ())):
         mask = box_mask(np.asarray(first['gt_bboxes'], np.float32)[0], inside.shape)
         if misses(mask, inside, outside):
             return 'gt_bboxes'
-    if 'gt_seg_map' in first:
+    if 'gt_seg_map' in keys and 'gt_seg_map' in first:
         mask = (np.asarray(first['gt_seg_map']) > 0).astype(np.uint8)
         if mask.shape != inside.shape or misses(mask, inside, outside):
             return 'gt_seg_map'
@@ -104,12 +105,20 @@ def load(transforms: Sequence[Transform], results: dict, description: str) -> tu
     return results, place
 
 
+def packed(transforms: Sequence[Transform], results: dict, description: str) -> list[str]:
+    """Which of ``gt_bboxes`` and ``gt_seg_map`` reach the data samples: what is not used needs not move."""
+    for transform in transforms:
+        results = next(iter(call(transform, results, description)), {})
+    return [key for key in ('gt_bboxes', 'gt_seg_map') if key in results.get('data_samples', ())]
+
+
 def check_image(dataset: BaseDataset, place: int, kind: str) -> None:
     """:func:`check_moves_boxes` for one image of a dataset with a pipeline."""
     description = describe(dataset, place, kind)
-    transforms = dataset.pipeline.transforms
-    results, loading = load(transforms, dict(dataset.get_data_info(place)), description)
-    if not isinstance(results.get('img'), np.ndarray) or not {'gt_bboxes', 'gt_seg_map'} & set(results):
+    transforms, info = dataset.pipeline.transforms, dict(dataset.get_data_info(place))
+    keys = packed(transforms, info, description)
+    results, loading = load(transforms, info, description)
+    if not keys or not isinstance(results.get('img'), np.ndarray):
         return
     height, width = results['img'].shape[:2]
     for shares in BOXES * DRAWS:
@@ -122,7 +131,7 @@ def check_image(dataset: BaseDataset, place: int, kind: str) -> None:
             states = alike(forced(transform), states, description)
             if len(states) < 3:
                 break
-            apart = moved_apart(states, box if early else None)
+            apart = moved_apart(states, keys, box if early else None)
             name = transform_name(transform)
             if apart and early:
                 raise TransformError(f'transform {name} moves the pixels of {description} before '
@@ -136,7 +145,7 @@ def check_moves_boxes(dataset: BaseDataset, kind: str) -> None:
     """Refuse pipelines after which the true boxes and masks of images are not on the same pixels as before.
 
     The pipeline runs on pictures in which a box is marked, several times if it is random, so this holds for transforms of
-    any package. Images without boxes pass. Random numbers go on as if nothing had happened.
+    any package. Images without boxes, or whose boxes are not packed, pass. Random numbers go on as if nothing had happened.
 
     Args:
         dataset: Images with or without ``gt_bboxes`` or ``gt_seg_map``.

@@ -3,6 +3,10 @@ import torch
 from torch import Tensor, nn
 
 
+class NoMapsError(ValueError):
+    """A model has no class activation maps: its head is not linear over average-pooled maps."""
+
+
 def relative_weight(fc_weight: Tensor) -> Tensor:
     """The weight (C, D) of a linear classifier less its mean over the classes, which gives the same probabilities.
 
@@ -54,11 +58,12 @@ def class_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
         (:func:`relative_weight`) if the head has ``cam_relative``.
 
     Raises:
-        ValueError: If the head is not linear over average-pooled maps, or a class score is not finite.
+        NoMapsError: If the head is not linear over average-pooled maps.
+        ValueError: If a class score is not finite.
     """
     feats = model.backbone(inputs)
     features, fc = feats[-1], getattr(model.head, 'fc', None)
-    if isinstance(fc, nn.Linear) and features.dim() == 4 and features.size(1) == fc.in_features:
+    if isinstance(fc, nn.Linear) and isinstance(features, Tensor) and features.dim() == 4 and features.size(1) == fc.in_features:
         logits = model.head(feats if getattr(model, 'neck', None) is None else model.neck(feats))
         if not logits.isfinite().all():
             raise ValueError(f'{int((~logits.isfinite()).sum())} of {logits.numel()} class scores are not finite')
@@ -66,5 +71,5 @@ def class_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
         scores = maps.mean((2, 3)) + (0 if fc.bias is None else fc.bias)
         if torch.allclose(scores, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
             return logits, maps - maps.mean(1, keepdim=True) if getattr(model.head, 'cam_relative', False) else maps
-    raise ValueError(f'class activation maps need a linear head over average-pooled maps, but {type(model.head).__name__} over '
+    raise NoMapsError(f'class activation maps need a linear head over average-pooled maps, but {type(model.head).__name__} over '
                      f'{type(model.backbone).__name__} is none')

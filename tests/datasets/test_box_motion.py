@@ -84,8 +84,15 @@ def test_boxes_and_masks_in_memory():
         results['gt_bboxes'][:, [0, 2]] = 32 - results['gt_bboxes'][:, [2, 0]]
         return results
 
+    masks = dict(type='PackInputs', algorithm_keys=('gt_seg_map', 'gt_bboxes'))
     with pytest.raises(ValueError, match='boxes_alone .* without their gt_seg_map'):
-        check_moves_boxes(DigitScenes(num_images=2, pipeline=[boxes_alone, PACK]), 'test')
+        check_moves_boxes(DigitScenes(num_images=2, pipeline=[boxes_alone, masks]), 'test')
+    check_moves_boxes(DigitScenes(num_images=2, pipeline=[boxes_alone, PACK]), 'test')  # no masks are packed
+
+
+def test_boxes_that_nobody_uses_pass():
+    """As in training, whose pipelines do not pack them."""
+    check_moves_boxes(DigitScenes(num_images=2, pipeline=[APART['Rotate'], dict(type='PackInputs')]), 'test')
 
 
 def test_images_without_boxes_pass(sources):
