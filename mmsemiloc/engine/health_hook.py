@@ -47,7 +47,7 @@ def expected_shares(runner: Runner, head: nn.Module) -> Tensor:
     if log_prior is not None and len(log_prior) == head.num_classes:
         return log_prior.exp().float().cpu()
     dataset = getattr(getattr(getattr(runner, 'train_loop', None), 'dataloader', None), 'dataset', None)
-    counts = dataset.labeled_class_counts() if hasattr(dataset, 'labeled_class_counts') else []
+    counts = dataset.labeled_class_counts(head.num_classes) if hasattr(dataset, 'labeled_class_counts') else []
     shares = torch.tensor(counts if len(counts) == head.num_classes and sum(counts) else [1] * head.num_classes).float()
     return shares / shares.sum()
 
@@ -59,7 +59,7 @@ class HealthHook(Hook):
     ``confidence`` is the mean largest probability, ``batch_entropy`` the entropy in nats of the mean prediction (log C if all
     classes are used alike, 0 if one is), ``classes_used`` the number of classes that some image was given to, ``cam_area``
     the mean share of the map of the most probable class above 20 % of its range. All images of all ranks count, labelled
-    or not. The first three of unlabelled images alone are ``confidence_unlabeled``, ``batch_entropy_unlabeled`` and
+    or not; models without a ``CAMClsHead`` are not watched. The first three of unlabelled images alone are ``confidence_unlabeled``, ``batch_entropy_unlabeled`` and
     ``classes_used_unlabeled``, if there are any. Sums stay on the device between reports.
 
     A line at iterations 10, 20 and 50 and at the end of a run tells how things are in an unfinished window.
@@ -96,10 +96,11 @@ class HealthHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Listen to the model, which is given the samples, and to the head."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self._listeners, self._steps = [], 0
-        if not hasattr(getattr(model, 'head', None), 'terms'):  # of another model, which this hook does not know
+        self.head = getattr(model, 'head', None)
+        self._listeners: list = []
+        self._watches = hasattr(self.head, 'cam') and hasattr(self.head, 'terms')
+        if not self._watches:
             return
-        self.head = model.head
         self._reset()
         self._labeled: Tensor | None = None
         self._listeners = [model.register_forward_pre_hook(self._remember_labels, with_kwargs=True),
@@ -107,7 +108,7 @@ class HealthHook(Hook):
 
     def after_train(self, runner: Runner) -> None:
         """Report on the rest of the run, and stop listening."""
-        if self._steps:
+        if self._watches and self._steps:
             self._report(runner, runner.iter, logged=False)
         for listener in self._listeners:
             listener.remove()
@@ -154,7 +155,7 @@ class HealthHook(Hook):
                          data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """Report at the end of a window, and early in a run."""
-        if not self._listeners:
+        if not self._watches:
             return
         self._steps += 1
         if self.every_n_train_iters(runner, self.interval):

@@ -78,8 +78,8 @@ def test_numbers_of_a_stock_wrappers_optimizer():
 
 def test_weights_before_the_first_step():
     model = make_model()
-    model.backbone.features.conv0.weight.data[0] = math.nan
-    with pytest.raises(NotFiniteError, match=r'backbone\.features\.conv0\.weight is not finite before the first step'):
+    model.backbone.stem[0].weight.data[0] = math.nan
+    with pytest.raises(NotFiniteError, match=r'backbone\.stem\.0\.weight is not finite before the first step'):
         FiniteHook().before_train(FakeRunner(model, optim_wrapper=None))
 
 
