@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import EMAHook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
@@ -10,7 +11,7 @@ from mmengine.runner import Runner
 from mmsemiloc.engine import FiniteHook, NotFiniteError, SemiSupSetupHook, finite_hook
 from mmsemiloc.engine.finite_hook import refuse_bad_checkpoint
 from mmsemiloc.registry import MODELS
-from tests.configs.test_configs import tiny_digits
+from tests.configs.test_configs import CONFIGS, tiny_digits
 from tests.conftest import CLASSES, make_model
 from tests.engine.fake_runner import FakeRunner
 from tests.engine.test_finite import LABELS, WEIGHTS, batch_with_files, spoil_term, spoilt
@@ -94,14 +95,12 @@ def test_each_part_of_a_checkpoint_is_looked_at(key):
 
 def peer_run(tmp_path, name='digits_simsiam', **options):
     """A runner of a self-supervised peer, with a stock model and wrapper."""
-    from mmengine.config import Config
-
-    from tests.configs.test_configs import CONFIGS
     cfg = Config.fromfile(CONFIGS / f'transfer/digits/{name}.py')
     cfg.merge_from_dict({
         'work_dir': str(tmp_path), 'train_cfg.max_iters': 2, 'default_hooks.checkpoint.interval': 1,
-        'train_dataloader.batch_size': 4, 'train_dataloader.dataset.num_images': 20, 'vis_backends': [],
+        'train_dataloader.collate_fn': dict(type='default_collate'), 'train_dataloader.batch_size': 4, 'train_dataloader.dataset.num_images': 20, 'vis_backends': [],
         'visualizer.vis_backends': [], 'experiment_name': tmp_path.name, **options})
+    cfg.param_scheduler = None
     return Runner.from_cfg(cfg)
 
 
@@ -142,8 +141,9 @@ def test_peers_run_with_the_hook_and_stop_at_bad_pixels(tmp_path):
 @pytest.mark.parametrize('listed', [True, False])
 def test_the_setup_hook_brings_it_along(listed, tmp_path):
     cfg = tiny_digits('digits_ce', tmp_path, steps=1, experiment_name=f'along{listed}')
+    cfg.param_scheduler = None
     if not listed:
-        cfg.default_hooks.finite = None
+        cfg.default_hooks.pop('finite')
     runner = Runner.from_cfg(cfg)
     assert any(isinstance(hook, SemiSupSetupHook) for hook in runner.hooks)
     assert any(isinstance(hook, FiniteHook) for hook in runner.hooks) == listed
