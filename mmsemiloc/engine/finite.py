@@ -147,15 +147,25 @@ def images_text(data: object) -> str:
     return shown + (f' and {rest} more' if rest > 0 else '')
 
 
+def pixels_of(data: object) -> list[Sequence[Tensor] | Tensor]:
+    """The images of a collated batch, by view where it is a list of batches, as for self-supervised models."""
+    inputs = data.get('inputs') if isinstance(data, Mapping) else None
+    if not isinstance(inputs, list | tuple | Tensor) or not len(inputs):
+        return []
+    by_view = not isinstance(inputs, Tensor) and all(isinstance(view, Tensor) and view.dim() > 3 for view in inputs)
+    return list(inputs) if by_view else [inputs]
+
+
 def bad_image(data: object) -> str | None:
     """The first image of a collated batch whose pixels, further views or soft label are not finite; None if all are."""
     samples = samples_of(data)
-    inputs = data.get('inputs') if isinstance(data, Mapping) else None
-    whole = inputs if isinstance(inputs, (list, tuple, Tensor)) and len(inputs) == len(samples) else [None] * len(samples)
-    for pixels, sample in zip(whole, samples, strict=True):
-        for kind, value in (('pixels', pixels), ('pixels', sample.get('views')), ('soft label', sample.get('gt_score'))):
+    batches = pixels_of(data)
+    for place, sample in enumerate(samples):
+        pixels = [batch[place] for batch in batches if len(batch) == len(samples)]
+        for text, value in (*(('its pixels are', values) for values in (*pixels, sample.get('views'))),
+                            ('its soft label is', sample.get('gt_score'))):
             if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all():
-                return f'{image_name(sample)}: its {kind} {"is" if kind == "soft label" else "are"} not finite'
+                return f'{image_name(sample)}: {text} not finite'
     return None
 
 
