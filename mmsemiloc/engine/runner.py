@@ -1,9 +1,11 @@
-"""MMEngine's runner with a terminal that one can read."""
+"""MMEngine's runner with a terminal that one can read, and with pretrained weights that fit."""
 import logging
 
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
+from mmsemiloc.models import inner_model
+from mmsemiloc.models.backbone_checkpoint import pretrained_fits
 from mmsemiloc.registry import RUNNERS
 
 # What MMEngine logs at each start in hundreds of lines.
@@ -17,7 +19,10 @@ def is_no_dump(record: logging.LogRecord) -> bool:
 
 @RUNNERS.register_module()
 class SemiSupRunner(Runner):
-    """``Runner`` that writes the environment, the config and the order of hooks into the log file alone."""
+    """``Runner`` that writes the environment, the config and the order of hooks into the log file alone.
+
+    A checkpoint of an ``init_cfg`` that does not fit is a ``ValueError``.
+    """
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """As ``Runner.build_logger``."""
@@ -26,3 +31,8 @@ class SemiSupRunner(Runner):
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(is_no_dump)
         return logger
+
+    def _init_model_weights(self) -> None:
+        """As ``Runner``, with checkpoints that fit, see :func:`pretrained_fits`: of any model, of other projects too."""
+        with pretrained_fits(inner_model(self.model)):
+            super()._init_model_weights()

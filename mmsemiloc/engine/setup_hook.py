@@ -6,7 +6,6 @@ from mmengine.dataset import BaseDataset
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 from torch import nn
 from torch.utils.data import DataLoader
@@ -20,7 +19,7 @@ from mmsemiloc.datasets.pipeline_trials import try_pipelines
 from mmsemiloc.engine.finite_hook import FiniteHook
 from mmsemiloc.engine.never_begins import check_everything_begins
 from mmsemiloc.engine.trial import check_topk, try_evaluation, try_loss
-from mmsemiloc.models import SemiSupClassifier, fit_checkpoint
+from mmsemiloc.models import SemiSupClassifier, fit_checkpoint, inner_model
 from mmsemiloc.models.checkpoint_fit import Purpose
 from mmsemiloc.registry import DATASETS, HOOKS
 
@@ -99,13 +98,6 @@ def describe_data(dataset: BaseDataset, validation: BaseDataset | None) -> str:
     else:
         text = f'{len(dataset):,} images'
     return text + ('' if validation is None else f', {len(validation):,} for validation')
-
-
-def inner_model(model: nn.Module) -> nn.Module:
-    """A model without what wraps it, for several processes or for test-time augmentation."""
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
-    return model
 
 
 def purpose_of(runner: Runner) -> Purpose:

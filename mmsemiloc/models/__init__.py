@@ -1,7 +1,7 @@
-from mmsemiloc.models.backbone_checkpoint import guard_pretrained, load_backbone, read_checkpoint
+from mmsemiloc.models.backbone_checkpoint import load_backbone, read_checkpoint
 from mmsemiloc.models.cam import class_activation_maps, class_maps, relative_weight
 from mmsemiloc.models.cam_cls_head import CAMClsHead
-from mmsemiloc.models.checkpoint_fit import fit_checkpoint, fit_state
+from mmsemiloc.models.checkpoint_fit import fit_checkpoint, fit_state, inner_model
 from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
 from mmsemiloc.models.densenet_pyramid import DenseNetPyramid
 from mmsemiloc.models.dilated_densenet import DilatedDenseNet
@@ -20,7 +20,7 @@ __all__ = [
     'LocalityLoss', 'MeanEntropyLoss', 'NegativeBatchEntropyLoss', 'Pairs', 'Predictions',
     'PseudoLabelLoss', 'SemiSupClassifier', 'SemiSupDataPreprocessor', 'SoftConsistencyLoss',
     'TransformConsistencyLoss', 'WholeBatch', 'align', 'class_activation_maps', 'class_maps',
-    'direction_penalties', 'fit_checkpoint', 'fit_state', 'guard_pretrained', 'load_backbone',
+    'direction_penalties', 'fit_checkpoint', 'fit_state', 'inner_model', 'load_backbone',
     'locality_penalty', 'mean_entropy', 'negative_batch_entropy', 'read_checkpoint', 'relative_weight',
     'transform_consistency', 'unit_norm'
 ]

@@ -1,6 +1,5 @@
 """``init_cfg=dict(type='Pretrained')`` whose checkpoint fits, or that is an error: MMEngine's own loads what it can."""
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mmengine.logging import print_log
@@ -71,16 +70,3 @@ def pretrained_fits(model: nn.Module) -> Iterator[None]:
     for module in reversed(first):  # parts before the whole, which has the last word
         for cfg in filter(is_pretrained, split[module]):
             load_backbone(module, cfg['checkpoint'], cfg.get('prefix'), 'start' if hasattr(module, 'backbone') else 'part')
-
-
-def guard_pretrained(model: nn.Module) -> None:
-    """Let ``model.init_weights()``, of any model, load its checkpoints as :func:`pretrained_fits`."""
-    init = getattr(model, 'init_weights', None)
-    if init is not None:
-        object.__setattr__(model, 'init_weights', functools.partial(init_fitting, model, init))
-
-
-def init_fitting(model: nn.Module, init: Callable[[], None]) -> None:
-    """Initialise a model by ``init``, with checkpoints that fit."""
-    with pretrained_fits(model):
-        init()

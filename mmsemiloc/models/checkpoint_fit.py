@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import torch
 from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 from torch.nn.modules.module import _IncompatibleKeys
 
@@ -66,6 +67,13 @@ def some(names: list[str]) -> str:
     return ', '.join(names[:SHOWN]) + (f', ... ({len(names)})' if len(names) > SHOWN else '')
 
 
+def inner_model(model: nn.Module) -> nn.Module:
+    """A model without what wraps it, for several processes or for test-time augmentation."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
 def skeleton(model: nn.Module) -> nn.Module:
     """A copy of a model whose tensors have shapes but no values, and take no memory."""
     tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
@@ -121,15 +129,17 @@ def classifier_names(model: nn.Module) -> list[str]:
             for part, _ in layer.named_parameters()]
 
 
-def head_left_out(report: Report, classifier: list[str], state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+def head_left_out(report: Report, classifier: list[str], state: Mapping[str, Tensor],
+                  own: Mapping[str, Tensor]) -> str:
     """Why a classifier does not fit, for people; '' if it does."""
     if not any(name in state for name in classifier):
         return 'none in the file' if classifier else ''
-    for name in classifier:
-        if name in report.shapes:
-            theirs, mine = state[name].shape, own[name].shape
-            same_kind = theirs[1:] == mine[1:] and len(theirs) > 0
-            return f'{theirs[0]} classes in the file, {mine[0]} in the model' if same_kind else report.shapes[name]
+    shapes = [name for name in classifier if name in report.shapes]
+    if shapes:
+        theirs, mine = state[shapes[0]].shape, own[shapes[0]].shape
+        if shapes[0].startswith('head.') and len(theirs) and theirs[1:] == mine[1:]:
+            return f'{theirs[0]} classes in the file, {mine[0]} in the model'
+        return report.shapes[shapes[0]]
     return next((f'{name} is missing in the file' for name in classifier if name in report.missing), '')
 
 
@@ -185,6 +195,8 @@ def fit_state(model: nn.Module, content: object, source: str, purpose: Purpose, 
 
     # The verdict is that of the model's modules, which may rename or resize.
     state, report = found.state, dry_load(model, found.state, found.metadata)
+    if purpose == 'start' and not classifier:  # a detector, say, whose heads have more than one such layer
+        classifier = [name for name in report.shapes if name.partition('.')[0].endswith('head')]
     left_out = head_left_out(report, classifier, state, own)
     hint = advice(report, classifier, left_out)
     fits = len(shapes) - len({*report.missing, *report.shapes, *absent_counts(shapes, state)})

@@ -39,7 +39,7 @@ def config(folder, steps=STEPS, wrapper='AccumOptimWrapper', teacher=None, **opt
             head=dict(type='mmsemiloc.CAMClsHead', num_classes=10, in_channels=16, loss_nbel=nbel,
                       terms=dict(fixmatch=fixmatch), init_cfg=dict(type='Normal', layer='Linear', std=0.5))),
         train_dataloader=dict(batch_size=4, num_workers=0, dataset=dataset, sampler=dict(
-            type='mmsemiloc.SemiSupSampler', batch_size=4, labeled_ratio=0.5, epoch_length=STEPS)),
+            type='mmsemiloc.SemiSupSampler', batch_size=4, micro_batch_size=2, labeled_ratio=0.5, epoch_length=STEPS)),
         val_dataloader=loader,
         test_dataloader=loader,
         val_evaluator=dict(type='Accuracy'),

@@ -74,6 +74,27 @@ def test_another_head_or_neck_is_told_and_not_used_at_the_start_only():
         fit(state, 'test')
 
 
+class Segmenter(nn.Module):
+    """Stands for a model of another project, whose heads have names of their own."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.backbone = nn.Conv2d(3, 4, 3)
+        self.decode_head, self.auxiliary_head = (
+            nn.ModuleDict(dict(conv=nn.Conv2d(4, 4, 3), conv_seg=nn.Conv2d(4, classes, 1))) for _ in range(2))
+
+
+def test_heads_of_other_projects_may_have_other_classes_at_the_start():
+    state = Segmenter(3).state_dict()
+    result = fit(state, 'start', Segmenter(2))
+    assert result.line == ('6 of 10 tensors of a.pth loaded into Segmenter; head left out: '
+                           'decode_head.conv_seg.weight is (3, 4, 1, 1), expected (2, 4, 1, 1)')
+    with pytest.raises(ValueError, match='6 of 10 tensors of a.pth fit Segmenter: 4 of another shape'):
+        fit(state, 'test', Segmenter(2))
+    with pytest.raises(ValueError, match='5 of 10 tensors of a.pth fit Segmenter: 1 missing, first decode_head.conv.bias'):
+        fit(without(state, 'decode_head.conv.bias'), 'start', Segmenter(2))
+
+
 def test_counts_of_batchnorm_may_be_missing_and_this_is_told():
     result = fit(without(model_of().state_dict(), 'num_batches_tracked'))
     assert result.line == ('56 of 67 tensors of a.pth loaded into SemiSupClassifier; '
