@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmsemiloc.commands.common import check_checkpoint, load_config, read_options
+from mmsemiloc.datasets.checks import checkpoint_classes
 from mmsemiloc.study.evaluate import load_model
 from mmsemiloc.study.plots import image_plot
 from mmsemiloc.study.predict import Prediction, find_images, image_pipeline, predict_files
@@ -67,7 +68,8 @@ def predict(args: argparse.Namespace, console: Console) -> Results:
     paths = find_images(args.images)
     pipeline = image_pipeline(cfg)
     model, meta = load_model(cfg, args.checkpoint)
-    results = Results(args.out, (meta.get('dataset_meta') or {}).get('classes') or (), args.topk)
+    classes = checkpoint_classes(meta, getattr(model.head, 'num_classes', None))
+    results = Results(args.out, classes, args.topk)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task('images', total=len(paths))
 

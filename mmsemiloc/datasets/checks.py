@@ -174,3 +174,31 @@ def check_classes(dataset: BaseDataset, num_classes: int, kind: str, names: tupl
     if labels is not None and len(labels):
         check_labels(dataset, labels, num_classes, kind)
         warn_of_empty_classes(labels, num_classes, own, kind)
+
+
+def check_against_checkpoint(dataset: BaseDataset, num_classes: int, meta: dict, kind: str) -> None:
+    """Refuse images whose classes are not those that the weights of a checkpoint were trained for.
+
+    Args:
+        dataset: The images.
+        num_classes: C of the model.
+        meta: ``meta`` of the checkpoint; nothing is known of the names if it has no ``dataset_meta``.
+        kind: What the images are, for messages.
+
+    Raises:
+        ValueError: With the classes or the first image that is wrong.
+    """
+    names = checkpoint_classes(meta, num_classes)
+    check_classes(dataset, num_classes, kind, names or None, 'the checkpoint')
+
+
+def checkpoint_classes(meta: dict, num_classes: int | None = None) -> tuple[str, ...]:
+    """Names of the classes that a checkpoint was trained for; () if it does not say.
+
+    Raises:
+        ValueError: If they are not as many as the model has classes.
+    """
+    names = tuple((meta.get('dataset_meta') or {}).get('classes') or ())
+    if names and num_classes is not None:
+        check_number_of_classes(names, num_classes, 'the checkpoint')
+    return names

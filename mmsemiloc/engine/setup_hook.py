@@ -12,15 +12,22 @@ from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets import SemiSupDataset, SemiSupSampler
 from mmsemiloc.datasets.box_motion import check_moves_boxes
-from mmsemiloc.datasets.checks import check_classes, class_names, labels_of
-from mmsemiloc.datasets.classes import check_number_of_classes, check_same_classes
+from mmsemiloc.datasets.checks import (
+    check_against_checkpoint,
+    check_classes,
+    checkpoint_classes,
+    class_names,
+    labels_of,
+)
+from mmsemiloc.datasets.classes import check_same_classes, listed, same_name
 from mmsemiloc.datasets.missing_images import check_images_exist
 from mmsemiloc.datasets.pipeline_trials import try_pipelines
+from mmsemiloc.datasets.same_classes import check_folder_names, check_same_folders
 from mmsemiloc.engine.finite_hook import FiniteHook
 from mmsemiloc.engine.never_begins import check_everything_begins
 from mmsemiloc.engine.trial import check_topk, try_evaluation, try_loss
 from mmsemiloc.models import SemiSupClassifier, fit_checkpoint, inner_model
-from mmsemiloc.models.checkpoint_fit import Purpose
+from mmsemiloc.models.checkpoint_fit import Purpose, classifier_names
 from mmsemiloc.registry import DATASETS, HOOKS
 
 
@@ -111,6 +118,25 @@ def check_weights(runner: Runner, checkpoint: dict) -> None:
     """Replace the weights of a checkpoint that is being loaded by those that fit, see :func:`fit_checkpoint`."""
     source = str(runner._load_from or find_latest_checkpoint(runner.work_dir))
     fit_checkpoint(inner_model(runner.model), checkpoint, source, purpose_of(runner))
+    if purpose_of(runner) == 'start':
+        keep_new_head(runner, checkpoint)
+
+
+def keep_new_head(runner: Runner, checkpoint: dict) -> None:
+    """Where a training starts from a checkpoint of other classes, take all of it but the layer of class scores.
+
+    Args:
+        runner: That loads the checkpoint.
+        checkpoint: With ``state_dict`` under the model's own names, changed in place.
+    """
+    model, theirs = inner_model(runner.model), checkpoint_classes(checkpoint.get('meta') or {})
+    own = class_names(runner.train_loop.dataloader.dataset)
+    if theirs and own and [*map(same_name, theirs)] != [*map(same_name, own)]:
+        state = model.state_dict()
+        for name in classifier_names(model):
+            checkpoint['state_dict'][name] = state[name]
+        print_log(f'head left out: the checkpoint has other classes ({listed(theirs)}) than the labelled images '
+                  f'({listed(own)})', logger='current', level=logging.INFO)
 
 
 @HOOKS.register_module()
@@ -131,7 +157,7 @@ class SemiSupSetupHook(Hook):
 
     priority = 'VERY_HIGH'  # before hooks that load weights, such as EMAHook
     saved_seed: int | None = None
-    saved_classes: tuple[str, ...] = ()
+    saved_meta: dict = {}
 
     def before_train(self, runner: Runner) -> None:
         """Run all checks once."""
@@ -161,11 +187,8 @@ class SemiSupSetupHook(Hook):
         model, loop = inner_model(runner.model), runner.test_loop
         num_classes = number_of_classes(model)
         if num_classes is not None:
-            if self.saved_classes:
-                check_number_of_classes(self.saved_classes, num_classes, 'the checkpoint')
-            names = self.saved_classes or None
             dataset = loop.dataloader.dataset
-            check_classes(dataset, num_classes, 'test', names, 'the checkpoint')
+            check_against_checkpoint(dataset, num_classes, self.saved_meta, 'test')
             check_images_exist(dataset, 'test', skip=getattr(dataset, 'faults', None) is not None)
             try_pipelines(dataset, 'test')
             check_moves_boxes(dataset, 'test')
@@ -179,8 +202,7 @@ class SemiSupSetupHook(Hook):
         """Check the weights before anything is loaded; remember the order of images and the names of classes."""
         check_weights(runner, checkpoint)
         self.saved_seed = checkpoint.get('sampler_seed')
-        meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
-        self.saved_classes = tuple(meta.get('classes') or ())
+        self.saved_meta = checkpoint.get('meta') or {}
 
     def _check_data(self, runner: Runner, dataset: BaseDataset, validation: BaseDataset | None,
                     num_classes: int | None) -> None:
@@ -194,12 +216,16 @@ class SemiSupSetupHook(Hook):
             dataset.check(num_classes, validation)
         else:
             check_classes(dataset, num_classes, 'training')
-        if runner.iter and self.saved_classes and names:  # a resumed run
-            check_same_classes(names, self.saved_classes, 'the labelled images', 'the checkpoint that is resumed')
-        test = test_set(runner)
+        saved = checkpoint_classes(self.saved_meta)
+        if runner.iter and saved and names:  # a resumed run
+            check_same_classes(names, saved, 'the labelled images', 'the checkpoint that is resumed')
+        labeled, test = sources(dataset)[0][0], test_set(runner)
+        check_folder_names(labeled, 'labelled')
         for other, kind in ((validation, 'validation'), (test, 'test')):
             if other is not None:
                 check_classes(other, num_classes, kind, names)
+                check_folder_names(other, kind)
+                check_same_folders(labeled, other, kind)
 
         # Then every file, and every transform on one image of each source.
         faults = getattr(dataset, 'faults', None)

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmsemiloc.datasets.checks import check_against_checkpoint, labels_of
 from mmsemiloc.datasets.subsets import subset_loader, subset_of
 from mmsemiloc.engine.cam_strips import draw_column, to_bgr
 from mmsemiloc.evaluation import (
@@ -21,7 +22,7 @@ from mmsemiloc.evaluation import (
     summarize_predictions,
     true_boxes,
 )
-from mmsemiloc.study.evaluate import build_loader, load_model
+from mmsemiloc.study.evaluate import KINDS, build_loader, load_model
 from mmsemiloc.study.predict import image_pipeline, predict, read_images
 
 Values = dict[str, float | None]
@@ -208,6 +209,8 @@ def analyze(runs: Sequence[RunFiles], split: str, num_images: int | None, num_pi
         part = subset_loader(loader, indices)
         for checkpoint in run.checkpoints:
             model, meta = load_model(run.cfg, str(checkpoint))
+            if labels_of(loader.dataset) is not None:
+                check_against_checkpoint(loader.dataset, model.head.num_classes, meta, KINDS[split])
             values, cams, images = score_images(model, part, pictures, lambda count: advance(count, total))
             first = first or images
             if images.labels != first.labels:

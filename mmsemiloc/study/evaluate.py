@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets.box_motion import check_moves_boxes
+from mmsemiloc.datasets.checks import check_against_checkpoint
 from mmsemiloc.datasets.subsets import subset_of
 from mmsemiloc.datasets.tolerant_dataset import tolerant
 from mmsemiloc.engine.cam_strips import to_bgr
@@ -29,6 +30,8 @@ from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
 from mmsemiloc.evaluation.maps import boxes_mask
 from mmsemiloc.models import fit_state, read_checkpoint
 from mmsemiloc.registry import MODELS
+
+KINDS = {'val': 'validation', 'test': 'test'}  # what the images of a split are called in messages
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,7 @@ def build_loader(cfg: Config, split: str) -> DataLoader:
     if cfg.get(f'{split}_dataloader') is None:
         raise ValueError(f'the config has no {split}_dataloader')
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    kind = 'validation' if split == 'val' else split
+    kind = KINDS[split]
     parts = copy.copy(cfg[f'{split}_dataloader'])
     parts['dataset'] = tolerant(parts['dataset'], kind=kind)
     loader = Runner.build_dataloader(parts, seed=0)
@@ -202,4 +205,6 @@ def build_loader(cfg: Config, split: str) -> DataLoader:
 def evaluate_checkpoint(cfg: Config, checkpoint: str, split: str) -> Evaluation:
     """:func:`evaluate` a checkpoint on the ``val`` or ``test`` dataloader of its config."""
     loader = build_loader(cfg, split)
-    return evaluate(load_model(cfg, checkpoint)[0], loader)
+    model, meta = load_model(cfg, checkpoint)
+    check_against_checkpoint(loader.dataset, model.head.num_classes, meta, KINDS[split])
+    return evaluate(model, loader)

@@ -6,8 +6,8 @@ split 'none' it is trained only.
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
+from mmsemiloc.engine.build import build_runner
 from mmsemiloc.study.runs import Run, write_json
 from mmsemiloc.study.transfer import NO_TEST, checked_metrics, initialised
 from mmsemiloc.study.worker import Send, run_process, train
@@ -17,7 +17,7 @@ def test(cfg: Config, checkpoint: Path) -> dict[str, float]:
     """The test metrics of a checkpoint."""
     cfg = initialised(cfg, None)
     cfg.load_from = str(checkpoint)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     return checked_metrics(runner.test(), [type(metric).__name__ for metric in runner.test_evaluator.metrics])
 
 

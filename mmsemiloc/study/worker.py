@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmsemiloc.engine import SemiSupRunner
+from mmsemiloc.engine.build import build_runner
 from mmsemiloc.models.views import number_of_views
 from mmsemiloc.study.evaluate import evaluate_checkpoint, summarize
 from mmsemiloc.study.measure import peak_memory_mib
@@ -67,7 +67,7 @@ def read_curves(folder: Path) -> dict[str, list[list[float]]]:
 
 def train(run: Run, send: Send) -> None:
     """Train, and write what came of it to ``run.trained``."""
-    runner = SemiSupRunner.from_cfg(run.cfg)
+    runner = build_runner(run.cfg)
     progress = ProgressHook(send)
     runner.register_hook(progress)
     start = time.monotonic()

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmsemiloc.registry import DATASETS, MODELS
+from mmsemiloc.study import with_length
 from tests.models.test_semi_sup_classifier import scores
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -16,9 +17,9 @@ TRAINABLE = sorted(p for p in CONFIGS.rglob('*.py') if not {'_base_', 'transfer'
 
 def tiny_digits(name, tmp_path, steps=4, **options):
     """A config of configs/digits cut down to a few steps and images."""
-    cfg = Config.fromfile(next((CONFIGS / 'digits').rglob(f'{name}.py')))
+    cfg = with_length(Config.fromfile(next((CONFIGS / 'digits').rglob(f'{name}.py'))), steps)
     cfg.merge_from_dict({
-        'work_dir': str(tmp_path / name), 'train_cfg.max_iters': steps, 'train_cfg.val_interval': steps,
+        'work_dir': str(tmp_path / name), 'train_cfg.val_interval': steps,
         'train_dataloader.sampler.epoch_length': steps, 'default_hooks.checkpoint.interval': steps,
         'train_dataloader.dataset.labeled.num_images': 40, 'val_dataloader.dataset.num_images': 20,
         'vis_backends': [], 'visualizer.vis_backends': [], **options})

@@ -211,7 +211,7 @@ def test_the_loader_of_a_config_names_images_and_refuses_boxes_that_do_not_move(
     folder = dict(type='CustomDataset', data_root=str(tmp_path),
                   pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')])
     scenes = dict(type='mmsemiloc.DigitScenes', num_images=3,
-                  pipeline=[dict(type='ResizeEdge', scale=40), dict(type='PackInputs')])
+                  pipeline=[dict(type='ResizeEdge', scale=40), dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))])
 
     def config(dataset):
         return Config(dict(val_dataloader=dict(

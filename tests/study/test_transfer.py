@@ -107,7 +107,7 @@ def test_the_process_of_a_run_loads_all_of_a_backbone_or_stops(guarded, tmp_path
         with pytest.raises(ValueError, match='1 of 35 tensors of .*a.pth fit DenseNet'):
             worker.train(run, lambda message: None)
     else:
-        monkeypatch.setattr(worker, 'SemiSupRunner', Runner)
+        monkeypatch.setattr(worker, 'build_runner', Runner.from_cfg)
         worker.train(run, lambda message: None)
         assert run.trained.is_file()
 
