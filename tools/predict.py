@@ -5,10 +5,12 @@ from pathlib import Path
 from _cli import Parser, add_cfg_options, positive, run_command
 
 DESCRIPTION = """\
-Classify images with a checkpoint. Prints the most probable classes of each image, and writes to DIR predictions.csv and for
-each image a picture: the image as the model sees it, the activation map of its class, and a box around its largest part
-(x1 y1 x2 y2 in pixels of that image). Needs a linear head over average-pooled maps. An image that cannot be
-read is named at the end; then the exit code is 1."""
+Classify images with a checkpoint. Prints the most probable classes, and writes to DIR predictions.csv:
+a row an image with its file, its picture, the K classes and confidences (0 to 1), and x1 y1 x2 y2, the
+box around the largest part of the activation map of its class, in pixels of the photo as it is shown
+(upright; x2 and y2 outside). Pictures show the first images as the model sees them, with map and box.
+Maps need a linear head over average-pooled maps; other models (ViT ...) give classes without boxes. An
+image that cannot be read is named at the end; then the exit code is 1."""
 
 
 def share(text: str) -> float:
@@ -22,6 +24,13 @@ def share(text: str) -> float:
     return value
 
 
+def count(text: str) -> int:
+    """Type of an argument: a whole number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'expected a whole number of at least 0, got {text}')
+    return int(text)
+
+
 def make_parser() -> Parser:
     """The arguments of this tool."""
     parser = Parser(DESCRIPTION, 'python tools/predict.py configs/pets.py work_dirs/pets/epoch_130.pth photos/ --out seen')
@@ -33,6 +42,8 @@ def make_parser() -> Parser:
     parser.add_argument('--batch-size', type=positive, default=32, metavar='N', help='images at once (default: 32)')
     parser.add_argument('--threshold', type=share, default=0.5, metavar='T',
                         help="the box is around what is above T times the map's maximum (default: 0.5)")
+    parser.add_argument('--pictures', type=count, default=50, metavar='N',
+                        help='draw the first N images; predictions.csv has all (default: 50)')
     add_cfg_options(parser)
     return parser
 

@@ -1,7 +1,7 @@
 """The work of tools/analyze_cam.py."""
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -67,9 +67,11 @@ def write_values(folder: Path, moments: Sequence[Moment], knowing_nothing: dict[
         (folder / 'cam_evolution.png').write_bytes(evolution_plot(moments, knowing_nothing))
 
 
-def analyze_files(args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance) -> dict[Path, str]:
+def analyze_files(args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance,
+                  say: Callable[[str], None]) -> dict[Path, str]:
     """Draw image files, and return those that cannot be read, with the reasons."""
-    moments, pictures, faults = draw_files(runs, find_images(args.images)[:args.strips], advance)
+    paths = find_images(args.images, args.out, say)[:args.strips]
+    moments, pictures, faults = draw_files(runs, paths, advance)
     strips = write_strips(args.out, pictures, moments)
     if args.html:
         (args.out / 'report.html').write_text(cam_page(moments, strips), encoding='utf-8')
@@ -103,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
             progress.update(task, advance=done, total=total)
 
         if args.images:
-            faults = analyze_files(args, runs, advance)
+            faults = analyze_files(args, runs, advance, shown.append)
         else:
             shown = analyze_split(args, runs, advance)
     names = ', '.join(sorted(path.name for path in args.out.iterdir()))

@@ -2,7 +2,7 @@
 import argparse
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +16,9 @@ from mmsemiloc.study.predict import Prediction, find_images, image_pipeline, pre
 from mmsemiloc.study.tables import Table
 
 
+TABLE_ROWS = 20
+
+
 class Results:
     """Writes pictures and rows as they come, and keeps the rows of the table that is shown at the end.
 
@@ -23,53 +26,85 @@ class Results:
         folder: Where to write.
         classes: Names of the classes; a class beyond them is named by its number.
         topk: Classes an image.
+        num_pictures: How many of the first images to draw.
     """
 
-    def __init__(self, folder: Path, classes: Sequence[str], topk: int) -> None:
-        self.folder, self.classes, self.topk = folder, classes, topk
-        self.rows: list[list[str]] = []
+    def __init__(self, folder: Path, classes: Sequence[str], topk: int, num_pictures: int) -> None:
+        self.folder, self.classes, self.topk, self.num_pictures = folder, classes, topk, num_pictures
+        self.rows: list[list[str]] = []  # of the table
+        self.count = self.drawn = self.without_place = 0
+        self.without_maps = False
         self.faults: dict[Path, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
         ranks = [f'{name}_{k + 1}' for k in range(topk) for name in ('class', 'confidence')]
-        self._append(['image', 'picture', *ranks, 'x1', 'y1', 'x2', 'y2'], mode='w')
+        self._write([['image', 'picture', *ranks, 'x1', 'y1', 'x2', 'y2']], mode='w')
 
-    def _append(self, row: list, mode: str = 'a') -> None:
+    def _write(self, rows: Sequence[Sequence], mode: str = 'a') -> None:
         with (self.folder / 'predictions.csv').open(mode, newline='', encoding='utf-8') as file:
-            csv.writer(file).writerow(row)
+            csv.writer(file).writerows(rows)
 
     def add(self, predictions: Sequence[Prediction], faults: dict[Path, str]) -> None:
         """Write a batch."""
         self.faults.update(faults)
+        rows: list[list] = []
         for prediction in predictions:
-            picture = f'{len(self.rows):05d}_{prediction.path.stem}.png'
-            boxes = [prediction.box] if prediction.box else []
-            (self.folder / picture).write_bytes(image_plot(prediction.image, prediction.cam, boxes, size=400))
             names = [self.name(label) for label in prediction.labels]
-            ranks = [text for name, value in zip(names, prediction.confidences, strict=True) for text in (name, f'{value:.4f}')]
+            pairs = list(zip(names, prediction.confidences, strict=True))
+            ranks = [text for name, value in pairs for text in (name, f'{value:.4f}')]
             ranks += [''] * (2 * self.topk - len(ranks))  # with fewer classes than that
-            self._append([prediction.path, picture, *ranks, *(map(str, prediction.box) if prediction.box else [''] * 4)])
-            self.rows.append([prediction.path.name, *(
-                f'{name} {100 * value:.1f}' for name, value in zip(names, prediction.confidences, strict=True))])
+            box = prediction.photo_box or [''] * 4
+            rows.append([prediction.path, self._draw(prediction), *ranks, *box])
+            if len(self.rows) < TABLE_ROWS:
+                self.rows.append([prediction.path.name, *(f'{name} {100 * value:.1f}' for name, value in pairs)])
+            self.count += 1
+            self.without_maps |= prediction.cam is None
+            self.without_place += prediction.box is not None and prediction.photo_box is None
+        self._write(rows)
+
+    def _draw(self, prediction: Prediction) -> str:
+        """Write the picture of an image, and return its name; none after the first ones."""
+        if self.drawn == self.num_pictures:
+            return ''
+        self.drawn += 1
+        picture = f'{self.count:05d}_{prediction.path.stem}.png'
+        boxes = [prediction.box] if prediction.box else []
+        (self.folder / picture).write_bytes(image_plot(prediction.image, prediction.cam, boxes, size=400))
+        return picture
 
     def name(self, label: int) -> str:
         """Name of a class."""
         return str(self.classes[label]) if label < len(self.classes) else str(label)
 
     def table(self) -> Table:
-        """One row an image."""
+        """One row an image, of the first ones."""
         columns = [f'class {k}, confidence %' for k in range(1, len(self.rows[0]))]
-        return Table(f'{len(self.rows)} images', ['image', *columns], self.rows)
+        title = f'{self.count} images' if self.count == len(self.rows) else f'the first {len(self.rows)} of {self.count} images'
+        return Table(title, ['image', *columns], self.rows)
+
+    def notes(self) -> Iterator[str]:
+        """What is to be said beside the table."""
+        if self.count > len(self.rows):
+            yield f'{self.count - len(self.rows)} more images: {self.folder / "predictions.csv"}'
+        if self.without_maps:
+            yield ('no maps and boxes: they need a linear head over average-pooled maps, which this model does not have; '
+                   'class and confidence only')
+        if self.without_place:
+            yield (f'{self.without_place} boxes are left empty: the test pipeline is random or turns the images, so that '
+                   'their places in the photos are not known')
+        pictures = '1 picture' if self.drawn == 1 else f'{self.drawn} pictures'
+        of_all = f' of the first {self.drawn} images (--pictures N for more)' if self.drawn < self.count else ''
+        yield f'{self.folder}: predictions.csv and {pictures}{of_all}'
 
 
 def predict(args: argparse.Namespace, console: Console) -> Results:
     """Predict."""
     check_checkpoint(args.checkpoint)
     cfg = load_config(args.config, ('model', 'test_dataloader'), read_options(args.cfg_options))
-    paths = find_images(args.images)
+    paths = find_images(args.images, args.out, lambda line: console.print(line, markup=False, soft_wrap=True))
     pipeline = image_pipeline(cfg)
     model, meta = load_model(cfg, args.checkpoint)
     classes = checkpoint_classes(meta, getattr(model.head, 'num_classes', None))
-    results = Results(args.out, classes, args.topk)
+    results = Results(args.out, classes, args.topk, args.pictures)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task('images', total=len(paths))
 
@@ -87,7 +122,8 @@ def run(args: argparse.Namespace) -> int:
     results = predict(args, console)
     if results.rows:
         console.print(results.table().to_rich())
-    console.print(f'{args.out}: predictions.csv and {len(results.rows)} pictures', markup=False)
+    for note in results.notes():
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
     for path, reason in results.faults.items():
         print(f'cannot read {path}: {reason}', file=sys.stderr)
     return 1 if results.faults else 0

@@ -114,12 +114,17 @@ class LoadImageFromFile(StockLoader):
         return image
 
 
+def ours(transform: object) -> object:
+    """Our loading transform for mmcv's, with the same arguments; any other transform as it is."""
+    if type(transform) is not StockLoader:
+        return transform
+    loader = LoadImageFromFile()
+    loader.__dict__.update(transform.__dict__)
+    return loader
+
+
 def use_our_loader(dataset: BaseDataset) -> None:
-    """Put our loading transform in the place of mmcv's, in the pipelines of a dataset and those that it is made of."""
+    """Put our loading transform in the place of mmcv's in the pipelines of a dataset's parts."""
     for leaf in leaves(dataset):
         transforms = getattr(getattr(leaf, 'pipeline', None), 'transforms', [])
-        for place, transform in enumerate(transforms):
-            if type(transform) is StockLoader:
-                ours = LoadImageFromFile()
-                ours.__dict__.update(transform.__dict__)
-                transforms[place] = ours
+        transforms[:] = [ours(transform) for transform in transforms]

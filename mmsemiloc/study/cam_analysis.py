@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from mmengine.config import Config
@@ -222,6 +223,16 @@ def analyze(runs: Sequence[RunFiles], split: str, num_images: int | None, num_pi
     return moments, first
 
 
+def class_maps_needed(model: nn.Module, checkpoint: Path) -> NoReturn:
+    """Say that a model has nothing to draw.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(f'{checkpoint}: no class activation maps to draw, which need a linear head over average-pooled maps, '
+                     f'but {type(model.head).__name__} over {type(model.backbone).__name__} is none')
+
+
 def draw_files(runs: Sequence[RunFiles], paths: Sequence[Path], advance: Advance,
                batch_size: int = 32) -> tuple[list[Moment], list[Picture], dict[Path, str]]:
     """Maps of all checkpoints for image files, which have no labels or boxes.
@@ -244,8 +255,11 @@ def draw_files(runs: Sequence[RunFiles], paths: Sequence[Path], advance: Advance
             for start in range(0, len(paths), batch_size):
                 images, unreadable = read_images(paths[start:start + batch_size], pipeline)
                 seen = predict(model, images, topk=1, threshold=0.5)
+                cams = [p.cam for p in seen if p.cam is not None]
+                if len(cams) < len(seen):
+                    class_maps_needed(model, checkpoint)
                 part = [Picture(np.ascontiguousarray(p.image[..., ::-1]), np.zeros((0, 4)), p.path.name) for p in seen]
-                columns += draw_columns(part, [p.cam for p in seen], title_of(run, checkpoint, len(runs) > 1))
+                columns += draw_columns(part, cams, title_of(run, checkpoint, len(runs) > 1))
                 faults.update(unreadable)
                 pictures += [] if moments else part
                 advance(len(images) + len(unreadable), total)

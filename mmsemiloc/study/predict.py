@@ -12,12 +12,31 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mmsemiloc.datasets.faults import cannot_be_read
-from mmsemiloc.datasets.image_listing import EXTENSIONS
+from mmsemiloc.datasets.endings import EXTENSIONS
+from mmsemiloc.datasets.faults import cannot_be_read, in_words, transform_error, transform_name
+from mmsemiloc.datasets.image_listing import list_tree
+from mmsemiloc.datasets.image_loading import ours
+from mmsemiloc.engine.cam_strips import to_bgr
 from mmsemiloc.evaluation import resize_maps
 from mmsemiloc.models import class_maps
+from mmsemiloc.models.cam import NoMapsError
+from mmsemiloc.study.photo_boxes import ToPhoto, measure
 
 LOADER = 'LoadImageFromFile'
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A file that has been read.
+
+    Attributes:
+        path: The file.
+        image: As the pipeline gives it (3, H, W) or (1, H, W).
+        places: Where its places lie in the photo; None if that cannot be told.
+    """
+    path: Path
+    image: Tensor
+    places: ToPhoto | None = None
 
 
 @dataclass(frozen=True)
@@ -29,33 +48,53 @@ class Prediction:
         labels: The most probable classes, best first (K,).
         confidences: Their probabilities (K,).
         image: The image as the model saw it, RGB uint8 (H, W, 3).
-        cam: Map of the most probable class at its size (H, W).
+        cam: Map of the most probable class at its size (H, W); None if the model has no maps.
         box: [x1, y1, x2, y2] in its pixels, x2 and y2 outside; None if the map has no positive value.
+        photo_box: The same in pixels of the photo, as it is shown (upright); None if that cannot be told.
     """
     path: Path
     labels: list[int]
     confidences: list[float]
     image: np.ndarray
-    cam: np.ndarray
+    cam: np.ndarray | None
     box: list[int] | None
+    photo_box: list[int] | None
 
 
-def find_images(paths: Iterable[Path]) -> list[Path]:
-    """The given files, and the images below the given folders in the order of their names.
+def find_images(paths: Iterable[Path], out: Path | None = None,
+                say: Callable[[str], None] = lambda line: None) -> list[Path]:
+    """The given files, and the images below the given folders in the order of their names; none twice.
+
+    What is hidden or foreign, or no image by its ending, is left out of folders.
+
+    Args:
+        paths: Files and folders.
+        out: Folder that results are written to. Pictures of an earlier run in it are no photos.
+        say: Called with a line about each kind of what is left out.
 
     Raises:
-        ValueError: If a folder has no image.
+        ValueError: If a folder has no image, or ``out`` is one of the folders.
     """
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
             found.append(path)
             continue
-        below = sorted(file for file in path.rglob('*') if file.suffix.lower() in EXTENSIONS)
+        if out is not None and out.resolve() == path.resolve():
+            raise ValueError(f'{out} is both the folder of the images and that of the results: choose another --out')
+        tree = list_tree(path)
+        for line in tree.left_out.lines(path):
+            say(line)
+        below = [path / name for name in sorted(tree.images)]
+        if out is not None and out.resolve().is_relative_to(path.resolve()):
+            photos = [file for file in below if not file.resolve().is_relative_to(out.resolve())]
+            if len(photos) < len(below):
+                say(f'{len(below) - len(photos)} images in {out} left out: it is the folder of the results')
+            below = photos
         if not below:
             raise ValueError(f'no image in {path}: looked for {" ".join(EXTENSIONS)}')
         found += below
-    return found
+    return list(dict.fromkeys(found))
 
 
 def file_pipeline(pipeline: Sequence[dict]) -> list[dict]:
@@ -67,29 +106,72 @@ def file_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     return kept if LOADER in map(name, kept) else [dict(type=LOADER), *kept]
 
 
+def pipeline_of(dataset: dict) -> list[dict] | None:
+    """The transforms in the config of a dataset, or in that of the first one that it is made of; None without any."""
+    if 'pipeline' in dataset:
+        return dataset['pipeline']
+    inner = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
+    return pipeline_of(inner) if isinstance(inner, dict) else None
+
+
 def image_pipeline(cfg: Config) -> Compose:
     """The transforms of a config's test images, for image files; see :func:`file_pipeline`.
 
     Raises:
         ValueError: If the config has none.
     """
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    if 'pipeline' not in dataset:
+    pipeline = pipeline_of((cfg.get('test_dataloader') or {}).get('dataset') or {})
+    if pipeline is None:
         raise ValueError('the config has no test_dataloader.dataset.pipeline')
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    return Compose(file_pipeline(dataset['pipeline']))
+    composed = Compose(file_pipeline(pipeline))
+    composed.transforms[:] = [ours(transform) for transform in composed.transforms]
+    return composed
 
 
-def read_images(paths: Iterable[Path], pipeline: Compose) -> tuple[list[tuple[Path, Tensor]], dict[Path, str]]:
-    """Images (3, H, W) as the pipeline gives them, and for each unreadable file the reason."""
+class PhotoReader:
+    """Reads image files and finds out where the places of the result lie in the photo.
+
+    Args:
+        pipeline: See :func:`image_pipeline`.
+    """
+
+    def __init__(self, pipeline: Compose) -> None:
+        names = [transform_name(transform) for transform in pipeline.transforms]
+        first = names.index(LOADER) + 1 if LOADER in names else 0
+        self.load, self.rest = Compose(pipeline.transforms[:first]), Compose(pipeline.transforms[first:])
+        self._places: dict[tuple, ToPhoto | None] = {}  # photos of one size have them in common
+
+    def read(self, path: Path) -> Photo:
+        """Read a file."""
+        results = self.load(dict(img_path=str(path)))
+        image = results.get('img')
+        places = self.places(results) if isinstance(image, np.ndarray) else None
+        return Photo(path, self.rest(results)['inputs'], places)
+
+    def places(self, results: dict) -> ToPhoto | None:
+        """Where the places of the result lie."""
+        key = (results['img'].shape, results['img'].dtype.str)
+        if key not in self._places:
+            self._places[key] = measure(self.rest, results)
+        return self._places[key]
+
+
+def read_images(paths: Iterable[Path], pipeline: Compose | PhotoReader) -> tuple[list[Photo], dict[Path, str]]:
+    """Images as the pipeline gives them, and for each unreadable file the reason.
+
+    Raises:
+        TransformError: If a transform other than the loading one fails.
+    """
+    reader = pipeline if isinstance(pipeline, PhotoReader) else PhotoReader(pipeline)
     images, faults = [], {}
     for path in paths:
         try:
-            images.append((path, pipeline(dict(img_path=str(path)))['inputs']))
+            images.append(reader.read(path))
         except Exception as error:
             if not cannot_be_read(error):
-                raise
-            faults[path] = f'{type(error).__name__}: {" ".join(str(error).split())}'
+                raise transform_error(error, str(path)) from error
+            faults[path] = in_words(error)
     return images, faults
 
 
@@ -110,34 +192,60 @@ def largest_box(cam: np.ndarray, threshold: float) -> list[int] | None:
     return [x, y, x + width, y + height]
 
 
+def scores_and_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Probabilities (T, C), and class activation maps (T, C, h, w); None if the model has none.
+
+    Raises:
+        ValueError: If a probability is not finite.
+    """
+    if not getattr(model, 'no_maps', False):
+        try:
+            logits, maps = class_maps(model, inputs)
+            return logits.float().softmax(1), maps
+        except NoMapsError:
+            model.no_maps = True  # needs not be tried for each batch
+    probabilities = torch.stack([sample.pred_score for sample in model(inputs, mode='predict')]).float()
+    if not probabilities.isfinite().all():
+        count = int((~probabilities.isfinite()).sum())
+        raise ValueError(f'{count} of {probabilities.numel()} class scores are not finite')
+    return probabilities, None
+
+
 @torch.no_grad()
-def predict(model: nn.Module, images: Sequence[tuple[Path, Tensor]], topk: int, threshold: float) -> list[Prediction]:
+def predict(model: nn.Module, images: Sequence[Photo], topk: int, threshold: float) -> list[Prediction]:
     """Predictions of a batch; images of different sizes are not padded to one, which would change them.
 
     Args:
-        model: As for :func:`class_maps`, with its ``data_preprocessor``.
-        images: Files and images (3, H, W), not normalised, BGR, 0 to 255.
+        model: A classifier with its ``data_preprocessor``, in evaluation mode; for maps as for :func:`class_maps`.
+        images: Files and images, not normalised, BGR, 0 to 255.
         topk: How many classes to name.
         threshold: As for :func:`largest_box`.
     """
     predictions = []
-    for _, group in itertools.groupby(images, key=lambda item: item[1].shape):
-        paths, tensors = zip(*group, strict=True)
-        inputs = model.data_preprocessor(dict(inputs=list(tensors)), False)['inputs']
-        logits, maps = class_maps(model, inputs)
-        best = logits.float().softmax(1).topk(min(topk, logits.size(1)))
-        cams = resize_maps(maps[range(len(maps)), best.indices[:, 0]], inputs.shape[-2:]).cpu().numpy()
-        for path, image, labels, confidences, padded in zip(paths, tensors, best.indices.tolist(), best.values.tolist(), cams,
-                                                            strict=True):
-            cam = padded[:image.shape[-2], :image.shape[-1]]  # a preprocessor may pad to a multiple of some size
-            shown = np.ascontiguousarray(image.clamp(0, 255).byte().numpy().transpose(1, 2, 0)[..., ::-1])
-            predictions.append(Prediction(path, labels, confidences, shown, cam, largest_box(cam, threshold)))
+    for _, part in itertools.groupby(images, key=lambda photo: photo.image.shape):
+        group = list(part)
+        inputs = model.data_preprocessor(dict(inputs=[photo.image for photo in group]), False)['inputs']
+        probabilities, maps = scores_and_maps(model, inputs)
+        best = probabilities.topk(min(topk, probabilities.size(1)))
+        labels, confidences = best.indices.tolist(), best.values.tolist()
+        cams: Sequence[np.ndarray | None] = [None] * len(group)
+        if maps is not None:
+            cams = resize_maps(maps[range(len(maps)), best.indices[:, 0]], inputs.shape[-2:]).cpu().numpy()
+        for index, photo in enumerate(group):
+            # A preprocessor may pad to a multiple of some size.
+            padded = cams[index]
+            cam = None if padded is None else padded[:photo.image.shape[-2], :photo.image.shape[-1]]
+            box = None if cam is None else largest_box(cam, threshold)
+            photo_box = photo.places.box(box) if photo.places and box else None
+            shown = np.ascontiguousarray(to_bgr(photo.image)[..., ::-1])
+            predictions.append(Prediction(photo.path, labels[index], confidences[index], shown, cam, box, photo_box))
     return predictions
 
 
 def predict_files(model: nn.Module, paths: Sequence[Path], pipeline: Compose, *, batch_size: int, topk: int, threshold: float,
                   done: Callable[[list[Prediction], dict[Path, str]], None]) -> None:
     """Read and predict batch after batch, and hand each one's predictions and unreadable files to ``done``."""
+    reader = PhotoReader(pipeline)
     for start in range(0, len(paths), batch_size):
-        images, faults = read_images(paths[start:start + batch_size], pipeline)
+        images, faults = read_images(paths[start:start + batch_size], reader)
         done(predict(model, images, topk, threshold), faults)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.dataset import Compose
 
+from mmsemiloc.datasets.faults import TransformError
 from mmsemiloc.study.predict import file_pipeline, find_images, largest_box, predict, predict_files, read_images
 from tests.conftest import make_model
 
@@ -46,14 +47,17 @@ def test_pipelines_read_the_file_and_no_labels():
 
 def test_unreadable_files_have_their_reason_and_do_not_stop_the_others(folder, pipeline):
     images, faults = read_images([*find_images([folder]), folder / 'nowhere.png'], pipeline)
-    assert [path.name for path, _ in images] == ['a.png', 'c.JPG', 'd.png']
+    assert [photo.path.name for photo in images] == ['a.png', 'c.JPG', 'd.png']
     assert [path.name for path in faults] == ['broken.jpg', 'empty.png', 'nowhere.png']
     assert 'No such file' in faults[folder / 'nowhere.png'] and not any('\n' in reason for reason in faults.values())
 
 
-def test_faults_of_the_program_are_no_unreadable_files(folder):
-    with pytest.raises(KeyError, match='missing'):
-        read_images([folder / 'a.png'], Compose([lambda results: results['missing']]))
+def test_faults_of_the_program_are_no_unreadable_files(folder, pipeline):
+    def my_transform(results):
+        raise OSError('no disk')
+
+    with pytest.raises(TransformError, match="transform my_transform fails on .*a.png: OSError: no disk"):
+        read_images([folder / 'a.png'], Compose([*pipeline.transforms, my_transform]))
 
 
 def test_box_of_the_largest_part():
@@ -70,8 +74,9 @@ def test_predictions_are_those_of_each_image_alone(folder, pipeline):
     model = make_model().eval()
     images, _ = read_images(find_images([folder]), pipeline)
     together = predict(model, images, topk=3, threshold=0.5)
-    assert [p.path for p in together] == [path for path, _ in images]
-    for prediction, (path, image) in zip(together, images, strict=True):
+    assert [p.path for p in together] == [photo.path for photo in images]
+    for prediction, photo in zip(together, images, strict=True):
+        path, image = photo.path, photo.image
         with torch.no_grad():
             expected = model((image[None] - 128.0) / 64)
         probabilities, labels = expected.softmax(1).sort(descending=True)
@@ -79,7 +84,7 @@ def test_predictions_are_those_of_each_image_alone(folder, pipeline):
         assert prediction.confidences == pytest.approx(probabilities[0, :3].tolist(), rel=1e-4)
         assert np.array_equal(prediction.image, cv2.imread(str(path))[..., ::-1])
         assert prediction.cam.shape == prediction.image.shape[:2]
-        assert prediction.box == largest_box(prediction.cam, 0.5)
+        assert prediction.box == prediction.photo_box == largest_box(prediction.cam, 0.5)
     assert len(predict(model, images, topk=99, threshold=0.5)[0].labels) == 5
 
 
