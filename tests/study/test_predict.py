@@ -4,11 +4,23 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmpretrain.registry import MODELS
+from PIL import Image
 
 from mmsemiloc.datasets.faults import TransformError
-from mmsemiloc.study.predict import file_pipeline, find_images, largest_box, predict, predict_files, read_images
+from mmsemiloc.study.predict import (
+    file_pipeline,
+    find_images,
+    image_pipeline,
+    largest_box,
+    predict,
+    predict_files,
+    read_images,
+)
 from tests.conftest import make_model
+from tests.datasets.conftest import save_image
 
 
 @pytest.fixture
@@ -36,6 +48,30 @@ def test_find_images(folder):
     (folder / 'none').mkdir()
     with pytest.raises(ValueError, match='no image in .*none: looked for .jpg'):
         find_images([folder / 'none'])
+
+
+def test_what_is_left_out_is_said(folder):
+    lines = []
+    (folder / '.hidden').mkdir()
+    save_image(folder / '.hidden' / 'x.png')
+    save_image(folder / 'e.JFIF.jpg'), save_image(folder / 'f.webp'), save_image(folder / 'g.gif')
+    for name in ('1.heic', '2.HEIC', '3.cr2'):
+        (folder / name).write_bytes(b'photo')
+    found = find_images([folder, folder / 'a.png'], say=lines.append)
+    assert [path.name for path in found] == ['a.png', 'broken.jpg', 'c.JPG', 'd.png', 'e.JFIF.jpg', 'empty.png', 'f.webp',
+                                             'g.gif']
+    said = '\n'.join(lines)
+    assert '.heic (2)' in said and '.cr2 (1)' in said and '.txt (1)' in said and '.hidden' in said
+
+
+def test_pictures_of_an_earlier_run_are_no_photos(folder):
+    lines = []
+    save_image(folder / 'seen' / '00000_a.png')
+    assert 'seen' not in {path.parent.name for path in find_images([folder], folder / 'seen', lines.append)}
+    assert lines[-1] == f'1 images in {folder / "seen"} left out: it is the folder of the results'
+    assert 'seen' in {path.parent.name for path in find_images([folder], folder.parent / 'other')}  # negative control
+    with pytest.raises(ValueError, match='choose another --out'):
+        find_images([folder], folder / 'b' / '..')
 
 
 def test_pipelines_read_the_file_and_no_labels():
@@ -86,6 +122,62 @@ def test_predictions_are_those_of_each_image_alone(folder, pipeline):
         assert prediction.cam.shape == prediction.image.shape[:2]
         assert prediction.box == prediction.photo_box == largest_box(prediction.cam, 0.5)
     assert len(predict(model, images, topk=99, threshold=0.5)[0].labels) == 5
+
+
+def test_boxes_are_in_pixels_of_the_photo(tmp_path, scope):
+    save_image(tmp_path / 'photo.png', (96, 128))
+    pipeline = Compose(file_pipeline([dict(type='ResizeEdge', scale=48), dict(type='CenterCrop', crop_size=32),
+                                      dict(type='PackInputs')]))
+    images, _ = read_images([tmp_path / 'photo.png'], pipeline)
+    prediction, = predict(make_model().eval(), images, topk=1, threshold=0.5)
+    x1, y1, x2, y2 = prediction.box  # half the size, and 16 and 8 pixels cut off
+    np.testing.assert_allclose(prediction.photo_box, [2 * (x1 + 16), 2 * (y1 + 8), 2 * (x2 + 16), 2 * (y2 + 8)], atol=1)
+    turned = Compose(file_pipeline([dict(type='Rotate', angle=9.0, prob=1.0), dict(type='PackInputs')]))
+    images, _ = read_images([tmp_path / 'photo.png'], turned)
+    prediction, = predict(make_model().eval(), images, topk=1, threshold=0.5)
+    assert prediction.box and prediction.photo_box is None
+
+
+@pytest.mark.parametrize('backbone, head', [
+    (dict(type='VisionTransformer', arch=dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=16),
+          img_size=32, patch_size=8), dict(type='VisionTransformerClsHead', num_classes=5, in_channels=16)),
+    (dict(type='ConvNeXt', arch=dict(depths=[1, 1, 1, 1], channels=[4, 4, 8, 16])),
+     dict(type='LinearClsHead', num_classes=5, in_channels=16)),
+])
+def test_models_without_maps_give_class_and_confidence(tmp_path, pipeline, backbone, head):
+    save_image(tmp_path / 'photo.png', (32, 32))
+    torch.manual_seed(0)
+    model = MODELS.build(dict(type='ImageClassifier', backbone=backbone, head=head,
+                              data_preprocessor=dict(mean=[128] * 3, std=[64] * 3))).eval()
+    images, _ = read_images([tmp_path / 'photo.png'], pipeline)
+    for _ in range(2):
+        prediction, = predict(model, images, topk=5, threshold=0.5)
+        assert prediction.cam is prediction.box is prediction.photo_box is None
+        expected = model((images[0].image[None] - 128.0) / 64, mode='predict')[0].pred_score.sort(descending=True)
+        assert prediction.labels == expected.indices.tolist()
+        assert prediction.confidences == pytest.approx(expected.values.tolist(), rel=1e-4)
+    with torch.no_grad():
+        next(model.head.parameters()).fill_(float('nan'))
+    with pytest.raises(ValueError, match='5 of 5 class scores are not finite'):
+        predict(model, images, topk=5, threshold=0.5)
+
+
+def test_the_pipeline_of_a_wrapped_dataset(scope):
+    inner = dict(type='CustomDataset', pipeline=[dict(type='PackInputs')])
+    for dataset in (inner, dict(type='mmsemiloc.TolerantDataset', dataset=inner),
+                    dict(type='ConcatDataset', datasets=[dict(type='RepeatDataset', times=2, dataset=inner)])):
+        assert len(image_pipeline(Config(dict(test_dataloader=dict(dataset=dataset)))).transforms) == 2
+    with pytest.raises(ValueError, match='no test_dataloader.dataset.pipeline'):
+        image_pipeline(Config(dict(test_dataloader=dict(dataset=dict(type='ConcatDataset', datasets=[])))))
+
+
+def test_photos_are_seen_as_in_training(tmp_path, scope):
+    """By our loading transform, also where a config names mmcv's."""
+    Image.new('RGBA', (20, 20), (1, 2, 3, 0)).save(tmp_path / 'clear.png')
+    for kind in ('LoadImageFromFile', 'mmcv.LoadImageFromFile'):
+        cfg = Config(dict(test_dataloader=dict(dataset=dict(pipeline=[dict(type=kind), dict(type='PackInputs')]))))
+        (photo, ), _ = read_images([tmp_path / 'clear.png'], image_pipeline(cfg))
+        assert (photo.image == 255).all()
 
 
 def test_batches_arrive_one_after_the_other(folder, pipeline):
