@@ -2,7 +2,6 @@
 from collections.abc import Iterable
 from itertools import chain
 
-from mmengine.config import Config
 from mmengine.dataset import BaseDataset, ConcatDataset
 
 from mmsemiloc.datasets.checks import describe
@@ -58,12 +57,3 @@ def tolerant(dataset: dict, faults: dict | None = None, kind: str = 'validation'
     if str(dataset.get('type')).rpartition('.')[2] == 'TolerantDataset':
         return dataset
     return dict(type='mmsemiloc.TolerantDataset', dataset=dataset, faults=faults, kind=kind)
-
-
-def tolerate(cfg: Config) -> None:
-    """Give the validation and test images of a config the policy for unreadable images that its training has."""
-    train = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    for name, kind in (('val', 'validation'), ('test', 'test')):
-        loader = cfg.get(f'{name}_dataloader')
-        if loader is not None and isinstance(loader.get('dataset'), dict):
-            loader['dataset'] = tolerant(loader['dataset'], train.get('faults'), kind)

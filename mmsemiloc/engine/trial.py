@@ -99,7 +99,7 @@ def try_evaluation(model: nn.Module, loader: DataLoader, evaluator: Evaluator, w
     Raises:
         ValueError: If something fails, with the metric.
     """
-    with evaluating(model):
+    with evaluating(model), torch.no_grad():  # as in MMEngine's loops
         data = collated(loader, range(min(2 * IMAGES, len(loader.dataset))))
         step = model.val_step if which == 'val' else model.test_step
         outputs = [output.to_dict() if isinstance(output, BaseDataElement) else output for output in step(data)]

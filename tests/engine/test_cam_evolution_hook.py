@@ -12,6 +12,7 @@ import torch
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from mmsemiloc.datasets import DigitScenes
 from mmsemiloc.engine import CAMEvolutionHook, cam_evolution_hook
 from mmsemiloc.engine.cam_strips import HEIGHT, TITLE, append_column, draw_column
 from mmsemiloc.study.evaluate import evaluate, summarize
@@ -213,3 +214,47 @@ def test_columns_replace_what_stood_there(tmp_path):
     append_column(path, columns[2], 3)
     assert (cv2.imread(str(path))[:, 20:30] == 255).all()  # a missing column is white
     assert [file.name for file in tmp_path.iterdir()] == ['strip.png']
+
+
+# --- which images
+
+
+def hook_with(dataset, **kwargs):
+    """A hook that has read its images of a dataset."""
+    hook = CAMEvolutionHook(by_epoch=False, **kwargs)
+    hook._read(dataset)
+    return hook
+
+
+def test_images_are_of_all_classes_in_a_dataset_sorted_by_class():
+    scenes = DigitScenes(num_images=50, pipeline=[dict(type='PackInputs')])
+    scenes = scenes.get_subset(sorted(range(50), key=lambda i: i % 10))
+    hook = hook_with(scenes, num_images=20, num_strips=5)
+    labels = [int(image['data_samples'].gt_label) for image in hook._images]
+    assert np.bincount(labels).tolist() == [2] * 10 and len({labels[i] for i in hook._drawn}) == 5
+    again, other = hook_with(scenes, num_images=20), hook_with(scenes, num_images=20, seed=1)
+    pixels = [torch.stack([image['inputs'] for image in each._images]) for each in (hook, again, other)]
+    assert torch.equal(pixels[0], pixels[1]) and not torch.equal(pixels[0], pixels[2])
+
+
+def test_grey_images_are_drawn(tmp_path):
+    """Of one channel, as a pipeline with color_type='grayscale' gives them."""
+    grey = [lambda results: {**results, 'img': results['img'][..., :1]}, dict(type='PackInputs')]
+    hook = hook_with(DigitScenes(num_images=3, pipeline=grey), num_strips=2)
+    hook._strips, hook._rows = tmp_path, []
+    hook._draw(0, hook._images[0], np.ones((32, 32)), 'iter 0')
+    assert cv2.imread(str(tmp_path / '000.png')).shape == (TITLE + HEIGHT, 2 * COLUMN, 3)
+
+
+def test_what_cannot_be_scored_is_named():
+    apart = DigitScenes(num_images=3, pipeline=[dict(type='ResizeEdge', scale=40),
+                                                dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))])
+    with pytest.raises(ValueError, match='transform ResizeEdge moves the pixels of CAMEvolutionHook image 0 of 3'):
+        hook_with(apart)
+
+    def forget(results):
+        results.pop('gt_label')
+        return results
+
+    with pytest.raises(ValueError, match='image 0 has no label, which is needed to measure accuracy'):
+        hook_with(DigitScenes(num_images=3, pipeline=[forget, dict(type='PackInputs')]))
