@@ -15,7 +15,6 @@ from mmsemiloc.study.plots import image_plot
 from mmsemiloc.study.predict import Prediction, find_images, image_pipeline, predict_files
 from mmsemiloc.study.tables import Table
 
-
 TABLE_ROWS = 20
 
 
