@@ -59,12 +59,12 @@ $(VENV)/.stamp-venv:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.stamp-run: $(VENV)/.stamp-venv requirements/runtime.txt requirements/constraints.txt setup.py pyproject.toml \
-		mmsemiloc/version.py
+$(VENV)/.stamp-run: $(VENV)/.stamp-venv requirements/runtime.txt requirements/onedl.txt requirements/constraints.txt \
+		setup.py pyproject.toml mmsemiloc/version.py
 	@echo 'Installing PyTorch and the OpenMMLab packages into $(VENV) (minutes the first time)'
 	@# --no-deps: a torch index need not have torch's dependencies in the pinned versions; the next line takes them from PyPI.
 	$(if $(TORCH_INDEX),$(PIP) $(PINNED) --no-deps --index-url $(TORCH_INDEX) torch torchvision)
-	$(PIP) $(PINNED) -r requirements/runtime.txt setuptools
+	$(PIP) $(PINNED) -r requirements/runtime.txt -r requirements/onedl.txt setuptools
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -73,7 +73,8 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['mmsemiloc', 'mmsemiloc.*']),
     install_requires=read_requirements('runtime'),
-    extras_require={'transfer': read_requirements('transfer'), 'tests': read_requirements('tests')},
+    # The OpenMMLab packages are extras: there are two distributions of each, and neither may overwrite the other.
+    extras_require={name: read_requirements(name) for name in ('onedl', 'openmmlab', 'transfer', 'tests')},
     cmdclass={'build_py': BuildPyWithMim},
     zip_safe=False,
 )

@@ -1,7 +1,11 @@
 """Semi-supervised classification with clustering and locality penalties, for the OpenMMLab ecosystem."""
-from mmsemiloc.config_prefixes import register_prefixes
+from mmsemiloc import distributions
 from mmsemiloc.version import __version__
 
 __all__ = ['__version__']
+
+distributions.check()  # before the first import of an OpenMMLab package, whose error would not say what is wrong
+
+from mmsemiloc.config_prefixes import register_prefixes  # noqa: E402
 
 register_prefixes()

@@ -61,6 +61,14 @@ def assert_complete(names):
 
 def test_wheel(source, out):
     assert_complete(build_wheel(source, out))
+    wheel = zipfile.ZipFile(next(out.glob('*.whl')))
+    metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith('/METADATA'))).decode()
+    lines = [line.partition(': ')[2] for line in metadata.splitlines() if line.startswith('Requires-Dist: ')]
+    always = [line for line in map(Requirement, lines) if line.marker is None or line.marker.evaluate(dict(extra=''))]
+    # Two distributions of each OpenMMLab package exist: a plain `pip install .` must not put one over the other.
+    assert always and not [line for line in always if 'mm' in line.name]
+    assert {line.name for line in map(Requirement, lines) if line.marker and line.marker.evaluate(dict(extra='onedl'))} >= {
+        'onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain'}
 
 
 def test_wheel_of_the_source_distribution(source, out, tmp_path):
@@ -111,6 +119,6 @@ def test_tested_versions_are_within_the_allowed_ranges():
         return {r.name: r for r in (Requirement(line) for line in lines if line and not line.startswith('#'))}
 
     tested = {name: next(iter(pin.specifier)).version for name, pin in read('constraints').items()}
-    for file in ('runtime', 'transfer', 'tests'):
+    for file in ('runtime', 'onedl', 'transfer', 'tests'):
         for name, requirement in read(file).items():
             assert requirement.specifier.contains(tested[name]), f'{file}.txt: {requirement}, tested with {tested[name]}'
