@@ -1,4 +1,4 @@
-"""``init_cfg=dict(type='Pretrained')`` whose checkpoint fits, or that is an error: MMEngine's own loads what it can."""
+"""``init_cfg=dict(type='Pretrained')`` that fits, or is an error: MMEngine's loads what it can."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,11 +20,13 @@ def read_checkpoint(path: str) -> object:
     except FileNotFoundError as error:
         raise ValueError(f'no such checkpoint: {path}') from error
     except Exception as error:  # depends on where the file is cut off, or what an address answers
-        raise ValueError(f'cannot load checkpoint {path}: {type(error).__name__}: {error}') from error
+        kind = type(error).__name__
+        raise ValueError(f'cannot load checkpoint {path}: {kind}: {error}') from error
 
 
-def load_backbone(backbone: nn.Module, path: str, prefix: str | None = None, purpose: Purpose = 'part') -> Fitted:
-    """Load a backbone, or another part of a model, from a checkpoint, and log what was loaded and what was not used.
+def load_backbone(backbone: nn.Module, path: str, prefix: str | None = None,
+                  purpose: Purpose = 'part') -> Fitted:
+    """Load a backbone, or another part of a model, from a checkpoint, and log what was loaded.
 
     Args:
         backbone: Changed in place.
@@ -42,22 +44,24 @@ def load_backbone(backbone: nn.Module, path: str, prefix: str | None = None, pur
 
 
 def is_pretrained(cfg: dict) -> bool:
-    """Whether an ``init_cfg`` loads a checkpoint; its type may be a name, with a scope or without, or the class."""
+    """Whether an ``init_cfg`` loads a checkpoint; its type may be a name or the class."""
     kind = cfg.get('type')
-    return (kind if isinstance(kind, str) else getattr(kind, '__name__', '')).split('.')[-1] in (
-        'Pretrained', 'PretrainedInit')
+    name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
+    return name.split('.')[-1] in ('Pretrained', 'PretrainedInit')
 
 
 @contextmanager
 def pretrained_fits(model: nn.Module) -> Iterator[None]:
-    """While weights are initialised inside, all ``Pretrained`` of a model's modules are kept apart; they are loaded at the end.
+    """Keep all ``Pretrained`` of a model's modules from initialisation, and load them after it.
 
-    A checkpoint goes into its module as a whole, see :func:`fit_state`; that of a model with a backbone may leave the head out.
+    A checkpoint goes into its module as a whole, see :func:`fit_state`; that of a model with a
+    backbone may leave the head out.
 
     Raises:
         ValueError: If a checkpoint does not fit.
     """
-    given = {module: module.init_cfg for module in model.modules() if getattr(module, 'init_cfg', None)}
+    given = {module: module.init_cfg for module in model.modules()
+             if getattr(module, 'init_cfg', None)}
     split = {module: [cfg] if isinstance(cfg, dict) else list(cfg) for module, cfg in given.items()}
     first = [module for module in given if not getattr(module, 'is_init', False)]
     for module, configs in split.items():
@@ -68,5 +72,6 @@ def pretrained_fits(model: nn.Module) -> Iterator[None]:
         for module, cfg in given.items():
             module.init_cfg = cfg
     for module in reversed(first):  # parts before the whole, which has the last word
+        purpose: Purpose = 'start' if hasattr(module, 'backbone') else 'part'
         for cfg in filter(is_pretrained, split[module]):
-            load_backbone(module, cfg['checkpoint'], cfg.get('prefix'), 'start' if hasattr(module, 'backbone') else 'part')
+            load_backbone(module, cfg['checkpoint'], cfg.get('prefix'), purpose)

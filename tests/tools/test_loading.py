@@ -67,17 +67,26 @@ def tool(monkeypatch, capfd):
 
 
 def classifier(classes=10, seed=3):
-    model = make_model(backbone=dict(type='DenseNet', arch=ARCH), head=dict(num_classes=classes), seed=seed)
+    model = make_model(backbone=dict(type='DenseNet', arch=ARCH),
+                       head=dict(num_classes=classes),
+                       seed=seed)
     return model.state_dict()
 
 
 def backbone_alone():
-    return {name.removeprefix('backbone.'): value for name, value in classifier().items() if name.startswith('backbone.')}
+    return {
+        name.removeprefix('backbone.'): value
+        for name, value in classifier().items()
+        if name.startswith('backbone.')
+    }
 
 
 def torchvision_file(classes=10):
     torch.manual_seed(4)
-    return TorchvisionDenseNet(growth_rate=4, block_config=(2, 2), num_init_features=8, num_classes=classes).state_dict()
+    return TorchvisionDenseNet(growth_rate=4,
+                               block_config=(2, 2),
+                               num_init_features=8,
+                               num_classes=classes).state_dict()
 
 
 def with_nan():
@@ -93,25 +102,41 @@ def renamed(prefix, state=None):
 # A file's content, and the line that refuses it as a model to test, and as the start of a training ('' where it is taken).
 NO_HEAD = ': 2 missing, first head.fc.weight; the file has no classifier: it can start a training'
 FILES = {
-    'another network': (lambda: {'state_dict': {'stem.weight': torch.zeros(3)}},
-                        '0 of 67 tensors of FILE fit SemiSupClassifier: 56 missing, first backbone.stem.0.weight; '
-                        '1 unknown, first stem.weight; names in the file: stem.weight;', '0 of 67 tensors of FILE fit'),
-    'a backbone': (lambda: {'state_dict': backbone_alone()}, '65 of 67 tensors of FILE fit SemiSupClassifier' + NO_HEAD, ''),
-    'a backbone in a model': (lambda: {'model': {f'backbone.{n}': v for n, v in backbone_alone().items()}},
-                              '65 of 67 tensors of FILE fit SemiSupClassifier' + NO_HEAD, ''),
-    '5 classes': (lambda: {'state_dict': classifier(5)},
-                  '65 of 67 tensors of FILE fit SemiSupClassifier: 2 of another shape, first head.fc.weight is (5, 16), '
-                  'expected (10, 16); the head differs: 5 classes in the file, 10 in the model; set num_classes', ''),
-    'of torchvision, 5 classes': (lambda: torchvision_file(5), '65 of 67 tensors of FILE fit SemiSupClassifier: 2 of', ''),
-    'half of it': (lambda: dict(list(classifier().items())[:30]), '30 of 67 tensors of FILE fit', '30 of 67 tensors of FILE fit'),
-    'too much': (lambda: {**classifier(), 'backbone.stages.2.x': torch.zeros(1)}, 'first backbone.stages.2.x', '1 unknown, first'),
-    'not a number': (with_nan, 'FILE: backbone.stem.0.weight has values that are not finite', 'not finite'),
-    'a list': (lambda: [torch.zeros(3)], 'FILE has no weights by name, it is a list; save model.state_dict()', 'it is a list'),
+    'another network':
+    (lambda: {'state_dict': {'stem.weight': torch.zeros(3)}},
+     '0 of 67 tensors of FILE fit SemiSupClassifier: 56 missing, first backbone.stem.0.weight; '
+     '1 unknown, first stem.weight; names in the file: stem.weight;',
+     '0 of 67 tensors of FILE fit'),
+    'a backbone': (lambda: {'state_dict': backbone_alone()},
+                   '65 of 67 tensors of FILE fit SemiSupClassifier' + NO_HEAD, ''),
+    'a backbone in a model':
+    (lambda: {'model': {f'backbone.{n}': v
+                        for n, v in backbone_alone().items()}},
+     '65 of 67 tensors of FILE fit SemiSupClassifier' + NO_HEAD, ''),
+    '5 classes':
+    (lambda: {'state_dict': classifier(5)},
+     '65 of 67 tensors of FILE fit SemiSupClassifier: 2 of another shape, first head.fc.weight is (5, 16), '
+     'expected (10, 16); the head differs: 5 classes in the file, 10 in the model; set num_classes',
+     ''),
+    'of torchvision, 5 classes':
+    (lambda: torchvision_file(5), '65 of 67 tensors of FILE fit SemiSupClassifier: 2 of', ''),
+    'half of it': (lambda: dict(list(classifier().items())[:30]), '30 of 67 tensors of FILE fit',
+                   '30 of 67 tensors of FILE fit'),
+    'too much': (lambda: {**classifier(), 'backbone.stages.2.x': torch.zeros(1)},
+                 'first backbone.stages.2.x', '1 unknown, first'),
+    'not a number': (with_nan, 'FILE: backbone.stem.0.weight has values that are not finite',
+                     'not finite'),
+    'a list':
+    (lambda: [torch.zeros(3)], 'FILE has no weights by name, it is a list; save model.state_dict()',
+     'it is a list'),
     'nothing': (dict, 'it is a dict without entries', 'it is a dict without entries'),
-    'an optimizer': (lambda: {'optimizer': {'state': {0: {'exp_avg': torch.zeros(1)}}, 'param_groups': []}},
-                     'it is a dict with the keys optimizer', 'it is a dict with'),
-    'a model': (lambda: torch.nn.Linear(2, 3), 'it is a pickled model (Linear)', 'it is a pickled model'),
-    'two of them': (lambda: {**renamed('one.'), **renamed('two.')}, 'FILE fits in two ways', 'FILE fits in two ways'),
+    'an optimizer':
+    (lambda: {'optimizer': {'state': {0: {'exp_avg': torch.zeros(1)}}, 'param_groups': []}},
+     'it is a dict with the keys optimizer', 'it is a dict with'),
+    'a model': (lambda: torch.nn.Linear(2, 3), 'it is a pickled model (Linear)',
+                'it is a pickled model'),
+    'two of them': (lambda: {**renamed('one.'), **renamed('two.')}, 'FILE fits in two ways',
+                    'FILE fits in two ways'),
 }
 
 
@@ -124,11 +149,13 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(name, way, folder, tool
     args = ['other.pth'] if way == 'test' else ['--cfg-options', 'load_from=other.pth']
     code, line = tool(way, 'mini.py', *args)
     if message:
-        assert code == 2 and line.startswith(f'{way}.py: error: ') and message.replace('FILE', 'other.pth') in line, line
+        assert code == 2 and line.startswith(f'{way}.py: error: ') and message.replace(
+            'FILE', 'other.pth') in line, line
         assert 'accuracy' not in line
     else:
         reason = '5 classes in the file, 10 in the model' if '5 classes' in name else 'none in the file'
-        assert code == 0 and re.search(f'65 of 67 tensors of other.pth loaded .*head left out: {reason}', line), line
+        assert code == 0 and re.search(
+            f'65 of 67 tensors of other.pth loaded .*head left out: {reason}', line), line
         assert (folder / 'work_dirs/mini/iter_2.pth').is_file()
 
 
@@ -137,11 +164,16 @@ TAKEN = {
     'in model': lambda: {'model': classifier(), 'epoch': 3},
     'in model_state_dict, by DDP': lambda: {'model_state_dict': renamed('module.')},
     'in net, compiled': lambda: {'net': renamed('_orig_mod.'), 'acc': 3.0},
-    'in state_dict, of a student': lambda: {'state_dict': {**renamed('student.'), **renamed('teacher.', with_nan())}},
+    'in state_dict, of a student':
+    lambda: {'state_dict': {**renamed('student.'), **renamed('teacher.', with_nan())}},
     'in the mean alone': lambda: {'state_dict_ema': renamed('module.')},
     'beside a mean': lambda: {'model': classifier(), 'model_ema': with_nan()},
-    'of torchvision': lambda: {torchvision_name(name): value for name, value in classifier().items()},
-    'without prefix': lambda: {re.sub('^head[.]', '', name.removeprefix('backbone.')): v for name, v in classifier().items()},
+    'of torchvision':
+    lambda: {torchvision_name(name): value
+             for name, value in classifier().items()},
+    'without prefix': lambda:
+    {re.sub('^head[.]', '', name.removeprefix('backbone.')): v
+     for name, v in classifier().items()},
 }
 
 
@@ -170,7 +202,8 @@ def test_a_run_is_resumed_with_the_same_network_only(folder, tool):
     more = ['--resume', 'work_dirs/mini/iter_1.pth', '--cfg-options']
     code, output = tool('train', 'mini.py', *more, 'train_cfg.max_iters=3')
     assert code == 0 and '67 of 67 tensors of work_dirs/mini/iter_1.pth loaded' in output
-    code, line = tool('train', 'mini.py', *more, 'model.head.num_classes=12', 'model.data_preprocessor.num_classes=12')
+    code, line = tool('train', 'mini.py', *more, 'model.head.num_classes=12',
+                      'model.data_preprocessor.num_classes=12')
     assert code == 2 and '65 of 67 tensors of work_dirs/mini/iter_1.pth fit SemiSupClassifier: 2 of another shape' in line
     assert '10 classes in the file, 12 in the model' in line
     torch.save(classifier(), 'plain.pth')
@@ -178,13 +211,16 @@ def test_a_run_is_resumed_with_the_same_network_only(folder, tool):
     assert code == 2 and 'plain.pth cannot be resumed: it has no meta, message_hub, optimizer; start a training' in line
 
 
-@pytest.mark.parametrize('name, message', [
-    ('another network', '0 of 65 tensors of other.pth fit DenseNet: 54 missing'),
-    ('half of it', '30 of 65 tensors of other.pth fit DenseNet: 29 missing, first stages.1.'), ('too much', '1 unknown, first stages.2.x'),
-    ('a backbone', ''), ('of torchvision, 5 classes', ''), ('a list', 'it is a list')])
+@pytest.mark.parametrize(
+    'name, message',
+    [('another network', '0 of 65 tensors of other.pth fit DenseNet: 54 missing'),
+     ('half of it', '30 of 65 tensors of other.pth fit DenseNet: 29 missing, first stages.1.'),
+     ('too much', '1 unknown, first stages.2.x'), ('a backbone', ''),
+     ('of torchvision, 5 classes', ''), ('a list', 'it is a list')])
 def test_the_stock_densenet_starts_from_all_of_a_file_or_not_at_all(name, message, folder, tool):
     torch.save(FILES[name][0](), folder / 'other.pth')
-    code, line = tool('train', 'mini.py', '--cfg-options', 'model.backbone.init_cfg.type=Pretrained',
+    code, line = tool('train', 'mini.py', '--cfg-options',
+                      'model.backbone.init_cfg.type=Pretrained',
                       'model.backbone.init_cfg.checkpoint=other.pth')
     if message:
         assert code == 2 and message in line, line
@@ -196,6 +232,10 @@ def test_the_stock_densenet_starts_from_all_of_a_file_or_not_at_all(name, messag
 def test_in_a_process_of_its_own(way, folder):
     torch.save({'state_dict': {'a': torch.zeros(1)}}, folder / 'other.pth')
     args = ['other.pth'] if way == 'test' else ['--cfg-options', 'load_from=other.pth']
-    result = subprocess.run([sys.executable, TOOLS / f'{way}.py', 'mini.py', *args], capture_output=True, text=True, timeout=100)
+    result = subprocess.run([sys.executable, TOOLS / f'{way}.py', 'mini.py', *args],
+                            capture_output=True,
+                            text=True,
+                            timeout=100)
     assert result.returncode == 2 and 'Traceback' not in result.stderr and 'accuracy' not in result.stdout
-    assert result.stderr.splitlines()[-1].startswith(f'{way}.py: error: 0 of 67 tensors of other.pth fit SemiSupClassifier')
+    assert result.stderr.splitlines()[-1].startswith(
+        f'{way}.py: error: 0 of 67 tensors of other.pth fit SemiSupClassifier')
