@@ -1,4 +1,4 @@
-"""The verdict on weights: what is complete, what may be left out, and that the model is not touched."""
+"""The verdict on weights: what is complete, what may be left out; the model is not touched."""
 import copy
 import re
 
@@ -32,7 +32,8 @@ def test_a_whole_model_is_taken_for_every_purpose_and_the_model_not_changed():
     before = copy.deepcopy(model.state_dict())
     for purpose in ('test', 'resume', 'start', 'part'):
         result = fit(state, purpose, model)
-        assert result.line == '67 of 67 tensors of a.pth loaded into SemiSupClassifier' and not result.unused
+        assert result.line == '67 of 67 tensors of a.pth loaded into SemiSupClassifier'
+        assert not result.unused
         assert result.tensors.keys() == before.keys() and all(
             torch.equal(result.tensors[name], state[name]) for name in state)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -59,32 +60,24 @@ def test_a_head_must_fit_where_nothing_is_trained_anew(purpose, change, fits):
 def test_a_head_may_be_left_out_at_the_start_and_keeps_its_values(change, reason):
     model = model_of(seed=2)
     result = fit(change(), 'start', model)
-    assert result.line == f'65 of 67 tensors of a.pth loaded into SemiSupClassifier; head left out: {reason}'
+    assert result.line == (
+        f'65 of 67 tensors of a.pth loaded into SemiSupClassifier; head left out: {reason}')
     assert torch.equal(result.tensors['head.fc.weight'], model.head.fc.weight)
     assert torch.equal(result.tensors['head.fc.bias'], model.head.fc.bias)
     assert torch.equal(result.tensors['backbone.stem.0.weight'], model_of().backbone.stem[0].weight)
 
 
 def test_nothing_but_the_head_may_be_left_out():
-    with pytest.raises(
-            ValueError,
-            match='64 of 67 tensors of a.pth fit SemiSupClassifier: 1 missing, first backbone.stem.0'
-    ):
+    with pytest.raises(ValueError, match='64 of 67 tensors .*: 1 missing, first backbone.stem.0'):
         fit(without(model_of(3).state_dict(), 'stem.0.weight'), 'start')
+    state = model_of().state_dict()
     with pytest.raises(ValueError, match='2 of 67 tensors'):
-        fit(
-            {
-                name: value
-                for name, value in model_of().state_dict().items()
-                if name.startswith('head')
-            }, 'start')
+        fit({name: state[name] for name in state if name.startswith('head')}, 'start')
 
 
 def test_another_head_or_neck_is_told_and_not_used_at_the_start_only():
-    state = {
-        **without(model_of().state_dict(), 'fc.weight', 'fc.bias'), 'neck.fc.weight':
-        torch.zeros(2), 'queue': torch.zeros(1)
-    }
+    state = without(model_of().state_dict(), 'fc.weight', 'fc.bias')
+    state |= {'neck.fc.weight': torch.zeros(2), 'queue': torch.zeros(1)}
     result = fit(state, 'start')
     assert result.line.endswith('head left out: none in the file; not used: neck.fc.weight, queue')
     with pytest.raises(ValueError,

@@ -4,12 +4,17 @@ import torch
 from torch import nn
 
 from mmsemiloc.models.densenet_keys import old_spelling_mended
-from mmsemiloc.models.state_layout import arrange, candidates, main_state, state_dicts, without_wrappers
+from mmsemiloc.models.state_layout import (
+    arrange,
+    candidates,
+    main_state,
+    state_dicts,
+    without_wrappers,
+)
 
 OWN = {
     'backbone.a.weight': (2, ), 'backbone.a.bias': (3, ), 'backbone.b.weight': (4, ),
-    'backbone.b.bias': (5, ), 'head.fc.weight': (7, 2), 'head.fc.bias': (7, )
-}
+    'backbone.b.bias': (5, ), 'head.fc.weight': (7, 2), 'head.fc.bias': (7, )}
 CLASSIFIER = ['head.fc.weight', 'head.fc.bias']
 
 
@@ -59,24 +64,27 @@ def test_a_file_without_weights_is_an_error(content, what):
         found(content)
 
 
-@pytest.mark.parametrize('content', [
-    tensors(),
-    {'state_dict': tensors()},
-    {'a': {'b': tensors()}},
-    renamed('module.{}'.format),
-    renamed('a.b.{}'.format),
-    renamed(lambda name: name.replace('.a.', '.a.module.')),
-    renamed(lambda name: name.replace('backbone.', 'backbone._orig_mod.')),
-    {'ema': renamed('module.{}'.format)},
-    {'model': tensors(), 'model_ema': tensors(value=2.0)},
-    {'state_dict': tensors(), 'ema_state_dict': tensors(value=2.0)},
-    {**renamed('student.{}'.format), **renamed('teacher.{}'.format, tensors(value=2.0))},
-    renamed(lambda name: bare(name).removeprefix('head.')),
-    renamed(lambda name: bare(name).replace('head.fc', 'classifier')),
-    renamed(lambda name: bare(name).replace('head.fc', 'head')),
-    {'steps': torch.tensor(3), **renamed('module.{}'.format)},
-],
-                         ids=range(15))
+LAYOUTS = {
+    'bare': tensors(),
+    'standard': {'state_dict': tensors()},
+    'nested': {'a': {'b': tensors()}},
+    'DDP': renamed('module.{}'.format),
+    'prefix': renamed('a.b.{}'.format),
+    'a part in DDP': renamed(lambda name: name.replace('.a.', '.a.module.')),
+    'a part compiled': renamed(lambda name: name.replace('backbone.', 'backbone._orig_mod.')),
+    'a mean alone': {'ema': renamed('module.{}'.format)},
+    'beside a mean': {'model': tensors(), 'model_ema': tensors(value=2.0)},
+    'beside a mean of MMEngine': {'state_dict': tensors(), 'ema_state_dict': tensors(value=2.0)},
+    'a student': {**renamed('student.{}'.format),
+                  **renamed('teacher.{}'.format, tensors(value=2.0))},
+    'fc': renamed(lambda name: bare(name).removeprefix('head.')),
+    'classifier': renamed(lambda name: bare(name).replace('head.fc', 'classifier')),
+    'head': renamed(lambda name: bare(name).replace('head.fc', 'head')),
+    'an averaged model': {'steps': torch.tensor(3), **renamed('module.{}'.format)},
+}
+
+
+@pytest.mark.parametrize('content', LAYOUTS.values(), ids=LAYOUTS)
 def test_whole_models(content):
     result = found(content)
     assert result.state.keys() == OWN.keys()
