@@ -103,12 +103,13 @@ class HealthHook(Hook):
             return
         self._reset()
         self._labeled: Tensor | None = None
+        self._reported = -1  # iteration of the last report
         self._listeners = [model.register_forward_pre_hook(self._remember_labels, with_kwargs=True),
                            self.head.register_forward_hook(self._listen)]
 
     def after_train(self, runner: Runner) -> None:
         """Report on the rest of the run, and stop listening."""
-        if self._watches and self._steps:
+        if self._watches and self._steps and self._reported != runner.iter:
             self._report(runner, runner.iter, logged=False)
         for listener in self._listeners:
             listener.remove()
@@ -166,6 +167,7 @@ class HealthHook(Hook):
 
     def _report(self, runner: Runner, iteration: int, logged: bool = True) -> None:
         """Report on the images since the window began: as logged values, or as a line of its own; and warn."""
+        self._reported = iteration
         sums = self._sums.clone()
         dist.all_reduce(sums, 'sum')
         everything, others, maps = sums.cpu().split([self._size, self._size, len(self._means)])

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -130,3 +132,40 @@ def test_cross_entropy_of_labelled_views_is_their_mean():
     logits = model(**batch, mode='tensor')
     expected = -sum(logits[place].log_softmax(0)[LABELS[IMAGES[place]]] for place in LABELED_VIEWS) / 5
     torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize('mean, std, words', [
+    ([128] * 3, [64, 0, 64], r'std=\[64, 0, 64\] must be a finite number above 0, got 0'),
+    ([128] * 3, [64, -1, 64], 'got -1'),
+    ([128] * 3, [64, math.nan, 64], 'got nan'),
+    ([128] * 3, [64, math.inf, 64], 'got inf'),
+    ([128, math.nan, 128], [64] * 3, r'data_preprocessor\.mean.*got nan'),
+    ([128] * 3, [64] * 2, 'need a number for each channel, got 3 and 2'),
+    ([], [], 'need a number for each channel'),
+    (128, 0, 'got 0'),
+    (None, [64] * 3, 'needs mean and std, or neither, got mean=None'),
+    ([128] * 3, None, 'needs mean and std, or neither'),
+])
+def test_bad_normalisation(mean, std, words):
+    with pytest.raises(ValueError, match=words):
+        SemiSupDataPreprocessor(mean=mean, std=std)
+
+
+@pytest.mark.parametrize('kwargs', [dict(pad_size_divisor=0), dict(pad_value=math.nan)])
+def test_bad_padding(kwargs):
+    with pytest.raises(ValueError, match=next(iter(kwargs))):
+        make(**kwargs)
+
+
+@pytest.mark.parametrize('channels, numbers, fits', [(3, 3, True), (3, 1, True), (1, 1, True), (1, 3, True), (3, 2, False),
+                                                     (4, 3, False), (3, 4, False)])
+@pytest.mark.parametrize('stacked', [True, False])
+def test_channels(channels, numbers, fits, stacked):
+    preprocessor = SemiSupDataPreprocessor(mean=[100] * numbers, std=[50] * numbers)
+    images = torch.zeros(2, channels, 4, 4, dtype=torch.uint8)
+    batch = dict(inputs=images if stacked else list(images), data_samples=make_samples([0, None]))
+    if fits:
+        assert preprocessor(batch)['inputs'].shape == (2, max(channels, numbers), 4, 4)
+    else:
+        with pytest.raises(ValueError, match=f'{numbers} numbers, but an image has {channels} channels'):
+            preprocessor(batch)
