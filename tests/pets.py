@@ -3,9 +3,12 @@ import importlib
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -83,6 +86,8 @@ class Pets:
 def refuse(monkeypatch, capsys, tool, *args):
     """Run a tool in this process; the one line by which it refuses its input, without its beginning."""
     monkeypatch.syspath_prepend(ROOT / 'tools')
+    for kind in (DefaultScope, MessageHub, MMLogger):  # two runs of one second would have one name
+        monkeypatch.setattr(kind, '_instance_dict', OrderedDict())
     monkeypatch.setattr(sys, 'argv', [f'{tool}.py', *map(str, args)])
     try:
         importlib.import_module(tool).main()
