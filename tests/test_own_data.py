@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.runner import Runner
 
 import mmsemiloc.models
+from mmsemiloc.commands.common import load_config
+from mmsemiloc.engine.build import build_runner
 from mmsemiloc.models import Predictions
 from mmsemiloc.registry import HOOKS, MODELS
 from tests.conftest import KeepGradients, gradients, in_double, make_batch, make_model
@@ -50,18 +50,16 @@ def folder(tmp_path, monkeypatch):
 
 def train(config, tmp_path, workers=0, begin_at_once=False):
     """Two steps with a small backbone; the runner."""
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict({
-        'work_dir': str(tmp_path / 'out'), 'train_cfg.max_epochs': 1, 'train_dataloader.batch_size': 4,
-        'train_dataloader.sampler.batch_size': 4, 'train_dataloader.sampler.epoch_length': 2, 'model.head.in_channels': 16,
-        'vis_backends': [], 'visualizer.vis_backends': [], 'experiment_name': config.stem})
+    cfg = load_config(config, ('model', 'train_dataloader'), {
+        'max_epochs': 1, 'batch_size': 4, 'train_dataloader.sampler.epoch_length': 2, 'model.head.in_channels': 16,
+        'visualizer.vis_backends': [], 'experiment_name': config.stem}, work_dir=str(tmp_path / 'out'))
     for hook in cfg.custom_hooks if begin_at_once else ():
         for values in hook.get('schedule', {}).values():
             values.update(begin=0, end=0)
     cfg.model.backbone.arch = dict(growth_rate=4, depths=[2, 2], init_channels=8)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.update(num_workers=workers, persistent_workers=False)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     runner.train()
     assert runner.iter == 2 and 'val/accuracy/top1' in runner.message_hub.log_scalars
     return runner

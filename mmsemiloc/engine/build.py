@@ -22,7 +22,6 @@ def with_one_policy(cfg: Config) -> Config:
     training = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     if 'SemiSupDataset' not in str(training.get('type')):
         return cfg
-    cfg = copy.deepcopy(cfg)
     for loader, kind in KINDS.items():
         dataset = (cfg.get(loader) or {}).get('dataset')
         if isinstance(dataset, dict) and 'TolerantDataset' not in str(dataset.get('type')):
@@ -40,9 +39,21 @@ def without_policy(cfg: Config) -> Config:
     return cfg
 
 
+def without_pauses(cfg: Config) -> Config:
+    """A config whose iteration-based loop passes through one long epoch of ``SemiSupSampler``.
+
+    The order of images does not depend on the length of an epoch, but MMEngine waits 2 seconds at the end of each.
+    """
+    sampler = (cfg.get('train_dataloader') or {}).get('sampler') or {}
+    steps = (cfg.get('train_cfg') or {}).get('max_iters')
+    if steps and 'SemiSupSampler' in str(sampler.get('type')):
+        sampler.epoch_length = steps
+    return cfg
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the runner of a config; hooks that check data, model and numbers are there even if the config has none."""
-    cfg = with_one_policy(cfg)
+    cfg = without_pauses(with_one_policy(copy.deepcopy(cfg)))
     cfg.setdefault('runner_type', 'mmsemiloc.SemiSupRunner')
     with ExitStack() as stack:
         if cfg.get('launcher', 'none') != 'none' and get_device() == 'cpu':

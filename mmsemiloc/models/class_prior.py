@@ -69,7 +69,7 @@ class ClassPrior(BaseModule):
         """
         if self.prior is not None and self.log_prior is None:
             raise ValueError(f"{type(self).__name__}(prior='labeled') has no class counts yet: add "
-                             "dict(type='mmsemiloc.SemiSupSetupHook') to custom_hooks, or call set_prior(counts)")
+                             "default_hooks.setup=dict(type='mmsemiloc.SemiSupSetupHook'), or call set_prior(counts)")
         if self.log_prior is not None and len(self.log_prior) != num_classes:
             raise ValueError(f'prior has {len(self.log_prior)} classes, cls_score has {num_classes}')
         return self.log_prior
