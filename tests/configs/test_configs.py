@@ -7,6 +7,8 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmsemiloc.commands.common import load_config
+from mmsemiloc.commands.options import apply_knobs
 from mmsemiloc.registry import DATASETS, MODELS
 from mmsemiloc.study import with_length
 from tests.models.test_semi_sup_classifier import scores
@@ -64,16 +66,10 @@ def test_14x14_config_has_the_weights_of_the_flagship_and_finer_maps():
 
 def tiny_imagenet(name, folder, tmp_path, **options):
     """An ImageNet config cut down to two steps of 4 images in micro-batches of 2, with all terms at once."""
-    cfg = Config.fromfile(CONFIGS / f'{name}.py')
-    cfg.merge_from_dict({
-        'work_dir': str(tmp_path), 'vis_backends': [], 'visualizer.vis_backends': [],
-        'train_dataloader.dataset.labeled.data_root': str(folder), 'val_dataloader.dataset.data_root': str(folder),
-        'test_dataloader.dataset.data_root': str(folder),
-        'train_dataloader.batch_size': 4, 'train_dataloader.sampler.batch_size': 4, 'optim_wrapper.micro_batch_size': 2,
-        'train_dataloader.sampler.epoch_length': 2, 'default_hooks.logger.interval': 1, 'custom_hooks.1.interval': 1,
-        **options})
-    if cfg.train_dataloader.dataset.unlabeled:
-        cfg.train_dataloader.dataset.unlabeled.data_root = str(folder)
+    cfg = load_config(CONFIGS / f'{name}.py', ('model', 'train_dataloader'), {
+        'data_root': str(folder), 'batch_size': 4, 'micro_batch_size': 2, 'visualizer.vis_backends': [],
+        'train_dataloader.sampler.epoch_length': 2, 'default_hooks.logger.interval': 1,
+        'default_hooks.health.interval': 1, **options}, work_dir=str(tmp_path))
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
     return force_terms(cfg)
@@ -82,7 +78,7 @@ def tiny_imagenet(name, folder, tmp_path, **options):
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['densenet_mel_nbel_loc', 'imagenet/densenet_mel_nbel_loc_14x14'])
 def test_imagenet_configs_run_on_an_imagenet_folder(name, imagenet_folder, tmp_path):
-    cfg = tiny_imagenet(name, imagenet_folder, tmp_path, **{'train_cfg.max_epochs': 1})
+    cfg = tiny_imagenet(name, imagenet_folder, tmp_path, **{'max_epochs': 1})
     runner = Runner.from_cfg(cfg)
     before = runner.model.head.fc.weight.detach().clone()
     runner.train()
@@ -137,8 +133,7 @@ def shrink_crops(transforms, size):
 def test_methods_run_on_an_imagenet_folder(name, imagenet_folder, tmp_path):
     ce = name.endswith('_ce')
     cfg = tiny_imagenet(f'imagenet/methods/{name}', imagenet_folder, tmp_path, **{
-        'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2, 'param_scheduler': [],
-        'train_dataloader.sampler.labeled_ratio': 1.0 if ce else 0.5, 'train_dataloader.sampler.micro_batch_size': 2})
+        'steps': 2, 'train_cfg.val_interval': 2, 'param_scheduler': [], 'labeled_ratio': 1.0 if ce else 0.5})
     for source in ('labeled', 'unlabeled'):
         shrink_crops((cfg.train_dataloader.dataset[source] or dict(pipeline=[]))['pipeline'], 64)
     shrunk = cfg.test_dataloader.dataset.pipeline  # validation too
@@ -207,7 +202,7 @@ def test_digits_train_with_augmentation_of_images_and_batches(tmp_path):
         cfg.train_dataloader.dataset[part].pipeline.insert(0, augment)
         cfg.train_dataloader.dataset[part].pipeline.insert(1, erase)
     cfg.model.data_preprocessor.batch_augments = dict(augments=[dict(type='Mixup', alpha=0.2), dict(type='CutMix', alpha=1.0)])
-    cfg.optim_wrapper.micro_batch_size = 16  # so that NBEL takes two passes, which mix alike
+    cfg = apply_knobs(cfg, dict(micro_batch_size=16))  # so that NBEL takes two passes, which mix alike
     assert np.isfinite(train(cfg).message_hub.get_scalar('train/loss').current())
 
 
