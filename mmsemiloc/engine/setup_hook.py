@@ -73,18 +73,24 @@ def check_model(model: nn.Module) -> None:
 
 def test_set(runner: Runner) -> BaseDataset | None:
     """The test images of a config that are not its validation images; None if there are none, or not here."""
-    cfg, validation = (runner.cfg.get(f'{split}_dataloader') or {} for split in ('test', 'val'))
-    made = 'DigitScenes' in str((cfg.get('dataset') or {}).get('type'))  # nothing of it can be wrong
-    if not cfg or made or cfg.get('dataset') == validation.get('dataset'):
+    test, validation = (bare_dataset(runner.cfg.get(f'{split}_dataloader') or {}) for split in ('test', 'val'))
+    made = test is not None and 'DigitScenes' in str(test.get('type'))  # nothing of it can be wrong
+    if test is None or made or test == validation:
         return None
     try:
-        dataset = DATASETS.build(cfg['dataset'])
+        dataset = DATASETS.build(test)
         if hasattr(dataset, 'full_init'):
             dataset.full_init()
     except OSError as error:
         print_log(f'the test images are not checked: {error}', logger='current', level=logging.WARNING)
         return None
     return dataset
+
+
+def bare_dataset(loader: dict) -> dict | None:
+    """The config of a dataloader's images without what treats unreadable ones; None if there is none."""
+    dataset = loader.get('dataset')
+    return dataset['dataset'] if dataset and 'TolerantDataset' in str(dataset.get('type')) else dataset
 
 
 def sources(dataset: BaseDataset) -> list[tuple[BaseDataset | None, str]]:
