@@ -2,8 +2,10 @@
 import copy
 import re
 import warnings
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,9 +53,16 @@ def without_values(tensor: Tensor) -> Tensor:
 
 
 def skeleton(model: nn.Module) -> nn.Module:
-    """A copy of a model whose parameters and buffers have no values."""
+    """A copy of a model whose parameters and buffers have no values, and without forward hooks.
+
+    These may hold a whole training.
+    """
     tensors = (*model.parameters(), *model.buffers())
-    return copy.deepcopy(model, {id(tensor): without_values(tensor) for tensor in tensors})
+    memo: dict[int, Any] = {id(tensor): without_values(tensor) for tensor in tensors}
+    for module in model.modules():
+        memo |= {id(hooks): OrderedDict()
+                 for hooks in (module._forward_hooks, module._forward_pre_hooks)}
+    return copy.deepcopy(model, memo)
 
 
 def dry_load(model: nn.Module, state: Mapping[str, Tensor], metadata: Mapping[str, dict]) -> Report:

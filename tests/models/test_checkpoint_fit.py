@@ -1,6 +1,7 @@
 """The verdict on weights: what is complete, what may be left out; the model is not touched."""
 import copy
 import re
+import threading
 
 import pytest
 import torch
@@ -165,6 +166,25 @@ def test_a_skeleton_has_no_values():
     assert [(name, value.shape) for name, value in copied.state_dict().items()
             ] == [(name, value.shape) for name, value in model.state_dict().items()]
     assert not any(value.is_meta for value in model.state_dict().values())
+
+
+class Uncopyable:
+    """Stands for a hook that holds a runner."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def after_forward(self, module, args, output):
+        pass
+
+
+def test_forward_hooks_are_not_copied():
+    model = model_of()
+    model.head.register_forward_hook(Uncopyable().after_forward)
+    with pytest.raises(TypeError, match='pickle'):  # negative control
+        copy.deepcopy(model)
+    assert not skeleton(model).head._forward_hooks and len(model.head._forward_hooks) == 1
+    assert fit(model_of().state_dict(), 'test', model)
 
 
 def test_a_module_that_cannot_convert_the_weights_is_heard():
