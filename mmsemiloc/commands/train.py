@@ -15,19 +15,31 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     """Resume from the newest checkpoint ('auto'), from a file, or as the config says (None)."""
     if resume is None:
         return
-    if resume != 'auto':
-        check_checkpoint(resume)
-    elif find_latest_checkpoint(cfg.work_dir) is None:
+    if resume == 'auto' and find_latest_checkpoint(cfg.work_dir) is None:
         print(f'no checkpoint in {cfg.work_dir}: the run starts at its beginning')
         return
     cfg.resume = True
     cfg.load_from = None if resume == 'auto' else resume
 
 
+def check_start(cfg: Config) -> None:
+    """Check that the checkpoint that a run starts from, or goes on from, can be loaded.
+
+    Raises:
+        ValueError: If the file is missing or damaged.
+    """
+    path = cfg.get('load_from')
+    if path is None and cfg.get('resume'):
+        path = find_latest_checkpoint(cfg.work_dir)
+    if path is not None:
+        check_checkpoint(path)
+
+
 def run(args: argparse.Namespace) -> int:
     """Train."""
     cfg = runner_config(args, SECTIONS)
     set_resume(cfg, args.resume)
+    check_start(cfg)
     if args.amp:
         enable_amp(cfg.optim_wrapper, get_device())
     if args.seed is not None:

@@ -139,8 +139,11 @@ def keep_new_head(runner: Runner, checkpoint: dict) -> None:
     own = class_names(runner.train_loop.dataloader.dataset)
     if theirs and own and [*map(same_name, theirs)] != [*map(same_name, own)]:
         state = model.state_dict()
+        means = checkpoint.get('ema_state_dict') or {}  # which a hook may exchange for the weights
         for name in classifier_names(model):
             checkpoint['state_dict'][name] = state[name]
+            if f'module.{name}' in means:
+                means[f'module.{name}'] = state[name]
         print_log(f'head left out: the checkpoint has other classes ({listed(theirs)}) than the labelled images '
                   f'({listed(own)})', logger='current', level=logging.INFO)
 

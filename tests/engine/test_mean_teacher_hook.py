@@ -288,6 +288,21 @@ def test_training_may_start_with_other_classes_and_any_order_of_hooks(runs, eval
         state_in_test(tmp_path / 'test', path)
 
 
+@pytest.mark.parametrize('evaluate', ['teacher', 'student'])
+def test_training_may_start_with_classes_of_other_names(runs, evaluate, tmp_path):
+    """The head of neither the teacher nor the student in the file is taken."""
+    folder, whole = runs['teacher']
+    checkpoint = torch.load(folder / f'iter_{SAVED}.pth', weights_only=False)
+    checkpoint['meta']['dataset_meta'] = dict(classes=[f'kind {i}' for i in range(10)])
+    torch.save(checkpoint, tmp_path / 'other.pth')
+    record = train(tmp_path, steps=1, load_from=str(tmp_path / 'other.pth'),
+                   teacher=dict(evaluate=evaluate))
+    start = record.students[0]
+    assert torch.equal(start['head.fc.weight'], whole.students[0]['head.fc.weight'])
+    expected = (whole.teachers if evaluate == 'teacher' else whole.students)[SAVED]
+    assert torch.equal(start['backbone.stem.0.weight'], expected['backbone.stem.0.weight'])
+
+
 def test_mixed_precision(tmp_path):
     record = train(tmp_path, wrapper='AmpAccumOptimWrapper', **{'optim_wrapper.dtype': 'bfloat16'})
     assert largest_difference(running_mean(record.students[1:]), record.teachers[-1]) < 1e-5

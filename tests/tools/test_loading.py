@@ -210,6 +210,10 @@ def test_a_run_is_resumed_with_the_same_network_only(folder, tool):
     assert code == 2 and '65 of 67 tensors of work_dirs/mini/iter_1.pth fit' in line
     assert '10 classes in the file, 12 in the model' in line
     torch.save(classifier(), 'plain.pth')
+    last = Path(Path('work_dirs/mini/last_checkpoint').read_text())
+    last.write_bytes(last.read_bytes()[:3000])
+    code, line = tool('train', 'mini.py', '--resume')
+    assert code == 2 and f'cannot load checkpoint {last}: ' in line
     code, line = tool('train', 'mini.py', '--resume', 'plain.pth')
     assert code == 2
     assert 'plain.pth cannot be resumed: it has no meta, message_hub, optimizer; start' in line
@@ -230,6 +234,20 @@ def test_the_stock_densenet_starts_from_all_of_a_file_or_not_at_all(name, messag
         assert code == 2 and message in line, line
     else:
         assert code == 0 and '65 of 65 tensors of other.pth loaded into DenseNet' in line, line
+
+
+@pytest.mark.parametrize('key', ['load_from', 'model.backbone.init_cfg.checkpoint'])
+@pytest.mark.parametrize('torn', [False, True])
+def test_a_file_that_is_missing_or_torn_is_told_in_one_line(key, torn, folder, tool):
+    options = [f'{key}=other.pth']
+    if key != 'load_from':
+        options.append('model.backbone.init_cfg.type=Pretrained')
+    if torn:
+        torch.save(classifier(), 'other.pth')
+        Path('other.pth').write_bytes(Path('other.pth').read_bytes()[:3000])
+    code, line = tool('train', 'mini.py', '--cfg-options', *options)
+    expected = 'cannot load checkpoint other.pth: ' if torn else 'no such checkpoint: other.pth'
+    assert code == 2 and line.startswith(f'train.py: error: {expected}')
 
 
 @pytest.mark.parametrize('way', ['test', 'train'])
