@@ -1,6 +1,7 @@
 """``init_cfg=dict(type='Pretrained')`` that fits, or is an error: MMEngine's loads what it can."""
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -60,10 +61,10 @@ def pretrained_fits(model: nn.Module) -> Iterator[None]:
     Raises:
         ValueError: If a checkpoint does not fit.
     """
-    given = {module: module.init_cfg for module in model.modules()
-             if getattr(module, 'init_cfg', None)}
+    modules: list[Any] = [module for module in model.modules() if getattr(module, 'init_cfg', None)]
+    given = {module: module.init_cfg for module in modules}
     split = {module: [cfg] if isinstance(cfg, dict) else list(cfg) for module, cfg in given.items()}
-    first = [module for module in given if not getattr(module, 'is_init', False)]
+    first = [module for module in modules if not getattr(module, 'is_init', False)]
     for module, configs in split.items():
         module.init_cfg = [cfg for cfg in configs if not is_pretrained(cfg)]
     try:

@@ -2,7 +2,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from mmengine.logging import print_log
@@ -41,9 +41,10 @@ def some(names: list[str]) -> str:
 
 def inner_model(model: nn.Module) -> nn.Module:
     """A model without what wraps it, for several processes or for test-time augmentation."""
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
-    return model
+    inner: Any = model
+    while is_model_wrapper(inner) or isinstance(inner, BaseTTAModel):
+        inner = inner.module
+    return inner
 
 
 def with_metadata(tensors: Mapping[str, Tensor],

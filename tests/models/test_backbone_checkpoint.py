@@ -1,4 +1,6 @@
 """A backbone from checkpoints of many kinds; one that does not fit is an error with numbers."""
+import re
+
 import pytest
 import torch
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
@@ -51,7 +53,17 @@ def torchvision():
                    for name in names}, ['classifier.weight', 'classifier.bias']
 
 
-@pytest.mark.parametrize('source', [stock_classifier, our_classifier, bare_backbone, torchvision])
+def torchvision_as_published():
+    """Its files have dots in the names of a dense layer's parts."""
+    state, expected, unused = torchvision()
+    dotted = r'(denselayer\d+[.](?:norm|conv))(\d)'
+    changed = {re.sub(dotted, r'\1.\2', name): value for name, value in state.items()}
+    assert changed.keys() != state.keys()
+    return changed, expected, unused
+
+
+@pytest.mark.parametrize('source', [
+    stock_classifier, our_classifier, bare_backbone, torchvision, torchvision_as_published])
 @pytest.mark.parametrize('wrapped', [True, False])
 def test_every_kind_of_checkpoint_is_loaded_and_reported(backbone, source, wrapped, tmp_path):
     state, expected, unused = source()
@@ -146,6 +158,8 @@ def test_a_prefix_that_is_not_in_the_file_is_an_error(backbone, tmp_path):
 
 PARTS = {
     'DenseNet': dict(type='DenseNet', arch=ARCH),
+    'DilatedDenseNet': dict(type='mmsemiloc.DilatedDenseNet', arch=ARCH, output_stride=4),
+    'DenseNetPyramid': dict(type='mmsemiloc.DenseNetPyramid', arch=ARCH, out_indices=(1, )),
     'ResNet': dict(type='ResNet', depth=18, stem_channels=16, base_channels=2),
     'ConvNeXt': dict(type='ConvNeXt', arch=dict(depths=[1] * 4, channels=[4, 8, 8, 16])),
     'VisionTransformer': dict(

@@ -6,7 +6,7 @@ import torch
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 from torchvision.models import DenseNet as TorchvisionDenseNet
 
-from mmsemiloc.models import load_backbone
+from mmsemiloc.models import fit_state, load_backbone
 from mmsemiloc.registry import MODELS
 from mmsemiloc.study.export import FORMATS, export
 from tests.conftest import make_model
@@ -75,6 +75,30 @@ def test_densenet_for_timm(model, checkpoint, tmp_path):
     reference.load_state_dict(load(export(checkpoint, 'timm', tmp_path))['state_dict'], strict=True)
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(reference(images), model(images), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('target', FORMATS)
+def test_files_load_back_into_what_they_are_made_of(model, checkpoint, target, tmp_path):
+    content = torch.load(export(checkpoint, target, tmp_path), weights_only=True)
+    whole = target in ('mmpretrain', 'timm')
+    other = make_model(backbone=dict(type='DenseNet', arch=ARCH), seed=1)
+    fitted = fit_state(other, content, 'a.pth', 'test' if whole else 'start').tensors
+    expected = model.state_dict()
+    names = [name for name in expected if whole or name.startswith('backbone')]
+    assert all(torch.equal(fitted[name], expected[name]) for name in names)
+
+
+def test_any_layout_is_exported_and_what_is_not_finite_refused(model, tmp_path):
+    state = model.state_dict()
+    files = []
+    for name, content in (('a', {'state_dict': state}), ('b', {'model': state, 'epoch': 3})):
+        torch.save(content, tmp_path / f'{name}.pth')
+        files.append(load(export(tmp_path / f'{name}.pth', 'timm', tmp_path))['state_dict'])
+    assert all(torch.equal(files[0][name], files[1][name]) for name in files[0])
+    state['backbone.stem.0.weight'][0] = float('inf')
+    torch.save(state, tmp_path / 'c.pth')
+    with pytest.raises(ValueError, match='c.pth: backbone.stem.0.weight has values that are not'):
+        export(tmp_path / 'c.pth', 'mmdet', tmp_path)
 
 
 def test_a_self_supervised_model_leaves_its_other_parts(tmp_path):
