@@ -12,7 +12,7 @@ SPLITS = frozenset(('train', 'training', 'val', 'valid', 'validation', 'test', '
 
 
 def read_class_names(file: str | Path) -> tuple[str, ...]:
-    """The class names of a text file, one a line; a byte order mark and blanks at line ends are fine.
+    """Class names of a text file, one a line; a byte order mark and blanks at line ends are fine.
 
     Raises:
         ValueError: If it cannot be read or is not UTF-8, or a line is blank; see also
@@ -25,7 +25,7 @@ def read_class_names(file: str | Path) -> tuple[str, ...]:
     names = tuple(same_name(line.strip()) for line in text.removesuffix('\n').split('\n'))
     blank = next((number for number, name in enumerate(names, 1) if not name), None)
     if blank is not None:
-        raise ValueError(f'{file}, line {blank}: a blank line is not the name of a class: delete it')
+        raise ValueError(f'{file}, line {blank}: a blank line is no name of a class: delete it')
     check_class_names(names, str(file))
     return names
 
@@ -51,9 +51,9 @@ def number_folders(folders: Sequence[str], classes: Sequence[str] | None,
 
     Args:
         folders: Class folders, sorted; see :func:`sorted_folders`.
-        classes: Name of each class. Folders that have these names get the numbers of their names; if
-            no folder has one (ImageNet's numbers and descriptions), the sorted folders get 0, 1, ...
-            None: the folders' names are the classes.
+        classes: Name of each class. Folders that have these names get the numbers of their names;
+            if no folder has one (ImageNet's numbers and descriptions), the sorted folders get
+            0, 1, ... None: the folders' names are the classes.
         where: The folder that they are in, for messages.
 
     Raises:
@@ -72,8 +72,8 @@ def number_folders(folders: Sequence[str], classes: Sequence[str] | None,
     for name in folders:
         if same_name(name) not in numbers and alike_name(name) in loose:
             raise ValueError(f'class folder {ascii(name)} of {where} and class '
-                             f'{ascii(loose[alike_name(name)])} differ only in case, outer blanks or '
-                             'Unicode normalisation: write them alike')
+                             f'{ascii(loose[alike_name(name)])} differ only in case, outer blanks '
+                             'or Unicode normalisation: write them alike')
     if named:
         others = [name for name in folders if same_name(name) not in numbers]
         raise ValueError(f'{where} has class folders that are not in classes: {listed(others)}; '

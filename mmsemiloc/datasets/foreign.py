@@ -1,4 +1,4 @@
-"""Which files and folders are not part of a data set: hidden ones, and what systems leave behind."""
+"""Files and folders that are not part of a data set: hidden ones, and what systems leave behind."""
 from collections import Counter
 from functools import lru_cache
 
@@ -19,8 +19,8 @@ def is_foreign(name: str) -> bool:
 @lru_cache(maxsize=2**16)
 def foreign_part(path: str) -> str | None:
     """The first part of a relative path that is hidden or foreign; '.' and '..' are not."""
-    return next((name for name in path.split('/') if name not in ('', '.', '..') and is_foreign(name)),
-                None)
+    parts = (name for name in path.split('/') if name not in ('', '.', '..'))
+    return next((name for name in parts if is_foreign(name)), None)
 
 
 def describe_foreign(counts: Counter[str], folder: object) -> str:

@@ -48,7 +48,7 @@ def check_label_range(file: str, labels: Mapping[str, int], classes: Sequence[st
                          f'{len(classes) - 1}: {listed(classes)}{hint}')
 
 
-class ImageFolderMixin:
+class ImageFolderMixin(mmpretrain.datasets.CustomDataset):
     """What our datasets of folders and lists do in another way than MMPretrain's.
 
     - Hidden and foreign files and folders are left out at any depth, see ``is_foreign``; they, and
@@ -62,7 +62,7 @@ class ImageFolderMixin:
         """The metainfo, with sound class names as a tuple."""
         if isinstance(metainfo, Config):
             metainfo = metainfo.to_dict()
-        own = cls.METAINFO.get('classes')  # type: ignore[attr-defined]
+        own = cls.METAINFO.get('classes')
         if metainfo is not None and metainfo.get('classes') is not None:
             names = metainfo['classes']
             names = read_class_names(names) if isinstance(names, str) else tuple(names)
@@ -70,15 +70,15 @@ class ImageFolderMixin:
                 check_class_names(names, f'classes of {cls.__name__}')
                 names = tuple(map(same_name, names))
             metainfo = {**metainfo, 'classes': names}
-        return super()._load_metainfo(metainfo)  # type: ignore[misc]
+        return super()._load_metainfo(metainfo)
 
     def _compat_classes(self, metainfo: Mapping | None, classes: object) -> dict:
         """Merge the argument ``classes`` into the metainfo."""
         if isinstance(classes, str):
             classes = read_class_names(expanduser(classes))
-        merged = super()._compat_classes(metainfo, classes)  # type: ignore[misc]
-        if classes is not None and tuple(merged['classes']) != tuple(classes):  # type: ignore[arg-type]
-            raise ValueError(f'classes={listed(list(map(str, classes)))} differs from '  # type: ignore
+        merged = super()._compat_classes(metainfo, classes)
+        if isinstance(classes, list | tuple) and tuple(merged['classes']) != tuple(classes):
+            raise ValueError(f'classes={listed(list(map(str, classes)))} differs from '
                              f'metainfo.classes={listed(list(map(str, merged["classes"])))}: set one')
         return merged
 
@@ -88,7 +88,6 @@ class ImageFolderMixin:
         Raises:
             ValueError: See ``list_classes`` and ``parse_list``; also for a label that no class has.
         """
-        self: mmpretrain.datasets.CustomDataset  # type: ignore[no-redef, misc]
         images = self._find_listed() if self.ann_file else self._find_samples()
         join = get_file_backend(self.img_prefix, enable_singleton=True).join_path
         if self.with_label:
@@ -130,7 +129,7 @@ class ImageFolderMixin:
         if names.isdisjoint(self.CLASSES):
             pairs = [f'{name} is {number} ({self.CLASSES[number]})'
                      for name, number in numbers.items()]
-            say(f'no folder of {root} has the name of a class, so they are numbered in their order: '
+            say(f'no folder of {root} has the name of a class, so they are numbered in order: '
                 f'{", ".join(pairs[:3])}{", ..." if len(pairs) > 3 else ""}', logging.INFO)
         elif len(names) < len(self.CLASSES):
             missing = [name for name in self.CLASSES if name not in names]
@@ -138,7 +137,7 @@ class ImageFolderMixin:
 
 
 @DATASETS.register_module()
-class CustomDataset(ImageFolderMixin, mmpretrain.datasets.CustomDataset):
+class CustomDataset(ImageFolderMixin):
     """MMPretrain's ``CustomDataset`` with the rules of :class:`ImageFolderMixin`.
 
     Args:

@@ -126,12 +126,14 @@ def remote_files(root: str, foreign: Counter[str]) -> tuple[list[str], list[str]
     return kept[False], kept[True]
 
 
-def local_files(root: str, foreign: Counter[str], progress: Progress) -> tuple[list[str], list[str]]:
+def local_files(root: str, foreign: Counter[str],
+                progress: Progress) -> tuple[list[str], list[str]]:
     """As :func:`remote_files`, of a local folder."""
     if not os.path.isdir(root):
         raise ValueError(f'{root} is a file, not a folder of images' if os.path.exists(root) else
                          f'no such folder: {root}')
-    folders, files = [], []
+    folders: list[str] = []
+    files: list[str] = []
     with os.scandir(root) as entries:
         for entry in entries:
             if is_foreign(entry.name):
@@ -189,7 +191,8 @@ class ClassFolders:
 
 
 def list_classes(root: str | Path, classes: Sequence[str] | None = None,
-                 endings: Sequence[str] = EXTENSIONS, progress: Progress = no_progress) -> ClassFolders:
+                 endings: Sequence[str] = EXTENSIONS,
+                 progress: Progress = no_progress) -> ClassFolders:
     """Images of a folder that has one folder a class; see ``number_folders`` for the numbers.
 
     Raises:
@@ -198,8 +201,8 @@ def list_classes(root: str | Path, classes: Sequence[str] | None = None,
     """
     tree = list_tree(root, endings, progress)
     if not tree.folders:
-        raise ValueError(f'{root} has no folder for each class in it ({len(tree.images)} images): give '
-                         'the list file of its images instead')
+        raise ValueError(f'{root} has no folder for each class in it ({len(tree.images)} images): '
+                         'give the list file of its images instead')
     folders = sorted_folders(tree.folders, str(root))
     numbers = number_folders(folders, classes, str(root))
 
@@ -233,8 +236,8 @@ def list_folder(root: Path, progress: Progress = no_progress) -> Listing:
     """
     found = list_classes(root, progress=progress)
     if found.empty:
-        raise ValueError(f'class folder {root / found.empty[0]} has no image ({", ".join(EXTENSIONS)}): '
-                         'fill it or delete it')
+        raise ValueError(f'class folder {root / found.empty[0]} has no image '
+                         f'({", ".join(EXTENSIONS)}): fill it or delete it')
     for path, _ in found.images:
         to_line(path)
     labels = np.array([label for _, label in found.images], np.int32)
@@ -253,8 +256,8 @@ def read_list(file: Path) -> Listing:
     missing = np.setdiff1d(np.arange(min(labels.max(), len(labels) + 10)), labels)
     if len(missing):
         hint = ' (does it count from 1?)' if missing.tolist() == [0] else ''
-        raise ValueError(f'{file}: no image of class {", ".join(map(str, missing[:10]))}, but one of '
-                         f'class {labels.max()}{hint}')
+        raise ValueError(f'{file}: no image of class {", ".join(map(str, missing[:10]))}, but one '
+                         f'of class {labels.max()}{hint}')
     return Listing(list(lines), labels.astype(np.int32), [str(i) for i in range(labels.max() + 1)])
 
 
@@ -290,7 +293,7 @@ def listing_rule(root: Path) -> dict:
 
 
 def read_cache(root: Path, cache: Path) -> Listing | None:
-    """The listing that was kept in a file; None if there is none, or something has changed since."""
+    """The listing that a file keeps; None if there is none, or something has changed since."""
     try:
         with cache.open(encoding='utf-8', newline='\n') as file:
             header = json.loads(file.readline())
@@ -301,7 +304,8 @@ def read_cache(root: Path, cache: Path) -> Listing | None:
                  and all(stamp[0] < header['listed'] - COARSE for stamp in stamps)
                  and len(paths) == sum(header['counts']))
         labels = np.repeat(np.arange(len(header['counts']), dtype=np.int32), header['counts'])
-        return Listing(paths, labels, header['classes'], header['left_out'], True) if fresh else None
+        listing = Listing(paths, labels, header['classes'], header['left_out'], read_back=True)
+        return listing if fresh else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # none yet, a torn one, one of another version, or a folder is gone: list anew
 

@@ -8,7 +8,7 @@ from mmengine.dataset import BaseDataset
 
 
 def records(leaf: BaseDataset) -> Iterator[dict]:
-    """What the dataset knows of each image, in order; quicker than ``get_data_info``, which copies."""
+    """What the dataset knows of each image, in order; quicker than ``get_data_info``."""
     if getattr(leaf, 'serialize_data', False) and hasattr(leaf, 'data_address'):
         content, start = memoryview(leaf.data_bytes), 0
         for end in leaf.data_address.tolist():

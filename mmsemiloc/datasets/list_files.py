@@ -33,7 +33,8 @@ def read_lines(file: str | Path) -> Iterator[tuple[int, str]]:
     except UnicodeDecodeError as error:
         number = len(content[:error.start].splitlines()) or 1
         raw = content.splitlines()[number - 1]
-        raise ValueError(f'{file}, line {number}: not UTF-8: {raw!r}; save the list as UTF-8') from error
+        raise ValueError(f'{file}, line {number}: not UTF-8: {raw!r}; save the list as '
+                         'UTF-8') from error
 
     # str.splitlines would also end lines at characters that names may have.
     for number, line in enumerate(text.replace('\r\n', '\n').replace('\r', '\n').split('\n'), 1):
@@ -69,7 +70,7 @@ def fault_of_line(line: str, labeled: bool, endings: tuple[str, ...], first: boo
         between, rest = parts[2], parts[3]
         mark = next((SEPARATORS[sign] for sign in between if sign in SEPARATORS), None)
         if re.fullmatch(r'\d+(?:[\s,;|]+\d+)+', rest):
-            return f'several labels of an image are not supported: expected {expected} with one label'
+            return f'an image with several labels is not supported: expected {expected}'
         if mark and labeled:
             return f"expected 'path label' separated by a blank, not by {mark}"
         if not labeled and re.fullmatch(r'-?\d+', rest):
@@ -92,8 +93,8 @@ def parse_list(file: str | Path, labeled: bool = True, endings: Sequence[str] = 
                of: str = 'unlabelled images') -> dict[str, int]:
     """Path and label of each line ``path label``, or with the label -1 of each line ``path``.
 
-    A path may have spaces and be absolute. Blank lines, blanks at line ends, Windows line ends and a
-    byte order mark are fine.
+    A path may have spaces and be absolute. Blank lines, blanks at line ends, Windows line ends and
+    a byte order mark are fine.
 
     Args:
         file: The list, a path or URL that MMEngine reads.
@@ -123,8 +124,8 @@ def parse_list(file: str | Path, labeled: bool = True, endings: Sequence[str] = 
         folder, _, name = path.rpartition('/')
         foreign = name if is_foreign(name) else None if path[0] == '/' else foreign_part(folder)
         if foreign is not None:
-            raise ValueError(f'{file}, line {number}: {path} is hidden or foreign (by {foreign!r}): '
-                             'delete the line')
+            raise ValueError(f'{file}, line {number}: {path} is hidden or foreign (by {foreign!r}):'
+                             ' delete the line')
         same = posixpath.normpath(path) if '//' in path or './' in path else path
         if same in normal:
             earlier = find_line(file, same, labeled)
@@ -159,8 +160,8 @@ def to_line(path: str, label: int | None = None) -> str:
         ValueError: If no line can hold the path.
     """
     if any(sign in path for sign in '\n\r\\') or path != path.rstrip(BLANKS):
-        raise ValueError('a list cannot hold a path with a line break, a back slash or a blank at its '
-                         f'end: rename {path!r}')
+        raise ValueError('a list cannot hold a path with a line break, a back slash or a blank at '
+                         f'its end: rename {path!r}')
     try:
         path.encode()
     except UnicodeEncodeError as error:

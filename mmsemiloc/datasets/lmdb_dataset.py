@@ -55,15 +55,15 @@ def image_keys(keys: Sequence[str], endings: Sequence[str], db_path: str) -> lis
         else:
             left_out.endings.update(count_endings([key], tuple(endings)))
     if not images:
-        raise ValueError(f'LMDB {db_path}: none of {len(keys)} keys ends as an image does, for example '
-                         f"{keys[0]!r}: extensions=('',) takes all keys")
+        raise ValueError(f'LMDB {db_path}: none of {len(keys)} keys ends as an image does, for '
+                         f"example {keys[0]!r}: extensions=('',) takes all keys")
     say_left_out(left_out, f'LMDB {db_path}')
     return images
 
 
 @DATASETS.register_module()
 class LmdbDataset(BaseDataset):
-    """Images that are values of an LMDB: all of them without labels, or those that a list file names.
+    """Images that are values of an LMDB: all of them, without labels, or those that a list names.
 
     The pipeline reads them through MMEngine's backend: ``dict(type='LoadImageFromFile',
     backend_args=dict(backend='lmdb', db_path=...))``.
@@ -85,7 +85,8 @@ class LmdbDataset(BaseDataset):
     def __init__(self, db_path: str, ann_file: str = '', with_label: bool = False,
                  extensions: Sequence[str] = EXTENSIONS, **kwargs) -> None:
         if with_label and not ann_file:
-            raise ValueError(f'LmdbDataset(with_label=True) needs an ann_file: {db_path} itself has no labels')
+            raise ValueError('LmdbDataset(with_label=True) needs an ann_file: '
+                             f'{db_path} itself has no labels')
         self.db_path, self.with_label = db_path, with_label
         self.extensions = tuple(ending.lower() for ending in extensions)
         super().__init__(ann_file=ann_file, **kwargs)

@@ -32,6 +32,26 @@ class Missing:
     misspelt: bool
 
 
+class Folders:
+    """Names in folders, each of which is listed once."""
+
+    def __init__(self) -> None:
+        self.names = lru_cache(maxsize=None)(names_in)
+        self.alike = lru_cache(maxsize=None)(self._alike)
+        self.stems = lru_cache(maxsize=None)(self._stems)
+
+    def _alike(self, folder: str) -> dict[str, list[str]]:
+        """Names by what they have in common with those of another case or Unicode form."""
+        found: dict[str, list[str]] = {}
+        for name in self.names(folder):
+            found.setdefault(alike_name(name), []).append(name)
+        return found
+
+    def _stems(self, folder: str) -> dict[str, str]:
+        """A name for each name without its ending."""
+        return {os.path.splitext(name)[0]: name for name in self.names(folder)}
+
+
 def names_in(folder: str) -> dict[str, bool]:
     """Names in a folder, and whether each is a file that can be opened; {} if it cannot be read."""
     try:
@@ -41,39 +61,27 @@ def names_in(folder: str) -> dict[str, bool]:
         return {}
 
 
-def closest(name: str, names: Iterable[str]) -> str | None:
-    """The name that differs from another only in case or Unicode normalisation; None if none does."""
-    return next((other for other in names if other != name and alike_name(other) == alike_name(name)),
-                None)
-
-
-def explain(path: str, listing=names_in) -> Missing:
-    """Why there is no file at a path: its first part that is not there, and what is like it.
-
-    Args:
-        path: A path at which there is no file.
-        listing: Gives the names in a folder; see :func:`names_in`.
-    """
+def explain(path: str, folders: Folders) -> Missing:
+    """Why there is no file at a path: its first part that is not there, and what is like it."""
     folder = os.sep if path.startswith(os.sep) else ''
     parts = [part for part in path.split(os.sep) if part]
     for place, part in enumerate(parts):
-        here = os.path.join(folder, part)
-        names = listing(folder)
-        if part in names or part in ('.', '..'):
+        here, last = os.path.join(folder, part), place == len(parts) - 1
+        if part in folders.names(folder) or part in ('.', '..'):
             folder = here
             continue
-        other = closest(part, names)
-        last = place == len(parts) - 1
-        if other is not None:
-            alike = os.path.join(folder, other)
-            if same_name(other) == same_name(part):
-                alike = f'{alike!a} (the same letters in another Unicode form)'
-            return Missing(path, f'but {alike} is', True)
-        stem = os.path.splitext(part)[0]
-        same_stem = next((name for name in names if os.path.splitext(name)[0] == stem), None)
-        if last and same_stem is not None:
+
+        # The same letters in another case or Unicode form, or with another ending.
+        alike = folders.alike(folder).get(alike_name(part))
+        if alike:
+            other = os.path.join(folder, alike[0])
+            if same_name(alike[0]) == same_name(part):
+                other = f'{other!a} (the same letters in another Unicode form)'
+            return Missing(path, f'but {other} is', True)
+        same_stem = folders.stems(folder).get(os.path.splitext(part)[0]) if last else None
+        if same_stem is not None:
             return Missing(path, f'but {os.path.join(folder, same_stem)} is', False)
-        return Missing(path, '' if last else f'there is no {"folder " if place else ""}{here}', False)
+        return Missing(path, '' if last else f'there is no folder {here}', False)
     return Missing(path, 'it is a folder' if os.path.isdir(path) else 'it is a broken link', False)
 
 
@@ -82,17 +90,17 @@ def missing_files(paths: Iterable[str]) -> list[Missing]:
 
     Every folder is listed once, which takes seconds for a million files in a thousand folders.
     """
-    listings = lru_cache(maxsize=None)(names_in)
+    folders = Folders()
     absent = []
     last, names = None, {}
     for path in paths:
         folder, name = os.path.split(path)
         if folder != last:
-            last, names = folder, listings(folder)
+            last, names = folder, folders.names(folder)
         # A file system that does not tell cases apart opens the file all the same.
         if not names.get(name) and not os.path.isfile(path):
             absent.append(path)
-    return [explain(path, listings) for path in absent]
+    return [explain(path, folders) for path in absent]
 
 
 def missing_keys(keys: Iterable[str], known: Iterable[str]) -> list[Missing]:
@@ -126,7 +134,8 @@ def check_images_exist(dataset: BaseDataset, kind: str, skip: bool = False) -> l
         paths = [record['img_path'] for record in records(leaf)
                  if isinstance(record.get('img_path'), str)]
         if getattr(leaf, 'db_path', ''):
-            found = missing_keys(paths, list_keys(leaf.db_path)) if source_of(leaf).list_file else []
+            listed = bool(source_of(leaf).list_file)
+            found = missing_keys(paths, list_keys(leaf.db_path)) if listed else []
         elif reads_local_files(leaf):
             found = missing_files(path for path in paths if '://' not in path)
         else:

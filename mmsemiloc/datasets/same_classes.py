@@ -36,7 +36,9 @@ def labeled_paths(dataset: BaseDataset) -> tuple[list[str], list[int]]:
     paths, labels = [], []
     for leaf in leaves(dataset):
         prefix = source_of(leaf).prefix
-        for record in records(leaf):
+        for place, record in enumerate(records(leaf)):
+            if not place and 'img_path' not in record:
+                break  # images in memory
             path, label = record.get('img_path'), record.get('gt_label')
             if isinstance(path, str) and isinstance(label, int):
                 paths.append(relative_path(path, prefix))
@@ -50,31 +52,33 @@ def list_of(dataset: BaseDataset) -> str:
     return ''.join(f'{file}: ' for file in dict.fromkeys(files) if file)
 
 
-def check_folder_names(dataset: BaseDataset, kind: str) -> None:
+def check_folder_names(dataset: BaseDataset, kind: str,
+                       classes: Sequence[str] | None = None) -> None:
     """Refuse a list in which a folder has the name of one class and the number of another.
 
     Args:
         dataset: The images.
         kind: What they are called in messages, e.g. 'labelled'.
+        classes: Name of each class; by default those that the dataset knows.
 
     Raises:
         ValueError: With the first such folder.
     """
-    names = [same_name(name) for name in dataset.metainfo.get('classes') or ()
-             if isinstance(name, str)]
+    given = classes if classes is not None else dataset.metainfo.get('classes')
+    names = [same_name(str(name)) for name in given or ()]
     for folder, label in folder_classes(*labeled_paths(dataset)).items():
         if folder in names and names.index(folder) != label:
             other = f' ({names[label]})' if label < len(names) else ''
-            raise ValueError(f'{list_of(dataset)}{kind} images in {folder}/ have label {label}{other}, '
-                             f'but class {folder} is number {names.index(folder)} in classes: set '
-                             'classes in the order of the labels, or correct the list')
+            raise ValueError(f'{list_of(dataset)}{kind} images in {folder}/ have label {label}'
+                             f'{other}, but class {folder} is number {names.index(folder)} in classes: '
+                             'set classes in the order of the labels, or correct the list')
 
 
 def check_same_folders(labeled: BaseDataset, other: BaseDataset, kind: str) -> None:
     """Refuse two sets in which folders of the same name have different labels.
 
-    Only where the folders of the labelled images are classes; see :func:`folder_classes`. If each has
-    several images, which is no chance, every single image of the other set is compared.
+    Only where the folders of the labelled images are classes; see :func:`folder_classes`. If each
+    has several images, which is no chance, every single image of the other set is compared.
 
     Args:
         labeled: The labelled images.
@@ -95,7 +99,7 @@ def check_same_folders(labeled: BaseDataset, other: BaseDataset, kind: str) -> N
         name = next((part for part in map(same_name, path.split('/')[:-1]) if part in known), None)
         if name is not None and known[name] != label and (sure or name in theirs):
             shift = {theirs[one] - known[one] for one in theirs if one in known} == {1}
-            raise ValueError(f'{list_of(other)}{kind} images in {name}/ have label {label}, but label '
-                             f'{known[name]} in the labelled set'
+            raise ValueError(f'{list_of(other)}{kind} images in {name}/ have label {label}, but '
+                             f'label {known[name]} in the labelled set'
                              + (' (does the list count from 1?)' if shift else '')
                              + ': number the classes alike in both')

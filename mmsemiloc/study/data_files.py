@@ -1,4 +1,4 @@
-"""What lies on disk of a config's data: so that a study notices that lists or images have changed."""
+"""What lies on disk of a config's data, so that a study notices changed lists and images."""
 import hashlib
 import os
 from collections import Counter
@@ -9,8 +9,8 @@ from mmsemiloc.datasets.image_listing import files_below
 from mmsemiloc.datasets.list_files import parse_list
 
 # Keys of files and folders that a config reads, wherever they stand.
-FILE_KEYS = frozenset(('ann_dir', 'ann_file', 'checkpoint', 'classes', 'db_path', 'load_from', 'prior',
-                       'pretrained'))
+FILE_KEYS = frozenset(('ann_dir', 'ann_file', 'checkpoint', 'classes', 'db_path', 'load_from',
+                       'prior', 'pretrained'))
 DATASET_KEYS = frozenset(('data_root', 'data_prefix'))
 SMALL = 2**20  # bytes; the content of smaller files is read
 LOCKS = frozenset(('lock.mdb', ))  # of an LMDB; readers change it
@@ -98,9 +98,9 @@ def stamp_images(dataset: Mapping) -> list[str]:
 def data_fingerprint(cfg: Mapping) -> str:
     """Hexadecimal digits that depend on the files that a config names; '' if it names none.
 
-    Lists, and other small files, count with their content; images, and other large files, with name,
-    size and time of the last change. Nothing large is read, so that it takes about 5 seconds for a
-    million images.
+    Lists, and other small files, count with their content; images, and other large files, with
+    name, size and time of the last change. Nothing large is read, so that it takes some seconds
+    for a million images.
 
     Args:
         cfg: The config, or any part of it.

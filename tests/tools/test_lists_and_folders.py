@@ -1,4 +1,5 @@
 """Folders and lists as people have them, through the tools: right numbers, or one line."""
+import importlib
 import json
 import os
 import re
@@ -6,6 +7,7 @@ import re
 import pytest
 from PIL import Image
 
+from mmsemiloc.commands.study import plan_runs
 from mmsemiloc.datasets import CustomDataset
 from tests.pets import COLOURS, ROOT, Pets, refuse, save_colour
 
@@ -143,12 +145,10 @@ def test_a_study_does_not_read_back_results_of_other_images(pets, monkeypatch):
     first, _ = pets.run('study.py', *arguments)
     assert 'read back' not in first
     monkeypatch.syspath_prepend(ROOT / 'tools')
-    from study import make_parser
-
-    from mmsemiloc.commands.study import plan_runs
+    parser = importlib.import_module('study').make_parser()
 
     def read_back():
-        (run, ), = plan_runs(make_parser().parse_args(list(map(str, arguments)))).values()
+        (run, ), = plan_runs(parser.parse_args(list(map(str, arguments)))).values()
         return run.result('val') is not None
 
     assert read_back()
