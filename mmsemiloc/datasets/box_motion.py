@@ -50,7 +50,7 @@ def where_changed(image: object, other: object) -> np.ndarray:
 
 
 def misses(mask: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> bool:
-    """Whether a mask (H, W) is not where the marked pixels are, by more than a few pixels at its border."""
+    """Whether a mask (H, W) is elsewhere than the marked pixels, by more than a narrow border."""
     reach = 2 + round(0.02 * max(mask.shape))
     kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     wide, narrow = cv2.dilate(mask, kernel), cv2.erode(mask, kernel)
@@ -59,7 +59,7 @@ def misses(mask: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> bool:
 
 
 def moved_apart(states: Sequence[dict], keys: Sequence[str], box: np.ndarray | None) -> str:
-    """Which of ``gt_bboxes`` and ``gt_seg_map`` is not on the marked pixels any more; '' if both are.
+    """Which of ``gt_bboxes`` and ``gt_seg_map`` has left the marked pixels; '' for none.
 
     Args:
         states: The three images of :func:`marked` after some transforms.
@@ -94,7 +94,7 @@ def alike(transform: Transform, states: Sequence[dict], description: str) -> lis
 
 
 def load(transforms: Sequence[Transform], results: dict, description: str) -> tuple[dict, int]:
-    """What the loading transforms of a pipeline give, and the place of the one that gives boxes (-1: they are in the list)."""
+    """What the loading transforms give, and the place of the one that gives boxes, if any (-1)."""
     place = -1
     for number, transform in enumerate(transforms):
         if transform_name(transform).startswith('Load'):
@@ -106,7 +106,7 @@ def load(transforms: Sequence[Transform], results: dict, description: str) -> tu
 
 
 def packed(transforms: Sequence[Transform], results: dict, description: str) -> list[str]:
-    """Which of ``gt_bboxes`` and ``gt_seg_map`` reach the data samples: what is not used needs not move."""
+    """Which of ``gt_bboxes`` and ``gt_seg_map`` reach the data samples; others need not move."""
     for transform in transforms:
         results = next(iter(call(transform, results, description)), {})
     return [key for key in ('gt_bboxes', 'gt_seg_map') if key in results.get('data_samples', ())]
@@ -134,18 +134,21 @@ def check_image(dataset: BaseDataset, place: int, kind: str) -> None:
             apart = moved_apart(states, keys, box if early else None)
             name = transform_name(transform)
             if apart and early:
+                reader = transform_name(transforms[loading])
                 raise TransformError(f'transform {name} moves the pixels of {description} before '
-                                     f'{transform_name(transforms[loading])} reads {apart}, which belong to the image as '
-                                     'it is stored: put it behind')
+                                     f'{reader} reads {apart}, which belong to the image as it is stored: '
+                                     'put it behind')
             if apart:
-                raise TransformError(f'transform {name} moves the pixels of {description} without their {apart}: {REMEDY}')
+                raise TransformError(f'transform {name} moves the pixels of {description} without '
+                                     f'their {apart}: {REMEDY}')
 
 
 def check_moves_boxes(dataset: BaseDataset, kind: str) -> None:
-    """Refuse pipelines after which the true boxes and masks of images are not on the same pixels as before.
+    """Refuse pipelines that part the true boxes and masks of images from their pixels.
 
-    The pipeline runs on pictures in which a box is marked, several times if it is random, so this holds for transforms of
-    any package. Images without boxes, or whose boxes are not packed, pass. Random numbers go on as if nothing had happened.
+    The pipeline runs on pictures in which a box is marked, several times if it is random, so this
+    holds for transforms of any package. Images without boxes, or whose boxes are not packed, pass.
+    Random numbers go on as if nothing had happened.
 
     Args:
         dataset: Images with or without ``gt_bboxes`` or ``gt_seg_map``.

@@ -16,11 +16,12 @@ ACTIONS = ('raise', 'skip')
 
 
 class DataError(ValueError):
-    """An error of one line, also after it came from a worker process, which puts its traceback before it."""
+    """An error of one line, also from a worker process, which puts its traceback before it."""
 
     def __init__(self, message: str) -> None:
         last = message.strip().rpartition('\n')[2]
-        super().__init__(last.partition(f'{type(self).__name__}: ')[2] if message.startswith('Caught ') else message)
+        remote = message.startswith('Caught ')
+        super().__init__(last.partition(f'{type(self).__name__}: ')[2] if remote else message)
 
 
 class UnreadableImageError(DataError):
@@ -34,7 +35,9 @@ class TransformError(DataError):
 def in_words(error: BaseException) -> str:
     """An exception in one line."""
     text = ' '.join(str(error).split())
-    return text if isinstance(error, ImageFault) else f'{type(error).__name__}: {text}' if text else type(error).__name__
+    if isinstance(error, ImageFault):
+        return text
+    return f'{type(error).__name__}: {text}' if text else type(error).__name__
 
 
 def frames(error: BaseException) -> Iterator[FrameType]:
@@ -46,12 +49,13 @@ def frames(error: BaseException) -> Iterator[FrameType]:
 
 
 def failing_transform(error: BaseException) -> object | None:
-    """The innermost transform of a pipeline that an exception came through; None if it came from elsewhere."""
+    """The innermost transform of a pipeline that an exception came through; None without one."""
     found = None
     for frame in frames(error):
         owner = frame.f_locals.get('self')
         if isinstance(owner, Compose | EngineCompose):
-            found = frame.f_locals.get('t', found)  # what it was calling: perhaps no BaseTransform, but a function
+            # What it was calling: perhaps no BaseTransform, but a function.
+            found = frame.f_locals.get('t', found)
         elif isinstance(owner, BaseTransform):
             found = owner
     return found
@@ -66,20 +70,23 @@ def transform_name(transform: object) -> str:
 
 
 def is_of_the_file(error: BaseException) -> bool:
-    """Whether an exception, by its kind, means that a file is missing or damaged, and not that the program is wrong."""
-    return isinstance(error, OSError | ImageFault | cv2.error | DecompressionBombError) or (
-        isinstance(error, AssertionError) and str(error).startswith('failed to load image')) or (  # mmcv's LoadImageFromFile
-        isinstance(error, TypeError) and 'bytes-like object' in str(error))  # a key that an LMDB does not have
+    """Whether an exception, by its kind, means that a file is missing or damaged."""
+    if isinstance(error, AssertionError):  # of mmcv's LoadImageFromFile
+        return str(error).startswith('failed to load image')
+    if isinstance(error, TypeError):  # a key that an LMDB does not have
+        return 'bytes-like object' in str(error)
+    return isinstance(error, OSError | ImageFault | cv2.error | DecompressionBombError)
 
 
 def cannot_be_read(error: BaseException) -> bool:
-    """Whether an exception of a pipeline is a fault of the image file: one of the loading transforms fails on it."""
+    """Whether an exception is a fault of the image file: a loading transform fails on it."""
     transform = failing_transform(error)
-    return is_of_the_file(error) and (transform is None or transform_name(transform).startswith('Load'))
+    return is_of_the_file(error) and (transform is None
+                                      or transform_name(transform).startswith('Load'))
 
 
 def transform_error(error: Exception, description: str) -> Exception:
-    """The error that names the transform which failed on an image; the exception itself if it was none.
+    """The error that names the transform which failed on an image; the same if none did.
 
     Args:
         error: What a pipeline raised.
@@ -88,7 +95,8 @@ def transform_error(error: Exception, description: str) -> Exception:
     transform = failing_transform(error)
     if transform is None or isinstance(error, DataError):
         return error
-    return TransformError(f'transform {transform_name(transform)} fails on {description}: {in_words(error)}')
+    return TransformError(
+        f'transform {transform_name(transform)} fails on {description}: {in_words(error)}')
 
 
 class FaultPolicy:
@@ -96,7 +104,8 @@ class FaultPolicy:
 
     Args:
         action: 'raise', or 'skip' to log the image once and take another one for it.
-        budget: Images that 'skip' tolerates on each process of a distributed run; one more is an error.
+        budget: Images that 'skip' tolerates on each process of a distributed run; one more is an
+            error.
 
     Raises:
         ValueError: If the action is unknown, or the budget negative, or given for 'raise'.
@@ -106,7 +115,8 @@ class FaultPolicy:
         if action not in ACTIONS:
             raise ValueError(f'action must be one of {ACTIONS}, got {action!r}')
         if budget < 0 or (budget and action == 'raise'):
-            raise ValueError(f"budget must be at least 0, and is for action='skip' alone; got {budget} for {action!r}")
+            raise ValueError("budget must be at least 0, and is for action='skip' alone; "
+                             f'got {budget} for {action!r}')
         self.action, self.budget = action, budget
         self._skipped = torch.zeros(0, dtype=torch.bool)
 
@@ -124,7 +134,10 @@ class FaultPolicy:
         """Different images that have been skipped so far, by all workers."""
         return int(self._skipped.sum())
 
-    def first_readable(self, places: Iterable[int], read: Callable[[int], dict], describe: Callable[[int], str],
+    def first_readable(self,
+                       places: Iterable[int],
+                       read: Callable[[int], dict],
+                       describe: Callable[[int], str],
                        start: int = 0) -> dict:
         """The sample of the first image that can be read.
 
@@ -135,7 +148,8 @@ class FaultPolicy:
             start: Index of the source's first image, as :meth:`prepare` counts.
 
         Raises:
-            UnreadableImageError: If an image cannot be read and may not be replaced, or none can be read.
+            UnreadableImageError: If an image cannot be read and may not be replaced, or none can be
+                read.
             TransformError: If a transform other than the loading one fails, whatever the action is.
         """
         place = None
@@ -151,7 +165,8 @@ class FaultPolicy:
                         raise
                     raise named from error
                 self.handle(start + place, describe(place), error)
-        raise UnreadableImageError('no image can be read' + ('' if place is None else f', last of all {describe(place)}'))
+        last = '' if place is None else f', last of all {describe(place)}'
+        raise UnreadableImageError(f'no image can be read{last}')
 
     def handle(self, index: int, description: str, error: Exception) -> None:
         """Mark and log the image, which another one may replace.
@@ -163,8 +178,10 @@ class FaultPolicy:
         if self.action == 'raise':
             raise UnreadableImageError(message) from error
         if self.num_skipped >= self.budget:
-            raise UnreadableImageError(f'{message}; {self.num_skipped + 1} unreadable images, but only {self.budget} are '
-                                       'tolerated') from error
+            raise UnreadableImageError(
+                f'{message}; {self.num_skipped + 1} unreadable images, but only {self.budget} are '
+                'tolerated') from error
         self._skipped[index] = True
-        print_log(f'{message}; the next image takes its place ({self.num_skipped} of {self.budget} tolerated)',
+        print_log(f'{message}; the next image takes its place '
+                  f'({self.num_skipped} of {self.budget} tolerated)',
                   logger='current', level=logging.WARNING)

@@ -1,4 +1,4 @@
-"""What the first bytes of an image file say: its size, and whether its pixels are plain 8-bit ones."""
+"""What the first bytes of an image file say: its size, and whether its pixels are plain."""
 import contextlib
 import io
 import struct
@@ -10,9 +10,12 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 JPEG, PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
 TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
-# Formats of Pillow that OpenCV decodes to the same pixels, and its modes without transparency or deep values.
+# Formats of Pillow that OpenCV decodes to the same pixels, and its modes without transparency or
+# deep values.
 OPENCV_FORMATS = ('BMP', 'PPM', 'SUN', 'TIFF', 'WEBP')
 PLAIN_MODES = ('1', 'L', 'P', 'RGB', 'CMYK', 'YCbCr')
+CMYK = 5  # a photometric of TIFF
+ALPHAS = {1: 'multiplied', 2: 'straight'}  # an extra sample of TIFF
 ORIENTATION = 274  # number of the tag in EXIF
 
 
@@ -23,11 +26,13 @@ class Header:
     Attributes:
         width: In pixels, as stored.
         height: The same.
-        plain: Whether the values have up to 8 bits and no transparency, so that OpenCV's picture is what a person sees.
+        plain: Whether the values have up to 8 bits and no transparency, so that OpenCV's picture is
+            what a person sees.
         deep: Whether values have more than 8 bits or are signed or floats.
         bits: Bits of a value that the file states, if fewer than its container has; else None.
         inverted: Whether 0 is white.
-        alpha: Whether a last channel is transparency: '' (no), 'straight' or 'multiplied' (into the colours).
+        alpha: Whether a last channel is transparency: '' (no), 'straight' or 'multiplied' (into the
+            colours).
         hidden: The one grey value that is transparent, if any.
         orientation: 1 to 8, as in EXIF, of what OpenCV does not turn by itself.
         odd: Why deep values are no picture that can be shown; '' if they are.
@@ -92,7 +97,7 @@ def exif_orientation(exif: bytes) -> int:
 
 
 def png_header(content: bytes) -> Header | None:
-    """Size, depth and transparency of a PNG, from the chunks before its pixels; None if it is cut off."""
+    """Size, depth and transparency of a PNG, from the chunks before its pixels; None if cut off."""
     if len(content) < 33:
         return None
     width, height, depth, color = struct.unpack_from('>IIBB', content, 16)
@@ -135,13 +140,15 @@ def tiff_header(content: bytes) -> Header | None:
     if samples > 4 or (deep and samples == 2):
         odd = f'{samples} channels, which are no picture'
     elif deep and photometric not in (0, 1, 2):
-        odd = f'values of {max(bits)} bits that are neither grey nor RGB (photometric {photometric})'
+        odd = (f'values of {max(bits)} bits that are neither grey nor RGB '
+               f'(photometric {photometric})')
+    ordinary = (samples in (1, 3) and not extra) or (samples == 4 and photometric == CMYK)
     return Header(width, height,
-                  plain=not deep and not extra and samples in (1, 3) or (not deep and photometric == 5 and samples == 4),
+                  plain=ordinary and not deep,
                   deep=deep,
                   bits=stated if deep and stated < 8 * -(-max(bits) // 8) else None,
                   inverted=deep and photometric == 0,
-                  alpha={1: 'multiplied', 2: 'straight'}.get(extra[0] if extra else 0, ''),
+                  alpha=ALPHAS.get(extra[0] if extra else 0, ''),
                   odd=odd)
 
 
@@ -153,14 +160,14 @@ def other_header(content: bytes) -> Header | None:
         return None
     # A PPM whose largest value is not 255 has a decoder of its own, which scales the values.
     scaled = image.format == 'PPM' and any(tile[0] != 'raw' for tile in image.tile)
-    plain = (image.format in OPENCV_FORMATS and image.mode in PLAIN_MODES and 'transparency' not in image.info
-             and not scaled)
+    plain = (image.format in OPENCV_FORMATS and image.mode in PLAIN_MODES
+             and 'transparency' not in image.info and not scaled)
     # Pillow scales deep values of a PGM to 16 bits.
     return Header(*image.size, plain=plain, bits=16 if image.format == 'PPM' else None)
 
 
 def read_header(content: bytes) -> Header | None:
-    """What the first bytes of a file say; None if they are those of no format that is known here."""
+    """What the first bytes of a file say; None if their format is not known here."""
     if content.startswith(JPEG):
         return jpeg_header(content)
     if content.startswith(PNG):

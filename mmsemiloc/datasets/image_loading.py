@@ -10,27 +10,35 @@ from mmengine.dataset import BaseDataset
 
 from mmsemiloc.datasets.checks import leaves
 from mmsemiloc.datasets.image_header import any_size, read_header
-from mmsemiloc.datasets.image_pixels import ImageFault, check_size, damaged, quiet_opencv, seen_pixels
+from mmsemiloc.datasets.image_pixels import (
+    ImageFault,
+    check_size,
+    damaged,
+    quiet_opencv,
+    seen_pixels,
+)
 from mmsemiloc.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(StockLoader):
-    """mmcv's transform of the same name for all images that it shows as a person sees them, and pictures of the others.
+    """Reads images as mmcv's transform of that name, and shows all of them as a person sees them.
 
-    8-bit images without transparency (JPEG, PNG, BMP ...) are the same, bit for bit. Transparency lies over a background;
-    16-bit and float images become 8-bit ones, instead of black or white; the first frame of a GIF is read. What is no picture,
-    too large, or too long is an :class:`ImageFault`; the size is read from the file's first bytes, before it is decoded.
+    8-bit images without transparency (JPEG, PNG, BMP ...) are the same, bit for bit. Transparency
+    lies over a background; 16-bit and float images become 8-bit ones, instead of black or white;
+    the first frame of a GIF is read. What is no picture, too large, or too long is an
+    :class:`ImageFault`; the size is read from the file's first bytes, before it is decoded.
     ``color_type='unchanged'`` and the backend ``tifffile`` give what is stored, as with mmcv.
 
     Args:
         *args: For mmcv's transform.
         background: RGB, 0 to 255, behind what is transparent.
-        bits: How many bits of a value count, 1 to 32, in files that store more of them and do not say so (12 of 16).
-        max_pixels: Largest number of pixels of an image. OpenCV has a limit of its own at 2^30, see its
-            ``OPENCV_IO_MAX_IMAGE_PIXELS``.
-        max_aspect_ratio: Largest ratio of the long side to the short one: ``ResizeEdge`` makes an image of 256 x 25,600 of
-            one of 1 x 100.
+        bits: How many bits of a value count, 1 to 32, in files that store more of them and do not
+            say so (12 of 16).
+        max_pixels: Largest number of pixels of an image. OpenCV has a limit of its own at 2^30, see
+            its ``OPENCV_IO_MAX_IMAGE_PIXELS``.
+        max_aspect_ratio: Largest ratio of the long side to the short one: ``ResizeEdge`` makes an
+            image of 256 x 25,600 of one of 1 x 100.
         **kwargs: For mmcv's transform.
 
     Raises:
@@ -40,11 +48,13 @@ class LoadImageFromFile(StockLoader):
     def __init__(self, *args, background: Sequence[int] = (255, 255, 255), bits: int | None = None,
                  max_pixels: int = 2**28, max_aspect_ratio: float = 100.0, **kwargs) -> None:
         if len(background) != 3 or not all(0 <= value <= 255 for value in background):
-            raise ValueError(f'background must be three numbers from 0 to 255 (RGB), got {background!r}')
+            raise ValueError(
+                f'background must be three numbers from 0 to 255 (RGB), got {background!r}')
         if bits is not None and bits not in range(1, 33):
             raise ValueError(f'bits must be from 1 to 32, got {bits!r}')
         if max_pixels < 1 or max_aspect_ratio < 1:
-            raise ValueError(f'max_pixels and max_aspect_ratio must be at least 1, got {max_pixels} and {max_aspect_ratio}')
+            raise ValueError('max_pixels and max_aspect_ratio must be at least 1, '
+                             f'got {max_pixels} and {max_aspect_ratio}')
         super().__init__(*args, **kwargs)
         self.background = np.array(background[::-1], np.float32)
         self.bits, self.max_pixels, self.max_aspect_ratio = bits, max_pixels, max_aspect_ratio
@@ -91,7 +101,8 @@ class LoadImageFromFile(StockLoader):
         if stored or (header is not None and header.plain):
             image = self.decode_stock(content)
         else:
-            image = seen_pixels(content, header, self.background, self.bits, 'ignore_orientation' not in self.color_type)
+            upright = 'ignore_orientation' not in self.color_type
+            image = seen_pixels(content, header, self.background, self.bits, upright)
             if self.color_type.startswith('grayscale'):
                 image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         if header is None:  # the size was not known before
@@ -106,7 +117,9 @@ class LoadImageFromFile(StockLoader):
         """
         try:
             with quiet_opencv(), any_size():
-                image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+                image = mmcv.imfrombytes(content,
+                                         flag=self.color_type,
+                                         backend=self.imdecode_backend)
         except (OSError, SyntaxError, cv2.error) as error:
             raise damaged(error) from error
         if image is None:

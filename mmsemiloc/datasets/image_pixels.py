@@ -25,7 +25,8 @@ class ImageFault(ValueError):
 
 
 def check_size(width: int, height: int, max_pixels: int, max_aspect_ratio: float) -> None:
-    """Refuse an image without pixels, with too many, or one so long that resizing its short side would fill the memory.
+    """Refuse an image without pixels, with too many, or one so long that resizing its short side
+    would fill the memory.
 
     Args:
         width: In pixels.
@@ -40,11 +41,11 @@ def check_size(width: int, height: int, max_pixels: int, max_aspect_ratio: float
     if min(width, height) < 1:
         raise ImageFault(f'{size}: an image without pixels')
     if width * height > max_pixels:
-        raise ImageFault(f'{size} are more than LoadImageFromFile(max_pixels={max_pixels}): make the image smaller, or '
-                         'raise the limit')
+        raise ImageFault(f'{size} are more than LoadImageFromFile(max_pixels={max_pixels}): '
+                         'make the image smaller, or raise the limit')
     if max(width, height) > max_aspect_ratio * min(width, height):
-        raise ImageFault(f'{size}: longer than LoadImageFromFile(max_aspect_ratio={max_aspect_ratio:g}) allows: cut the '
-                         'image, or raise the limit')
+        raise ImageFault(f'{size}: longer than LoadImageFromFile(max_aspect_ratio='
+                         f'{max_aspect_ratio:g}) allows: cut the image, or raise the limit')
 
 
 @contextlib.contextmanager
@@ -62,7 +63,8 @@ def damaged(error: Exception) -> ImageFault:
     """The fault of a file that a decoder fails on."""
     if isinstance(error, UnidentifiedImageError):  # its text is about objects in memory
         return ImageFault('no image of a known format')
-    return ImageFault(f'no image, or a damaged one ({" ".join(str(error).split()) or type(error).__name__})')
+    text = ' '.join(str(error).split()) or type(error).__name__
+    return ImageFault(f'no image, or a damaged one ({text})')
 
 
 def pillow_pixels(content: bytes, upright: bool) -> np.ndarray:
@@ -106,7 +108,8 @@ def deep_pixels(content: bytes, header: Header, upright: bool) -> np.ndarray:
         full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in 'iu' else 1.0
         colours = np.minimum(pixels[..., :3] * (full / np.maximum(opaque, 1e-9)), full)
         pixels = np.concatenate([colours.astype(pixels.dtype), pixels[..., 3:]], 2)
-    return UPRIGHT[header.orientation](pixels) if upright and header.orientation in UPRIGHT else pixels
+    turn = UPRIGHT.get(header.orientation) if upright else None
+    return pixels if turn is None else turn(pixels)
 
 
 def meant_bits(values: np.ndarray, stated: int | None = None, bits: int | None = None) -> int:
@@ -118,12 +121,14 @@ def meant_bits(values: np.ndarray, stated: int | None = None, bits: int | None =
         bits: Bits that the user states.
 
     Raises:
-        ImageFault: If nobody states them and the values do not tell: 12 bits in 16 look black to all who take 16.
+        ImageFault: If nobody states them and the values do not tell: 12 bits in 16 look black to
+            all who take 16.
     """
     largest, container = int(values.max()), 8 * values.dtype.itemsize
     if bits is not None:
         if largest >= 2**bits:
-            raise ImageFault(f'a value of {largest} is more than LoadImageFromFile(bits={bits}) allows')
+            raise ImageFault(
+                f'a value of {largest} is more than LoadImageFromFile(bits={bits}) allows')
         return bits
     if stated is not None and largest < 2**stated:
         return stated
@@ -133,11 +138,13 @@ def meant_bits(values: np.ndarray, stated: int | None = None, bits: int | None =
             return 16
     elif largest < 256:
         return 8
-    raise ImageFault(f'values of {container} bits, of which the largest is {largest}: set LoadImageFromFile(bits=...) '
-                     'to the number of bits that count')
+    raise ImageFault(f'values of {container} bits, of which the largest is {largest}: set '
+                     'LoadImageFromFile(bits=...) to the number of bits that count')
 
 
-def to_eight_bits(pixels: np.ndarray, stated: int | None = None, bits: int | None = None) -> np.ndarray:
+def to_eight_bits(pixels: np.ndarray,
+                  stated: int | None = None,
+                  bits: int | None = None) -> np.ndarray:
     """Values of any type as uint8, 0 to 255.
 
     Integers lose their lowest bits. Floats from 0 to 1 are stretched, those from 0 to 255 rounded.
@@ -148,7 +155,8 @@ def to_eight_bits(pixels: np.ndarray, stated: int | None = None, bits: int | Non
         bits: Bits that the user states.
 
     Raises:
-        ImageFault: If values are negative, not finite, larger than 255 (floats), or do not tell how many bits count.
+        ImageFault: If values are negative, not finite, larger than 255 (floats), or do not tell how
+            many bits count.
     """
     if pixels.dtype == np.uint8:
         return pixels
@@ -178,7 +186,7 @@ def opacity(alpha: np.ndarray, stated: int | None, bits: int | None) -> np.ndarr
 
 
 def compose(pixels: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3) with an opacity (H, W), both uint8, over a background (3,); what is opaque stays as it is."""
+    """A picture (H, W, 3) with an opacity (H, W), both uint8, over a background (3,)."""
     share = alpha[..., None].astype(np.float32) / 255
     return np.rint(share * pixels + (1 - share) * background).astype(np.uint8)
 
@@ -201,7 +209,10 @@ def seen_pixels(content: bytes, header: Header | None, background: np.ndarray, b
         header = Header(0, 0, deep=True)
     if header.odd:
         raise ImageFault(f'an image of {header.odd}')
-    pixels = deep_pixels(content, header, upright) if header.deep else pillow_pixels(content, upright)
+    if header.deep:
+        pixels = deep_pixels(content, header, upright)
+    else:
+        pixels = pillow_pixels(content, upright)
     alpha = None
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         alpha = opacity(pixels[..., 3], header.bits, bits)

@@ -86,7 +86,8 @@ def call(transform: Transform, state: dict, description: str) -> list[dict]:
         if cannot_be_read(error):
             raise UnreadableImageError(f'cannot read {description}: {in_words(error)}') from error
         name = transform_name(failing_transform(error) or transform)
-        raise TransformError(f'transform {name} fails on {description}: {in_words(error)}') from error
+        raise TransformError(
+            f'transform {name} fails on {description}: {in_words(error)}') from error
     return [] if results is None else [results]
 
 
@@ -115,7 +116,7 @@ def try_transforms(transforms: Iterable[Transform], states: Sequence[dict],
 
 
 def try_pipeline(dataset: BaseDataset, place: int, kind: str) -> None:
-    """Run each transform of a dataset's pipeline on one of its images, random ones with all that they can do.
+    """Run all that the transforms of a dataset's pipeline can do on one of its images.
 
     The transforms run one by one: a random one changes the image for certain, of a choice every
     part is tried, and of several views each. Random numbers go on as if nothing had happened.
@@ -141,7 +142,8 @@ def try_pipeline(dataset: BaseDataset, place: int, kind: str) -> None:
         raise TransformError(f'the pipeline of {description} gives nothing (None)')
     missing = {'inputs', 'data_samples'} - set(ends[0])
     if missing:
-        raise TransformError(f'the pipeline of {description} gives no {" and no ".join(sorted(missing))}: '
+        keys = ' and no '.join(sorted(missing))
+        raise TransformError(f'the pipeline of {description} gives no {keys}: '
                              "let it end with dict(type='PackInputs')")
 
 

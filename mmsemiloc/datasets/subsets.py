@@ -7,11 +7,14 @@ from mmsemiloc.datasets.checks import labels_of
 from mmsemiloc.datasets.splits import class_sequence
 
 
-def draw_subset(labels: np.ndarray | None, size: int, num_images: int | None, seed: int = 0) -> np.ndarray:
+def draw_subset(labels: np.ndarray | None,
+                size: int,
+                num_images: int | None,
+                seed: int = 0) -> np.ndarray:
     """Indices (N,) of images, in ascending order.
 
-    With labels the classes take turns, so that their counts differ by 1 at most as long as a class has images left; a smaller
-    subset of the same seed is in the larger one.
+    With labels the classes take turns, so that their counts differ by 1 at most as long as a class
+    has images left; a smaller subset of the same seed is in the larger one.
 
     Args:
         labels: Class of each image, integers (size,); None if they are unknown.
@@ -31,7 +34,7 @@ def draw_subset(labels: np.ndarray | None, size: int, num_images: int | None, se
 
 
 def subset_of(dataset: BaseDataset, num_images: int | None, seed: int = 0) -> np.ndarray:
-    """:func:`draw_subset` of a dataset; from all of its images alike if they have no single label each."""
+    """:func:`draw_subset` of a dataset; without single labels from all of its images alike."""
     if num_images is None or num_images >= len(dataset):
         return np.arange(len(dataset))
     try:
@@ -42,7 +45,7 @@ def subset_of(dataset: BaseDataset, num_images: int | None, seed: int = 0) -> np
 
 
 def subset_loader(loader: DataLoader, indices: np.ndarray) -> DataLoader:
-    """A dataloader as the given one, of some images of its dataset in the given order; its ``sampler`` is their list."""
+    """A dataloader as the given one, of some images in order; its ``sampler`` is their list."""
     return DataLoader(loader.dataset,
                       batch_size=getattr(loader.batch_sampler, 'batch_size', loader.batch_size),
                       sampler=indices.tolist(),

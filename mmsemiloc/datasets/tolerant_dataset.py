@@ -17,11 +17,12 @@ def from_place(place: int, size: int) -> Iterable[int]:
 
 @DATASETS.register_module()
 class TolerantDataset(ConcatDataset):
-    """Any dataset for validation or test, with the care that :class:`SemiSupDataset` has for training images.
+    """Any dataset for evaluation, with the care that :class:`SemiSupDataset` has for training.
 
-    An unreadable image, or a transform that fails, is an error of one line with the image's index and path; with
-    ``faults=dict(action='skip', budget=...)`` unreadable images are replaced by the next one, each is logged and counted. What
-    the dataset knows (``metainfo``, ``get_gt_labels``, ``data_root`` ...) is known of this one too.
+    An unreadable image, or a transform that fails, is an error of one line with the image's index
+    and path; with ``faults=dict(action='skip', budget=...)`` unreadable images are replaced by the
+    next one, each is logged and counted. What the dataset knows (``metainfo``, ``get_gt_labels``,
+    ``data_root`` ...) is known of this one too.
 
     Args:
         dataset: Config of the dataset, or the dataset.
@@ -29,11 +30,15 @@ class TolerantDataset(ConcatDataset):
         kind: What its images are called in messages.
 
     Raises:
-        UnreadableImageError: If an image cannot be read (on access, with its index, its path and the cause).
+        UnreadableImageError: If an image cannot be read (on access, with its index, its path and
+            the cause).
         TransformError: If another transform than the loading one fails (on access).
     """
 
-    def __init__(self, dataset: dict | BaseDataset, faults: dict | None = None, kind: str = 'validation') -> None:
+    def __init__(self,
+                 dataset: dict | BaseDataset,
+                 faults: dict | None = None,
+                 kind: str = 'validation') -> None:
         super().__init__([dataset])
         self.kind = kind
         self.faults = FaultPolicy(**(faults or {}))

@@ -25,7 +25,7 @@ class ToPhoto:
     size: tuple[int, int]
 
     def box(self, box: Sequence[float]) -> list[int]:
-        """A box [x1, y1, x2, y2], x2 and y2 outside, in whole pixels of the photo, cut off at its border."""
+        """A box [x1, y1, x2, y2], x2 and y2 outside, in whole pixels of the photo, within it."""
         sides = []
         for axis in (0, 1):
             ends = [self.scale[axis] * box[k] + self.offset[axis] for k in (axis, axis + 2)]
@@ -40,8 +40,9 @@ def ramp(shape: Sequence[int], axis: int, dtype: np.dtype) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(wide, tuple(shape)))
 
 
-def line_through(places: np.ndarray, xs: np.ndarray, ys: np.ndarray, along: int) -> tuple[float, float, float]:
-    """Scale and offset of ``places`` as a straight line along x (0) or y (1), and the largest distance from it."""
+def line_through(places: np.ndarray, xs: np.ndarray, ys: np.ndarray,
+                 along: int) -> tuple[float, float, float]:
+    """Scale and offset of ``places`` along x (0) or y (1), and the largest distance from them."""
     terms = np.stack([xs, ys, np.ones(len(xs))], 1)
     slopes, *_ = np.linalg.lstsq(terms, places, rcond=None)
     alone = slopes * [along == 0, along == 1, True]
@@ -49,16 +50,18 @@ def line_through(places: np.ndarray, xs: np.ndarray, ys: np.ndarray, along: int)
 
 
 def measure(transforms: Transform, results: dict) -> ToPhoto | None:
-    """How the transforms of a test pipeline place a photo in the network's input, seen by sending ramps of grey through them.
+    """How a test pipeline places a photo in the network's input, seen by sending ramps of grey.
 
-    Works for transforms of any package that stretch, cut, mirror or pad, whatever they do to colours one by one.
+    Works for transforms of any package that stretch, cut, mirror or pad, whatever they do to
+    colours one by one.
 
     Args:
         transforms: All transforms after the loading one, with packing.
         results: The loaded photo.
 
     Returns:
-        None if the places cannot be told: the transforms are random, turn the photo, or mix its colours.
+        None if the places cannot be told: the transforms are random, turn the photo, or mix its
+        colours.
     """
     image = results['img']
     height, width = image.shape[:2]
@@ -78,7 +81,8 @@ def measure(transforms: Transform, results: dict) -> ToPhoto | None:
         random.restore()
 
     # What is padded is the same in black and in white, and of no place in the photo.
-    if not black.shape == white.shape == across.shape == down.shape == again.shape or not np.array_equal(across, again):
+    shapes = {picture.shape for picture in (black, white, across, down, again)}
+    if len(shapes) > 1 or not np.array_equal(across, again):
         return None
     contrast = white - black
     rows, columns = np.nonzero(np.abs(contrast) > 0.5 * np.abs(contrast).max())
