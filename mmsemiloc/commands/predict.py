@@ -51,7 +51,7 @@ class Results:
             pairs = list(zip(names, prediction.confidences, strict=True))
             ranks = [text for name, value in pairs for text in (name, f'{value:.4f}')]
             ranks += [''] * (2 * self.topk - len(ranks))  # with fewer classes than that
-            box = prediction.photo_box or [''] * 4
+            box = map(str, prediction.photo_box) if prediction.photo_box else [''] * 4
             rows.append([prediction.path, self._draw(prediction), *ranks, *box])
             if len(self.rows) < TABLE_ROWS:
                 self.rows.append([prediction.path.name, *(f'{name} {100 * value:.1f}' for name, value in pairs)])

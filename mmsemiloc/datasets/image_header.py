@@ -82,7 +82,7 @@ def jpeg_header(content: bytes) -> Header | None:
             height, width = struct.unpack_from('>HH', content, place + 5)
             return Header(width, height)
         else:
-            place += 2 + int.from_bytes(content[place + 2:place + 4])
+            place += 2 + int.from_bytes(content[place + 2:place + 4], 'big')
     return None
 
 
@@ -115,7 +115,7 @@ def png_header(content: bytes) -> Header | None:
                   plain=depth <= 8 and not has_alpha and transparent is None,
                   deep=depth > 8,
                   bits=stated[0] if stated and depth > 8 else None,
-                  hidden=int.from_bytes(transparent[:2]) if transparent and grey else None,
+                  hidden=int.from_bytes(transparent[:2], 'big') if transparent and grey else None,
                   orientation=exif_orientation(chunks[b'eXIf']) if b'eXIf' in chunks else 1)
 
 

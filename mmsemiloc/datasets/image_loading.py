@@ -1,5 +1,6 @@
 """The transform that reads image files, in the place of mmcv's."""
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import cv2
 import mmcv
@@ -116,7 +117,7 @@ class LoadImageFromFile(StockLoader):
             ImageFault: If it is damaged.
         """
         try:
-            with quiet_opencv(), any_size():
+            with quiet_opencv(), any_size() if self.imdecode_backend == 'pillow' else nullcontext():
                 image = mmcv.imfrombytes(content,
                                          flag=self.color_type,
                                          backend=self.imdecode_backend)

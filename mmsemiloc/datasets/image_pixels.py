@@ -105,7 +105,7 @@ def deep_pixels(content: bytes, header: Header, upright: bool) -> np.ndarray:
     if header.alpha == 'multiplied' and pixels.ndim == 3 and pixels.shape[2] == 4:
         # The colours hold their share already, which the composition would take once more.
         opaque = pixels[..., 3:].astype(np.float64)
-        full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in 'iu' else 1.0
+        full = 1.0 if pixels.dtype.kind == 'f' else 2.0**(8 * pixels.dtype.itemsize) - 1
         colours = np.minimum(pixels[..., :3] * (full / np.maximum(opaque, 1e-9)), full)
         pixels = np.concatenate([colours.astype(pixels.dtype), pixels[..., 3:]], 2)
     turn = UPRIGHT.get(header.orientation) if upright else None

@@ -23,6 +23,7 @@ from mmsemiloc.models.cam import NoMapsError
 from mmsemiloc.study.photo_boxes import ToPhoto, measure
 
 LOADER = 'LoadImageFromFile'
+NO_MAPS = 'gives_no_maps'  # attribute of a model that was found to have none
 
 
 @dataclass(frozen=True)
@@ -198,12 +199,12 @@ def scores_and_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | 
     Raises:
         ValueError: If a probability is not finite.
     """
-    if not getattr(model, 'no_maps', False):
+    if not getattr(model, NO_MAPS, False):
         try:
             logits, maps = class_maps(model, inputs)
             return logits.float().softmax(1), maps
         except NoMapsError:
-            model.no_maps = True  # needs not be tried for each batch
+            setattr(model, NO_MAPS, True)  # needs not be tried for each batch
     probabilities = torch.stack([sample.pred_score for sample in model(inputs, mode='predict')]).float()
     if not probabilities.isfinite().all():
         count = int((~probabilities.isfinite()).sum())
@@ -230,7 +231,8 @@ def predict(model: nn.Module, images: Sequence[Photo], topk: int, threshold: flo
         labels, confidences = best.indices.tolist(), best.values.tolist()
         cams: Sequence[np.ndarray | None] = [None] * len(group)
         if maps is not None:
-            cams = resize_maps(maps[range(len(maps)), best.indices[:, 0]], inputs.shape[-2:]).cpu().numpy()
+            chosen = maps[range(len(maps)), best.indices[:, 0]]
+            cams = list(resize_maps(chosen, inputs.shape[-2:]).cpu().numpy())
         for index, photo in enumerate(group):
             # A preprocessor may pad to a multiple of some size.
             padded = cams[index]
