@@ -6,9 +6,10 @@ from _cli import Parser, add_cfg_options, positive, run_command
 DESCRIPTION = """\
 Show how well the class activation maps of checkpoints find the object: of one run, a row a checkpoint, or of several runs
 side by side (--run). Prints a table, and writes to DIR cam_analysis.csv and .md, cam_evolution.png if a run has several
-checkpoints, and strips/*.png, some images of all classes with their maps: a column a checkpoint, or with several runs a column a
-run at its last checkpoint. Values are of the map of the predicted class; without boxes in the dataset (gt_bboxes) there
-are only accuracy and area. Needs a linear head over average-pooled maps, as in mmpretrain's ResNet and in ours."""
+checkpoints, and strips/*.png, some images of all classes with their maps: a column a checkpoint,
+or with several runs a column a run at its last checkpoint. Values are of the map of the predicted
+class; without boxes in the dataset (gt_bboxes) there are only accuracy and area. Needs a linear head
+over average-pooled maps, as in mmpretrain's ResNet and in ours."""
 EXAMPLES = """python tools/analyze_cam.py configs/pets.py work_dirs/pets --num-images 500 --out cams --html
   python tools/analyze_cam.py --run ce configs/ce.py work_dirs/ce --run full configs/full.py work_dirs/full --out cams
   python tools/analyze_cam.py configs/pets.py work_dirs/pets --images photos/ --out cams"""
@@ -22,7 +23,9 @@ def make_parser() -> Parser:
     parser.add_argument('--run', nargs='+', action='append', default=[], metavar=('NAME CONFIG', 'CHECKPOINT'),
                         help='a run with a name instead of CONFIG CHECKPOINT...; give it once for each run')
     parser.add_argument('--split', choices=('val', 'test'), default='val', help="the config's dataloader (default: val)")
-    parser.add_argument('--num-images', type=positive, metavar='N', help='score N images, the classes evenly and for all runs the same ones (default: all)')
+    parser.add_argument('--num-images', type=positive, metavar='N',
+                        help='score N images, the classes evenly, the same ones of all runs; all '
+                             'by default')
     parser.add_argument('--images', nargs='+', type=Path, metavar='IMAGE',
                         help='draw these image files, or all in these folders, instead of a split; no values')
     parser.add_argument('--strips', type=positive, metavar='N', help='images to draw (default: 8; with --images all)')

@@ -19,7 +19,7 @@ TABLE_ROWS = 20
 
 
 class Results:
-    """Writes pictures and rows as they come, and keeps the rows of the table that is shown at the end.
+    """Writes pictures and rows as they come, and keeps the rows of the table at the end.
 
     Args:
         folder: Where to write.
@@ -29,7 +29,8 @@ class Results:
     """
 
     def __init__(self, folder: Path, classes: Sequence[str], topk: int, num_pictures: int) -> None:
-        self.folder, self.classes, self.topk, self.num_pictures = folder, classes, topk, num_pictures
+        self.folder, self.classes = folder, classes
+        self.topk, self.num_pictures = topk, num_pictures
         self.rows: list[list[str]] = []  # of the table
         self.count = self.drawn = self.without_place = 0
         self.without_maps = False
@@ -54,7 +55,8 @@ class Results:
             box = map(str, prediction.photo_box) if prediction.photo_box else [''] * 4
             rows.append([prediction.path, self._draw(prediction), *ranks, *box])
             if len(self.rows) < TABLE_ROWS:
-                self.rows.append([prediction.path.name, *(f'{name} {100 * value:.1f}' for name, value in pairs)])
+                shown = [f'{name} {100 * value:.1f}' for name, value in pairs]
+                self.rows.append([prediction.path.name, *shown])
             self.count += 1
             self.without_maps |= prediction.cam is None
             self.without_place += prediction.box is not None and prediction.photo_box is None
@@ -67,7 +69,8 @@ class Results:
         self.drawn += 1
         picture = f'{self.count:05d}_{prediction.path.stem}.png'
         boxes = [prediction.box] if prediction.box else []
-        (self.folder / picture).write_bytes(image_plot(prediction.image, prediction.cam, boxes, size=400))
+        drawn = image_plot(prediction.image, prediction.cam, boxes, size=400)
+        (self.folder / picture).write_bytes(drawn)
         return picture
 
     def name(self, label: int) -> str:
@@ -77,7 +80,9 @@ class Results:
     def table(self) -> Table:
         """One row an image, of the first ones."""
         columns = [f'class {k}, confidence %' for k in range(1, len(self.rows[0]))]
-        title = f'{self.count} images' if self.count == len(self.rows) else f'the first {len(self.rows)} of {self.count} images'
+        shown = len(self.rows)
+        first = '' if self.count == shown else f'the first {shown} of '
+        title = f'{first}{self.count} images'
         return Table(title, ['image', *columns], self.rows)
 
     def notes(self) -> Iterator[str]:
@@ -85,21 +90,26 @@ class Results:
         if self.count > len(self.rows):
             yield f'{self.count - len(self.rows)} more images: {self.folder / "predictions.csv"}'
         if self.without_maps:
-            yield ('no maps and boxes: they need a linear head over average-pooled maps, which this model does not have; '
-                   'class and confidence only')
+            yield ('no maps and boxes, class and confidence only: maps need a linear head over '
+                   'average-pooled maps, which this model does not have')
         if self.without_place:
-            yield (f'{self.without_place} boxes are left empty: the test pipeline is random or turns the images, so that '
-                   'their places in the photos are not known')
+            yield (f'{self.without_place} boxes are left empty: the test pipeline is random or '
+                   'turns the images, so that their places in the photos are not known')
         pictures = '1 picture' if self.drawn == 1 else f'{self.drawn} pictures'
-        of_all = f' of the first {self.drawn} images (--pictures N for more)' if self.drawn < self.count else ''
-        yield f'{self.folder}: predictions.csv and {pictures}{of_all}'
+        if self.drawn < self.count:
+            pictures += f' of the first {self.drawn} images (--pictures N for more)'
+        yield f'{self.folder}: predictions.csv and {pictures}'
 
 
 def predict(args: argparse.Namespace, console: Console) -> Results:
     """Predict."""
     check_checkpoint(args.checkpoint)
     cfg = load_config(args.config, ('model', 'test_dataloader'), read_options(args.cfg_options))
-    paths = find_images(args.images, args.out, lambda line: console.print(line, markup=False, soft_wrap=True))
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    paths = find_images(args.images, args.out, say)
     pipeline = image_pipeline(cfg)
     model, meta = load_model(cfg, args.checkpoint)
     classes = checkpoint_classes(meta, getattr(model.head, 'num_classes', None))

@@ -60,7 +60,7 @@ class CAMEvolutionHook(Hook):
 
     A row of ``work_dir/cam_evolution.csv`` has accuracy, MaxBoxAccV2, the map's energy inside the true box, the pointing game
     and the map's area above half of its maximum, all in %; what needs boxes is empty if the images have none. The same goes to
-    the visualizer (TensorBoard). ``work_dir/cam_evolution/*.png`` show the first images with the map at all these times. A
+    the visualizer (TensorBoard). ``work_dir/cam_evolution/*.png`` show some images with the map at all these times. A
     resumed run goes on with both. The run itself is bit-identical to one without the hook: it works on rank 0, in evaluation
     mode, with the random numbers set aside. With ``EMAHook`` the maps are those of the trained weights, not of their average.
 
@@ -74,9 +74,9 @@ class CAMEvolutionHook(Hook):
         seed: Of the choice of images; the same in all runs that are to be compared.
 
     Raises:
-        ValueError: If a number is out of range, and before training, if there is no dataset or no epoch to count, an image
-            cannot be read or has no label, or a transform moves its pixels without its boxes; during training, with the
-            image, if a map is not finite.
+        ValueError: If a number is out of range, and before training, if there is no dataset or no
+            epoch to count, an image cannot be read or has no label, or a transform moves its pixels
+            without its boxes; during training, with the image, if a map is not finite.
 
     Example:
         dict(type='mmsemiloc.CAMEvolutionHook', interval=500, by_epoch=False)
@@ -112,7 +112,7 @@ class CAMEvolutionHook(Hook):
             self._record(runner, epoch=0, iteration=0)
 
     def _read(self, dataset: BaseDataset) -> None:
-        """Read the images that are scored; a smaller choice with the same seed is in the larger one."""
+        """Read the images that are scored; those that are drawn are among them."""
         check_moves_boxes(dataset, 'CAMEvolutionHook')
         chosen = subset_of(dataset, self.num_images, self.seed)
         drawn = subset_of(dataset, min(self.num_strips, len(chosen)), self.seed)

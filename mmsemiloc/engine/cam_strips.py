@@ -12,7 +12,7 @@ TITLE = 18  # of the line above it
 
 
 def to_bgr(image: torch.Tensor) -> np.ndarray:
-    """An image (H, W, 3) uint8 of the tensor (3, H, W) or (1, H, W) that a pipeline gives, of values from 0 to 255."""
+    """An image (H, W, 3) uint8 of the tensor (3, H, W) or (1, H, W), 0 to 255, of a pipeline."""
     shown = image.clamp(0, 255).byte().cpu().numpy().transpose(1, 2, 0)
     return np.ascontiguousarray(np.broadcast_to(shown, (*shown.shape[:2], 3)))
 

@@ -43,7 +43,8 @@ def score_sample(cam: np.ndarray, sample: DataSample, index: int) -> MapScore:
     """:func:`score_map` of a map (H, W) for the boxes of its image.
 
     Raises:
-        ValueError: With the image's path or ``index``, if the map is not finite or a box is not in the image.
+        ValueError: With the image's path or ``index``, if the map is not finite or a box is not in
+            the image.
     """
     try:
         return score_map(cam, true_boxes(sample))
@@ -58,5 +59,6 @@ def true_class(sample: DataSample, index: int) -> int:
         ValueError: With the image, if it has none.
     """
     if 'gt_label' not in sample:
-        raise ValueError(f'{image_name(sample, index)} has no label, which is needed to measure accuracy')
+        raise ValueError(f'{image_name(sample, index)} has no label, which is needed to measure '
+                         'accuracy')
     return int(sample.gt_label)

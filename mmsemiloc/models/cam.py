@@ -63,7 +63,8 @@ def class_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """
     feats = model.backbone(inputs)
     features, fc = feats[-1], getattr(model.head, 'fc', None)
-    if isinstance(fc, nn.Linear) and isinstance(features, Tensor) and features.dim() == 4 and features.size(1) == fc.in_features:
+    are_maps = isinstance(features, Tensor) and features.dim() == 4
+    if isinstance(fc, nn.Linear) and are_maps and features.size(1) == fc.in_features:
         logits = model.head(feats if getattr(model, 'neck', None) is None else model.neck(feats))
         if not logits.isfinite().all():
             raise ValueError(f'{int((~logits.isfinite()).sum())} of {logits.numel()} class scores are not finite')
@@ -71,5 +72,5 @@ def class_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
         scores = maps.mean((2, 3)) + (0 if fc.bias is None else fc.bias)
         if torch.allclose(scores, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
             return logits, maps - maps.mean(1, keepdim=True) if getattr(model.head, 'cam_relative', False) else maps
-    raise NoMapsError(f'class activation maps need a linear head over average-pooled maps, but {type(model.head).__name__} over '
-                     f'{type(model.backbone).__name__} is none')
+    raise NoMapsError('class activation maps need a linear head over average-pooled maps, but '
+                      f'{type(model.head).__name__} over {type(model.backbone).__name__} is none')

@@ -111,11 +111,12 @@ def find_checkpoints(paths: Sequence[Path]) -> list[Path]:
 
 def score_images(model: nn.Module, loader: DataLoader, pictures: Sequence[int] = (),
                  advance: Callable[[int], None] = lambda count: None) -> tuple[Values, list[np.ndarray], Images]:
-    """Score a classifier's maps of the predicted classes on the images of a dataloader, batch after batch.
+    """Score a classifier's maps of the predicted classes on the images of a dataloader.
 
     Args:
         model: As for :func:`class_maps`, with its ``data_preprocessor``.
-        loader: Batches of ``inputs`` and ``data_samples``; see :func:`subset_loader` for some images.
+        loader: Batches of ``inputs`` and ``data_samples``; for some images see
+            :func:`subset_loader`.
         pictures: Numbers of the images to keep, as their dataset counts them.
         advance: Called after each batch with its number of images.
 
@@ -123,7 +124,8 @@ def score_images(model: nn.Module, loader: DataLoader, pictures: Sequence[int] =
         The values of :func:`summarize_predictions`, the maps of the pictures, and the images.
 
     Raises:
-        ValueError: With the image's path or number, if a map is not finite or a box is not in its image.
+        ValueError: With the image's path or number, if a map is not finite or a box is not in its
+            image.
     """
     images = Images([], [], [], [])
     correct: list[bool] = []
@@ -133,8 +135,11 @@ def score_images(model: nn.Module, loader: DataLoader, pictures: Sequence[int] =
     for data in loader:
         logits, maps = predict_with_maps(model, data)
         predictions = logits.argmax(1).tolist()
-        for image, cam, sample, predicted in zip(data['inputs'], maps, data['data_samples'], predictions, strict=True):
-            label, boxes, index = int(sample.gt_label) if 'gt_label' in sample else None, true_boxes(sample), next(numbers)
+        samples = data['data_samples']
+        for image, cam, sample, predicted in zip(data['inputs'], maps, samples, predictions,
+                                                 strict=True):
+            label = int(sample.gt_label) if 'gt_label' in sample else None
+            boxes, index = true_boxes(sample), next(numbers)
             scores.append(score_sample(cam, sample, index))
             if label is not None:
                 correct.append(predicted == label)
@@ -203,7 +208,7 @@ def analyze(runs: Sequence[RunFiles], split: str, num_images: int | None, num_pi
     first: Images | None = None
     loaders = [build_loader(run.cfg, split) for run in runs]
     chosen = [subset_of(loader.dataset, num_images, seed) for loader in loaders]
-    total = sum(len(run.checkpoints) * len(indices) for run, indices in zip(runs, chosen, strict=True))
+    total = sum(len(run.checkpoints) * len(part) for run, part in zip(runs, chosen, strict=True))
     for run, loader, indices in zip(runs, loaders, chosen, strict=True):
         # The choice of a smaller number is in that of a larger one.
         pictures = subset_of(loader.dataset, min(num_pictures, len(indices)), seed).tolist()
@@ -212,7 +217,8 @@ def analyze(runs: Sequence[RunFiles], split: str, num_images: int | None, num_pi
             model, meta = load_model(run.cfg, str(checkpoint))
             if labels_of(loader.dataset) is not None:
                 check_against_checkpoint(loader.dataset, model.head.num_classes, meta, KINDS[split])
-            values, cams, images = score_images(model, part, pictures, lambda count: advance(count, total))
+            values, cams, images = score_images(model, part, pictures,
+                                                lambda count: advance(count, total))
             first = first or images
             if images.labels != first.labels:
                 raise ValueError(f'{run.name} and {runs[0].name} are measured on different images: {len(images.labels)} and '
@@ -229,8 +235,9 @@ def class_maps_needed(model: nn.Module, checkpoint: Path) -> NoReturn:
     Raises:
         ValueError: Always.
     """
-    raise ValueError(f'{checkpoint}: no class activation maps to draw, which need a linear head over average-pooled maps, '
-                     f'but {type(model.head).__name__} over {type(model.backbone).__name__} is none')
+    raise ValueError(f'{checkpoint}: no class activation maps to draw, which need a linear head '
+                     f'over average-pooled maps, but {type(model.head).__name__} over '
+                     f'{type(model.backbone).__name__} is none')
 
 
 def draw_files(runs: Sequence[RunFiles], paths: Sequence[Path], advance: Advance,

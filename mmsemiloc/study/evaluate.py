@@ -189,7 +189,8 @@ def build_loader(cfg: Config, split: str) -> DataLoader:
     """The ``val`` or ``test`` dataloader of a config, whose errors name the image.
 
     Raises:
-        ValueError: If the config has none, or a transform moves the pixels of its images without their boxes.
+        ValueError: If the config has none, or a transform moves the pixels of its images without
+            their boxes.
     """
     if cfg.get(f'{split}_dataloader') is None:
         raise ValueError(f'the config has no {split}_dataloader')

@@ -51,7 +51,8 @@ class Prediction:
         image: The image as the model saw it, RGB uint8 (H, W, 3).
         cam: Map of the most probable class at its size (H, W); None if the model has no maps.
         box: [x1, y1, x2, y2] in its pixels, x2 and y2 outside; None if the map has no positive value.
-        photo_box: The same in pixels of the photo, as it is shown (upright); None if that cannot be told.
+        photo_box: The same in pixels of the photo as it is shown (upright); None if that cannot
+            be told.
     """
     path: Path
     labels: list[int]
@@ -64,7 +65,7 @@ class Prediction:
 
 def find_images(paths: Iterable[Path], out: Path | None = None,
                 say: Callable[[str], None] = lambda line: None) -> list[Path]:
-    """The given files, and the images below the given folders in the order of their names; none twice.
+    """The given files, and the images below the given folders by their names; none twice.
 
     What is hidden or foreign, or no image by its ending, is left out of folders.
 
@@ -82,7 +83,8 @@ def find_images(paths: Iterable[Path], out: Path | None = None,
             found.append(path)
             continue
         if out is not None and out.resolve() == path.resolve():
-            raise ValueError(f'{out} is both the folder of the images and that of the results: choose another --out')
+            raise ValueError(f'{out} is both the folder of the images and that of the results: '
+                             'choose another --out')
         tree = list_tree(path)
         for line in tree.left_out.lines(path):
             say(line)
@@ -90,7 +92,9 @@ def find_images(paths: Iterable[Path], out: Path | None = None,
         if out is not None and out.resolve().is_relative_to(path.resolve()):
             photos = [file for file in below if not file.resolve().is_relative_to(out.resolve())]
             if len(photos) < len(below):
-                say(f'{len(below) - len(photos)} images in {out} left out: it is the folder of the results')
+                number = len(below) - len(photos)
+                files = '1 image' if number == 1 else f'{number} images'
+                say(f'{files} in {out} left out: it is the folder of the results')
             below = photos
         if not below:
             raise ValueError(f'no image in {path}: looked for {" ".join(EXTENSIONS)}')
@@ -108,7 +112,7 @@ def file_pipeline(pipeline: Sequence[dict]) -> list[dict]:
 
 
 def pipeline_of(dataset: dict) -> list[dict] | None:
-    """The transforms in the config of a dataset, or in that of the first one that it is made of; None without any."""
+    """The transforms in the config of a dataset, or of the first one that it is made of."""
     if 'pipeline' in dataset:
         return dataset['pipeline']
     inner = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
@@ -140,7 +144,8 @@ class PhotoReader:
     def __init__(self, pipeline: Compose) -> None:
         names = [transform_name(transform) for transform in pipeline.transforms]
         first = names.index(LOADER) + 1 if LOADER in names else 0
-        self.load, self.rest = Compose(pipeline.transforms[:first]), Compose(pipeline.transforms[first:])
+        self.load = Compose(pipeline.transforms[:first])
+        self.rest = Compose(pipeline.transforms[first:])
         self._places: dict[tuple, ToPhoto | None] = {}  # photos of one size have them in common
 
     def read(self, path: Path) -> Photo:
@@ -158,7 +163,8 @@ class PhotoReader:
         return self._places[key]
 
 
-def read_images(paths: Iterable[Path], pipeline: Compose | PhotoReader) -> tuple[list[Photo], dict[Path, str]]:
+def read_images(paths: Iterable[Path],
+                pipeline: Compose | PhotoReader) -> tuple[list[Photo], dict[Path, str]]:
     """Images as the pipeline gives them, and for each unreadable file the reason.
 
     Raises:
@@ -205,7 +211,8 @@ def scores_and_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | 
             return logits.float().softmax(1), maps
         except NoMapsError:
             setattr(model, NO_MAPS, True)  # needs not be tried for each batch
-    probabilities = torch.stack([sample.pred_score for sample in model(inputs, mode='predict')]).float()
+    samples = model(inputs, mode='predict')
+    probabilities = torch.stack([sample.pred_score for sample in samples]).float()
     if not probabilities.isfinite().all():
         count = int((~probabilities.isfinite()).sum())
         raise ValueError(f'{count} of {probabilities.numel()} class scores are not finite')
@@ -213,11 +220,13 @@ def scores_and_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | 
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Sequence[Photo], topk: int, threshold: float) -> list[Prediction]:
+def predict(model: nn.Module, images: Sequence[Photo], topk: int,
+            threshold: float) -> list[Prediction]:
     """Predictions of a batch; images of different sizes are not padded to one, which would change them.
 
     Args:
-        model: A classifier with its ``data_preprocessor``, in evaluation mode; for maps as for :func:`class_maps`.
+        model: A classifier with its ``data_preprocessor``, in evaluation mode; for maps as for
+            :func:`class_maps`.
         images: Files and images, not normalised, BGR, 0 to 255.
         topk: How many classes to name.
         threshold: As for :func:`largest_box`.
@@ -225,7 +234,8 @@ def predict(model: nn.Module, images: Sequence[Photo], topk: int, threshold: flo
     predictions = []
     for _, part in itertools.groupby(images, key=lambda photo: photo.image.shape):
         group = list(part)
-        inputs = model.data_preprocessor(dict(inputs=[photo.image for photo in group]), False)['inputs']
+        batch = dict(inputs=[photo.image for photo in group])
+        inputs = model.data_preprocessor(batch, False)['inputs']
         probabilities, maps = scores_and_maps(model, inputs)
         best = probabilities.topk(min(topk, probabilities.size(1)))
         labels, confidences = best.indices.tolist(), best.values.tolist()
@@ -240,7 +250,8 @@ def predict(model: nn.Module, images: Sequence[Photo], topk: int, threshold: flo
             box = None if cam is None else largest_box(cam, threshold)
             photo_box = photo.places.box(box) if photo.places and box else None
             shown = np.ascontiguousarray(to_bgr(photo.image)[..., ::-1])
-            predictions.append(Prediction(photo.path, labels[index], confidences[index], shown, cam, box, photo_box))
+            predictions.append(Prediction(photo.path, labels[index], confidences[index], shown, cam,
+                                          box, photo_box))
     return predictions
 
 

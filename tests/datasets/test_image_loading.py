@@ -53,24 +53,40 @@ def over(background):
 
 
 ORDINARY = {
-    'jpg': encode(PICTURE, 'JPEG'), 'grey jpg': encode(PICTURE.convert('L'), 'JPEG'),
-    'cmyk jpg': encode(PICTURE.convert('CMYK'), 'JPEG'), 'progressive jpg': encode(PICTURE, 'JPEG', progressive=True),
-    'png': encode(PICTURE, 'PNG'), 'grey png': encode(PICTURE.convert('L'), 'PNG'),
-    'palette png': encode(PICTURE.quantize(16), 'PNG'), '1-bit png': encode(PICTURE.convert('1'), 'PNG'),
-    'bmp': encode(PICTURE, 'BMP'), 'webp': encode(PICTURE, 'WEBP'), 'tiff': encode(PICTURE, 'TIFF'),
-    '1-bit tiff': encode(PICTURE.convert('1'), 'TIFF'), 'cmyk tiff': encode(PICTURE.convert('CMYK'), 'TIFF'),
-    'white is 0': tiff(255 - GREY, photometric='miniswhite'), 'ppm': encode(PICTURE, 'PPM'),
+    'jpg': encode(PICTURE, 'JPEG'),
+    'grey jpg': encode(PICTURE.convert('L'), 'JPEG'),
+    'cmyk jpg': encode(PICTURE.convert('CMYK'), 'JPEG'),
+    'progressive jpg': encode(PICTURE, 'JPEG', progressive=True),
+    'png': encode(PICTURE, 'PNG'),
+    'grey png': encode(PICTURE.convert('L'), 'PNG'),
+    'palette png': encode(PICTURE.quantize(16), 'PNG'),
+    '1-bit png': encode(PICTURE.convert('1'), 'PNG'),
+    'bmp': encode(PICTURE, 'BMP'),
+    'webp': encode(PICTURE, 'WEBP'),
+    'tiff': encode(PICTURE, 'TIFF'),
+    '1-bit tiff': encode(PICTURE.convert('1'), 'TIFF'),
+    'cmyk tiff': encode(PICTURE.convert('CMYK'), 'TIFF'),
+    'white is 0': tiff(255 - GREY, photometric='miniswhite'),
+    'ppm': encode(PICTURE, 'PPM'),
     'pbm': encode(PICTURE.convert('1'), 'PPM'),
 }
 
 
 @pytest.mark.parametrize('name', ORDINARY)
-@pytest.mark.parametrize('kwargs', [dict(), dict(color_type='grayscale'), dict(color_type='unchanged'),
-                                    dict(imdecode_backend='pillow'), dict(to_float32=True)], ids=str)
+@pytest.mark.parametrize('kwargs', [
+    dict(),
+    dict(color_type='grayscale'),
+    dict(color_type='unchanged'),
+    dict(imdecode_backend='pillow'),
+    dict(to_float32=True)
+],
+                         ids=str)
 def test_ordinary_images_are_those_of_mmcv_bit_for_bit(tmp_path, name, kwargs):
     (tmp_path / 'image').write_bytes(ORDINARY[name])
-    ours, stock = (loader(**kwargs)(dict(img_path=str(tmp_path / 'image'))) for loader in (LoadImageFromFile, StockLoader))
-    assert ours.keys() == stock.keys() and ours['ori_shape'] == stock['ori_shape'] == ours['img_shape']
+    ours, stock = (loader(**kwargs)(dict(img_path=str(tmp_path / 'image')))
+                   for loader in (LoadImageFromFile, StockLoader))
+    assert ours.keys() == stock.keys(
+    ) and ours['ori_shape'] == stock['ori_shape'] == ours['img_shape']
     assert ours['img'].dtype == stock['img'].dtype and np.array_equal(ours['img'], stock['img'])
 
 
@@ -95,7 +111,8 @@ def test_the_orientation_is_followed():
 @pytest.mark.parametrize('background', [(255, 255, 255), (0, 100, 200)])
 def test_transparency_lies_over_the_background(kind, background):
     content = encode(PALE, kind, **(dict(lossless=True, exact=True) if kind == 'WEBP' else {}))
-    assert np.array_equal(LoadImageFromFile(background=background).decode(content), over(background))
+    assert np.array_equal(
+        LoadImageFromFile(background=background).decode(content), over(background))
     grey = LoadImageFromFile(color_type='grayscale', background=background).decode(content)
     assert np.array_equal(grey, cv2.cvtColor(over(background).astype(np.uint8), cv2.COLOR_BGR2GRAY))
 
@@ -120,19 +137,24 @@ def test_what_is_transparent_shows_the_background(name, content):
     ('12 bits in 16, stated by the user', 16, png, dict(bits=12)),
     ('8 bits in 16, stated by the user', 1, png, dict(bits=8)),
     ('16 bits', 257, 'tiff', {}),
-    ('floats 0 to 1', 1 / 255, 'tiff', {}), ('floats 0 to 255', 1.0, 'tiff', {}),
-    ('8 bits in 32', 1, 'int32', {}), ('16 bits in 32, stated by the user', 257, 'int32', dict(bits=16)),
+    ('floats 0 to 1', 1 / 255, 'tiff', {}),
+    ('floats 0 to 255', 1.0, 'tiff', {}),
+    ('8 bits in 32', 1, 'int32', {}),
+    ('16 bits in 32, stated by the user', 257, 'int32', dict(bits=16)),
 ])
 def test_deep_values_are_scaled(channels, name, scale, encode_values, kwargs):
     values = PIXELS[..., :channels].squeeze()
     if encode_values is png:
         content = png(values.astype(np.uint16) * np.uint16(scale))
     else:
-        dtype = np.int32 if encode_values == 'int32' else np.float32 if isinstance(scale, float) else np.uint16
-        layout = dict(photometric='rgb', extrasamples=['unassalpha'] * (channels == 4)) if channels > 1 else {}
+        dtype = np.int32 if encode_values == 'int32' else np.float32 if isinstance(
+            scale, float) else np.uint16
+        layout = dict(photometric='rgb', extrasamples=['unassalpha'] *
+                      (channels == 4)) if channels > 1 else {}
         content = tiff((values * np.array(scale)).astype(dtype), **layout)
     expected = {1: np.repeat(GREY[..., None], 3, 2), 3: BGR, 4: over((255, 255, 255))}[channels]
-    assert np.abs(LoadImageFromFile(**kwargs).decode(content).astype(int) - expected).max() <= (channels == 4)
+    assert np.abs(LoadImageFromFile(**kwargs).decode(content).astype(int) -
+                  expected).max() <= (channels == 4)
 
 
 def test_stated_bits_of_a_file_count():
@@ -140,22 +162,28 @@ def test_stated_bits_of_a_file_count():
     grey = np.repeat(GREY[..., None], 3, 2)
     assert np.array_equal(LOADER.decode(tiff(twelve, extratags=[(281, 'H', 1, 4095, True)])), grey)
     assert np.array_equal(LOADER.decode(with_chunk(png(twelve), b'sBIT', bytes([12]))), grey)
-    assert LOADER.decode(b'P5\n2 1\n4095\n' + bytes([0x0F, 0xFF, 0x08, 0x00]))[0, :, 0].tolist() == [255, 128]
+    assert LOADER.decode(b'P5\n2 1\n4095\n' +
+                         bytes([0x0F, 0xFF, 0x08, 0x00]))[0, :, 0].tolist() == [255, 128]
     assert LOADER.decode(b'P5\n2 1\n100\n' + bytes([100, 50]))[0, :, 0].tolist() == [255, 128]
-    assert np.array_equal(LOADER.decode(tiff(65535 - GREY.astype(np.uint16) * 257, photometric='miniswhite')), grey)
+    assert np.array_equal(
+        LOADER.decode(tiff(65535 - GREY.astype(np.uint16) * 257, photometric='miniswhite')), grey)
 
 
 @pytest.mark.parametrize('name, content, match', [
-    ('12 bits in 16', png(RGB.astype(np.uint16) * 16), r'16 bits, of which the largest is 4080: set .*bits=...'),
+    ('12 bits in 16', png(
+        RGB.astype(np.uint16) * 16), r'16 bits, of which the largest is 4080: set .*bits=...'),
     ('8 bits in 16', tiff(GREY.astype(np.uint16)), r'the largest is 255: set .*bits=...'),
     ('signed', tiff(GREY.astype(np.int16) * 100), r'the largest is 25500: set'),
     ('negative', tiff(-GREY.astype(np.float32)), 'negative values, down to -255'),
     ('negative integers', tiff(-GREY.astype(np.int16)), 'negative values, down to -255'),
-    ('large floats', tiff(GREY.astype(np.float32) * 2), 'floats up to 510: expected 0 to 1, or 0 to 255'),
+    ('large floats', tiff(
+        GREY.astype(np.float32) * 2), 'floats up to 510: expected 0 to 1, or 0 to 255'),
     ('NaN', tiff(np.full((4, 4), np.nan, np.float32)), 'not finite'),
     ('infinite', tiff(np.full((4, 4), np.inf, np.float32)), 'not finite'),
-    ('many channels', tiff(np.dstack([RGB, RGB]), photometric='rgb', planarconfig='contig'), '6 channels'),
-    ('deep CMYK', tiff(PIXELS.astype(np.uint16) * 257, photometric='separated'), 'neither grey nor RGB'),
+    ('many channels', tiff(np.dstack([RGB, RGB]), photometric='rgb',
+                           planarconfig='contig'), '6 channels'),
+    ('deep CMYK', tiff(PIXELS.astype(np.uint16) * 257,
+                       photometric='separated'), 'neither grey nor RGB'),
     ('no image', b'hello', 'no image of a known format'),
     ('empty', b'', 'no image'),
     ('half a GIF', encode(PICTURE, 'GIF')[:-300], 'damaged'),
@@ -172,10 +200,14 @@ def test_what_is_no_picture_is_refused_in_one_line(name, content, match, capfd):
 
 
 @pytest.mark.parametrize('size, kwargs, match', [
-    ((1, 1), {}, None), ((2, 200), {}, None), ((16000, 1000), {}, None),
+    ((1, 1), {}, None),
+    ((2, 200), {}, None),
+    ((16000, 1000), {}, None),
     ((1, 10000), {}, '1 x 10000 pixels: longer than .*max_aspect_ratio=100'),
-    ((10000, 1), {}, '10000 x 1 pixels: longer than'), ((10000, 1), dict(max_aspect_ratio=10000), None),
-    ((20, 20), dict(max_pixels=399), '20 x 20 pixels are more than .*max_pixels=399'), ((20, 20), dict(max_pixels=400), None),
+    ((10000, 1), {}, '10000 x 1 pixels: longer than'),
+    ((10000, 1), dict(max_aspect_ratio=10000), None),
+    ((20, 20), dict(max_pixels=399), '20 x 20 pixels are more than .*max_pixels=399'),
+    ((20, 20), dict(max_pixels=400), None),
 ])
 @pytest.mark.parametrize('kind', ['PNG', 'JPEG', 'GIF', 'TIFF', 'BMP'])
 def test_sizes(size, kwargs, match, kind):
@@ -206,13 +238,22 @@ def test_an_image_without_pixels():
 
 def test_every_ending_is_one_that_is_read(tmp_path):
     """Each file is written in the format of its ending, and comes back."""
-    kinds = {'.jfif': 'JPEG', '.pnm': 'PPM', '.jpe': 'JPEG', '.ras': None, '.mpo': 'MPO', '.dib': 'DIB', '.apng': 'PNG'}
+    kinds = {
+        '.jfif': 'JPEG',
+        '.pnm': 'PPM',
+        '.jpe': 'JPEG',
+        '.ras': None,
+        '.mpo': 'MPO',
+        '.dib': 'DIB',
+        '.apng': 'PNG'
+    }
     for ending in EXTENSIONS:
         path = tmp_path / f'image{ending.upper()}'
         if ending == '.ras':
             path.write_bytes(cv2.imencode('.ras', np.ascontiguousarray(BGR))[1].tobytes())
         else:
-            picture = PICTURE.convert('L') if ending == '.pgm' else PICTURE.convert('1') if ending == '.pbm' else PICTURE
+            picture = PICTURE.convert('L') if ending == '.pgm' else PICTURE.convert(
+                '1') if ending == '.pbm' else PICTURE
             picture.save(path, kinds.get(ending) or Image.registered_extensions()[ending])
         assert is_image(path.name)
         assert LOADER(dict(img_path=str(path)))['img'].shape == (30, 20, 3), ending
@@ -224,7 +265,8 @@ def test_other_endings_are_counted():
     assert describe_endings(counts, 'photos') == (
         '4 files in photos are no images by the ending and left out: .heic (2), .txt (1), none (1)')
     assert describe_endings(count_endings(['a.gif']), 'photos') == ''
-    assert describe_endings(count_endings(['a.cr2']), 'x') == '1 file in x is no image by the ending and left out: .cr2 (1)'
+    assert describe_endings(count_endings(['a.cr2']),
+                            'x') == '1 file in x is no image by the ending and left out: .cr2 (1)'
 
 
 def test_mmcvs_transform_in_a_pipeline_becomes_ours(sources):
@@ -237,8 +279,12 @@ def test_mmcvs_transform_in_a_pipeline_becomes_ours(sources):
 
 
 @pytest.mark.parametrize('kwargs, match', [
-    (dict(background=(1, 2)), 'background'), (dict(background=(0, 0, 256)), 'background'), (dict(bits=0), 'bits must be'),
-    (dict(bits=33), 'bits must be'), (dict(max_pixels=0), 'at least 1, got 0'), (dict(max_aspect_ratio=0.5), 'at least 1'),
+    (dict(background=(1, 2)), 'background'),
+    (dict(background=(0, 0, 256)), 'background'),
+    (dict(bits=0), 'bits must be'),
+    (dict(bits=33), 'bits must be'),
+    (dict(max_pixels=0), 'at least 1, got 0'),
+    (dict(max_aspect_ratio=0.5), 'at least 1'),
 ])
 def test_bad_arguments(kwargs, match):
     with pytest.raises(ValueError, match=match):
@@ -246,5 +292,6 @@ def test_bad_arguments(kwargs, match):
 
 
 def test_headers_of_damaged_files_are_none():
-    for content in (b'\xff\xd8', b'\xff\xd8\xff\xe0\0\x02hello, this is no jpeg', b'\x89PNG\r\n\x1a\n', b'II*\0', b'GIF89a'):
+    for content in (b'\xff\xd8', b'\xff\xd8\xff\xe0\0\x02hello, this is no jpeg',
+                    b'\x89PNG\r\n\x1a\n', b'II*\0', b'GIF89a'):
         assert read_header(content) is None
