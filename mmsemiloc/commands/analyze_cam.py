@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table as RichTable
 
 from mmsemiloc.commands.common import check_checkpoint, load_config, read_options
 from mmsemiloc.study.cam_analysis import (
@@ -23,7 +22,7 @@ from mmsemiloc.study.cam_analysis import (
 )
 from mmsemiloc.study.cam_report import cam_page, cam_table, evolution_plot, to_png, write_cam_csv
 from mmsemiloc.study.predict import find_images
-from mmsemiloc.study.tables import Table, write_markdown
+from mmsemiloc.study.tables import Table, print_table, write_markdown
 
 
 def read_runs(args: argparse.Namespace) -> list[RunFiles]:
@@ -78,7 +77,7 @@ def analyze_files(args: argparse.Namespace, runs: Sequence[RunFiles], advance: A
     return faults
 
 
-def analyze_split(args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance) -> list[str | RichTable]:
+def analyze_split(args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance) -> list[str | Table]:
     """Score and draw the images of a split, and return what is to be shown."""
     moments, images = analyze(runs, args.split, args.num_images, args.strips or 8, advance)
     knowing_nothing = baselines(images)
@@ -89,13 +88,13 @@ def analyze_split(args: argparse.Namespace, runs: Sequence[RunFiles], advance: A
     if args.html:
         (args.out / 'report.html').write_text(cam_page(moments, strips, table, knowing_nothing, count), encoding='utf-8')
     note = f'{count - images.boxed} of {count} images have no box (gt_bboxes): they count in accuracy and area only'
-    return [table.to_rich(), *([note] if images.boxed < count else [])]
+    return [table, *([note] if images.boxed < count else [])]
 
 
 def run(args: argparse.Namespace) -> int:
     """Analyse."""
     console = Console()
-    shown: list[str | RichTable] = []
+    shown: list[str | Table] = []
     faults: dict[Path, str] = {}
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         runs = read_runs(args)
@@ -110,7 +109,10 @@ def run(args: argparse.Namespace) -> int:
             shown = analyze_split(args, runs, advance)
     names = ', '.join(sorted(path.name for path in args.out.iterdir()))
     for each in (*shown, f'{args.out}: {names}'):
-        console.print(each, markup=False, highlight=False, soft_wrap=isinstance(each, str))
+        if isinstance(each, Table):
+            print_table(each, console)
+        else:
+            console.print(each, markup=False, highlight=False, soft_wrap=True)
     for path, reason in faults.items():
         print(f'cannot read {path}: {reason}', file=sys.stderr)
     return 1 if faults else 0

@@ -12,7 +12,7 @@ from mmsemiloc.study.benchmark_localization import localization_table
 from mmsemiloc.study.benchmark_nbel import MODES, Setting, measure_memory, measure_time, memory_table, time_table
 from mmsemiloc.study.benchmark_sampler import Sources, mmdet, ours, sampler_table
 from mmsemiloc.study.nbel_bias import bias_table
-from mmsemiloc.study.tables import Table, write_markdown
+from mmsemiloc.study.tables import Table, print_table, write_markdown
 
 SIMULATED_IMAGES = 16384
 MAP_SIZES = ((8, 32), (7, 224), (14, 224))  # cells and pixels a side
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     tables = PARTS[args.part](args, console)
     for table in tables:
-        console.print(table.to_rich())
+        print_table(table, console)
     if args.markdown:
         write_markdown(tables, args.markdown)
     return 0

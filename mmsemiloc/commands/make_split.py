@@ -13,7 +13,7 @@ from mmsemiloc.datasets.classes import listed
 from mmsemiloc.datasets.image_listing import Listing, list_folder_cached, read_list
 from mmsemiloc.datasets.list_files import find_line, parse_list, to_line
 from mmsemiloc.datasets.splits import draw_splits
-from mmsemiloc.study.tables import Table
+from mmsemiloc.study.tables import Table, print_table
 
 
 def find_listed(file: Path, paths: list[str]) -> np.ndarray:
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     sizes = [to_number(text, total) for text in args.labeled] if given is None else [len(given)]
     rest = [to_number(text, total, max(sizes)) for text in args.unlabeled]
     labeled, unlabeled = draw_splits(listing.labels, sizes, rest, args.seed, args.balance, given)
-    console.print(write_splits(args, listing, labeled, unlabeled).to_rich())
+    print_table(write_splits(args, listing, labeled, unlabeled), console)
     for line in notes(args, listing, labeled):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0

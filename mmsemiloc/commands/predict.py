@@ -13,7 +13,7 @@ from mmsemiloc.datasets.checks import checkpoint_classes
 from mmsemiloc.study.evaluate import load_model
 from mmsemiloc.study.plots import image_plot
 from mmsemiloc.study.predict import Prediction, find_images, image_pipeline, predict_files
-from mmsemiloc.study.tables import Table
+from mmsemiloc.study.tables import Table, print_table
 
 TABLE_ROWS = 20
 
@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     results = predict(args, console)
     if results.rows:
-        console.print(results.table().to_rich())
+        print_table(results.table(), console)
     for note in results.notes():
         console.print(note, markup=False, highlight=False, soft_wrap=True)
     for path, reason in results.faults.items():

@@ -16,7 +16,7 @@ from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.report import Model, make_report
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
 from mmsemiloc.study.steps import with_length
-from mmsemiloc.study.tables import METRICS, Table, format_spread
+from mmsemiloc.study.tables import METRICS, Table, format_spread, print_table
 
 TITLES = {'digits_ce': 'CE only', 'digits_full': 'full loss', 'best': 'best recipe'}
 SECONDS_A_STEP = {'digits_ce': 0.04, 'digits_full': 0.08, 'best': 0.11}  # with two trainings at a time on 2 cores of a laptop
@@ -58,8 +58,12 @@ def plan_runs(args: argparse.Namespace) -> list[Run]:
 
 
 def follow_maps(cfg: Config) -> None:
-    """Add a hook that scores maps before, at quarters of, and after the training, which it leaves as it is."""
-    if cfg.get('val_dataloader') is not None:
+    """Add a hook that scores maps before, at quarters of, and after the training, which it leaves as it is.
+
+    Nothing is added without a validation split, or without a head that is sure to have maps.
+    """
+    has_maps = str((cfg.model.get('head') or {}).get('type')).rpartition('.')[2] == 'CAMClsHead'
+    if cfg.get('val_dataloader') is not None and has_maps:
         hook = dict(type='mmsemiloc.CAMEvolutionHook', by_epoch=False, interval=-(-cfg.train_cfg.max_iters // 4),
                     num_images=FOLLOWED, num_strips=2)
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
@@ -129,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
             print(f'quickstart.py: {outcome.label} failed: {outcome.message}\n  log: {outcome.log}', file=sys.stderr)
             return 1
     table = result_table(results)
-    console.print(table.to_rich())
+    print_table(table, console)
     write_report(runs, results, table, report)
     console.print(f'Report: {report}', highlight=False, soft_wrap=True)
     console.print('Next: your own images, see "Your own data" in README.md; several seeds: tools/study.py --help',

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
@@ -20,7 +21,7 @@ from mmsemiloc.datasets.tolerant_dataset import tolerant
 from mmsemiloc.engine.cam_strips import to_bgr
 from mmsemiloc.evaluation import (
     MapScore,
-    predict_with_maps,
+    resize_maps,
     score_centre_map,
     score_sample,
     true_boxes,
@@ -30,6 +31,9 @@ from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
 from mmsemiloc.evaluation.maps import boxes_mask
 from mmsemiloc.models import fit_state, read_checkpoint
 from mmsemiloc.registry import MODELS
+from mmsemiloc.study.predict import scores_and_maps
+
+NO_SCORE = MapScore(area=float('nan'))  # of an image without a map
 
 KINDS = {'val': 'validation', 'test': 'test'}  # what the images of a split are called in messages
 
@@ -40,7 +44,7 @@ class Examples:
 
     Attributes:
         images: RGB uint8 (N, H, W, 3).
-        cams: Maps of the predicted class (N, H, W).
+        cams: Maps of the predicted class (N, H, W); NaN of a model without maps.
         boxes: True boxes (N, B, 4) [x1, y1, x2, y2] in pixels; B is 0 without boxes.
     """
     images: np.ndarray
@@ -56,10 +60,11 @@ class Evaluation:
         classes: Names of the classes (C,).
         labels: True classes (N,).
         probabilities: (N, C).
-        cam_in_box: Share (0 to 1) of the energy of the predicted class's CAM inside the true box (N,); NaN without a box.
-        cam_area: Share (0 to 1) of that CAM above half of its maximum (N,).
+        cam_in_box: Share (0 to 1) of the energy of the predicted class's CAM inside the true box (N,); NaN without a box or
+            a map.
+        cam_area: Share (0 to 1) of that CAM above half of its maximum (N,); NaN without a map.
         box_area: Share (0 to 1) of the image that the true box covers (N,); NaN without a box.
-        hits: ``MapScore.hits`` of that CAM, one row for each image with a box (up to N, 128).
+        hits: ``MapScore.hits`` of that CAM, one row for each image with a box and a map (up to N, 128).
         centre_hits: The same of a map that knows nothing, see ``centre_map``.
         examples: Some images, with their maps.
     """
@@ -96,16 +101,16 @@ class Evaluation:
 
 def summarize(evaluation: Evaluation) -> dict:
     """Accuracy, mean recall, classes used, and size and correctness of the CAM, as in ``Result``."""
-    boxed = len(evaluation.hits) > 0
+    boxed, mapped = len(evaluation.centre_hits) > 0, len(evaluation.hits) > 0
     right = evaluation.predicted == evaluation.labels
     return dict(
         accuracy=float(right.mean() * 100),
         mean_recall=float(np.mean([right[evaluation.labels == label].mean() for label in np.unique(evaluation.labels)]) * 100),
         classes_used=len(np.unique(evaluation.predicted)),
         num_classes=evaluation.probabilities.shape[1],
-        max_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.hits)) if boxed else None,
-        cam_in_box=float(np.nanmean(evaluation.cam_in_box) * 100) if boxed else None,
-        cam_area=float(evaluation.cam_area.mean() * 100),
+        max_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.hits)) if mapped else None,
+        cam_in_box=float(np.nanmean(evaluation.cam_in_box) * 100) if mapped else None,
+        cam_area=None if np.isnan(evaluation.cam_area).any() else float(evaluation.cam_area.mean() * 100),
         box_area=float(np.nanmean(evaluation.box_area) * 100) if boxed else None,
         centre_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.centre_hits)) if boxed else None)
 
@@ -117,6 +122,24 @@ def confusion_matrix(evaluation: Evaluation) -> np.ndarray:
     return counts
 
 
+@torch.no_grad()
+def predict_batch(model: nn.Module, data: dict) -> tuple[np.ndarray, list[np.ndarray | None]]:
+    """Probabilities (T, C), and for each image the map (H, W) of the predicted class at its size, None without maps.
+
+    Args:
+        model: A classifier with its ``data_preprocessor``, in evaluation mode.
+        data: ``inputs``, T images (3, H, W), and ``data_samples``, as a dataloader hands them out.
+    """
+    inputs = model.data_preprocessor(data, False)['inputs']
+    probabilities, maps = scores_and_maps(model, inputs)
+    if maps is None:
+        return probabilities.cpu().numpy(), [None] * len(probabilities)
+    cams = resize_maps(maps[range(len(maps)), probabilities.argmax(1)], inputs.shape[-2:]).cpu().numpy()
+    # Without the padding of the batch.
+    return probabilities.cpu().numpy(), [cam[:image.shape[-2], :image.shape[-1]]
+                                         for cam, image in zip(cams, data['inputs'], strict=True)]
+
+
 def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Evaluation:
     """Run a classifier over a split, batch after batch.
 
@@ -124,13 +147,13 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
     if there are any, must be in pixels of that input.
 
     Args:
-        model: A classifier with a linear head over average-pooled maps, in evaluation mode.
+        model: A classifier in evaluation mode; there are maps with a linear head over average-pooled maps alone.
         loader: Batches of ``inputs`` and ``data_samples``; the dataset's metainfo may name the ``classes``.
         num_examples: How many images to keep, at least 1: the classes evenly.
 
     Raises:
-        ValueError: If the head gives no maps, or with the image, if a map is not finite, a box is
-            not in its image, or it has no label.
+        ValueError: With the image, if a map is not finite, a box is not in its image, or it has no
+            label.
     """
     kept = set(subset_of(loader.dataset, num_examples).tolist())
     labels: list[int] = []
@@ -140,16 +163,17 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
     box_area: list[float] = []
     examples: list[tuple[np.ndarray, ...]] = []
     for data in loader:
-        logits, maps = predict_with_maps(model, data)
-        probabilities.append(logits.float().softmax(1).cpu().numpy())
+        predicted, maps = predict_batch(model, data)
+        probabilities.append(predicted)
         for image, cam, sample in zip(data['inputs'], maps, data['data_samples'], strict=True):
+            size = image.shape[-2:]
             boxes = true_boxes(sample)
             index = len(labels)
             labels.append(true_class(sample, index))
-            scores.append(score_sample(cam, sample, index))
-            baselines.append(score_centre_map(cam.shape, boxes))
-            box_area.append(float(boxes_mask(boxes, cam.shape).mean()) if len(boxes) else np.nan)
-            example = (to_bgr(image)[..., ::-1], cam, boxes)
+            scores.append(NO_SCORE if cam is None else score_sample(cam, sample, index))
+            baselines.append(score_centre_map(size, boxes))
+            box_area.append(float(boxes_mask(boxes, size).mean()) if len(boxes) else np.nan)
+            example = (to_bgr(image)[..., ::-1], np.full(size, np.nan, np.float32) if cam is None else cam, boxes)
             alike = not examples or all(a.shape == b.shape for a, b in zip(example, examples[0], strict=True))
             if index in kept and alike:  # images of several sizes cannot stand in one array
                 examples.append(example)
@@ -167,7 +191,7 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
 
 
 def stack_hits(scores: Sequence[MapScore]) -> np.ndarray:
-    """``MapScore.hits`` of the images that have boxes (K, 128)."""
+    """``MapScore.hits`` of the images that have boxes, and maps (K, 128)."""
     return np.reshape([score.hits for score in scores if score.hits is not None], (-1, 128)).astype(np.uint8)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
+import numpy as np
+
 from mmsemiloc import __version__
 from mmsemiloc.study.evaluate import Evaluation, confusion_matrix
 from mmsemiloc.study.plots import confusion_plot, curve_plot, image_plot
@@ -113,7 +115,8 @@ def example_card(models: Sequence[Model], index: int) -> str:
         confidence = model.evaluation.probabilities[index].max()
         share = model.evaluation.cam_in_box[index]
         in_box = '' if math.isnan(share) else f'<br>{share:.0%} in box'
-        picture = embed(image_plot(image, model.evaluation.examples.cams[index], boxes), f'{model.title}, image {index}')
+        cam = model.evaluation.examples.cams[index]
+        picture = embed(image_plot(image, None if np.isnan(cam).any() else cam, boxes), f'{model.title}, image {index}')
         figures.append(f'<figure>{picture}<figcaption>{html.escape(model.title)}<br><span class="{mark}">{mark}: '
                        f'{html.escape(classes[predicted])} ({confidence:.0%})</span>{in_box}</figcaption></figure>')
     return f'<div class="card maps">{"".join(figures)}</div>'

@@ -91,9 +91,10 @@ class Result:
         mean_recall: The mean over the true classes of the images of each that are classified right, %.
         classes_used: Number of classes that some image was given to.
         num_classes: C.
-        max_box_acc_v2: MaxBoxAccV2 (%) of the predicted class's CAM; None without boxes.
-        cam_in_box: Mean share (%) of the energy of the predicted class's CAM inside the true box; None without boxes.
-        cam_area: Mean share (%) of that CAM above half of its maximum.
+        max_box_acc_v2: MaxBoxAccV2 (%) of the predicted class's CAM; None without boxes or maps.
+        cam_in_box: Mean share (%) of the energy of the predicted class's CAM inside the true box; None without boxes or
+            maps.
+        cam_area: Mean share (%) of that CAM above half of its maximum; None without maps.
         box_area: Mean share (%) of the image that the true box covers, the energy of a uniform map; None without boxes.
         centre_box_acc_v2: MaxBoxAccV2 (%) of a map that knows nothing, a Gaussian at the centre; None without boxes.
         curves: Logged values, for each name a list of [step, value].
@@ -112,7 +113,7 @@ class Result:
     num_classes: int
     max_box_acc_v2: float | None
     cam_in_box: float | None
-    cam_area: float
+    cam_area: float | None
     box_area: float | None
     centre_box_acc_v2: float | None
     curves: dict[str, list[list[float]]] = field(repr=False)

@@ -2,8 +2,9 @@
 import csv
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -17,17 +18,24 @@ from mmsemiloc.study.runs import Result, to_row
 METRICS = {'accuracy': 'accuracy %', 'mean_recall': 'mean recall %', 'classes_used': 'classes used',
            'max_box_acc_v2': 'MaxBoxAccV2 %', 'cam_in_box': 'CAM in box %', 'cam_area': 'CAM area %'}
 
+NARROW = 28  # characters of a name on a terminal that is too narrow for a table
+
 
 @dataclass(frozen=True)
 class Table:
-    """A title, column names and rows of text."""
+    """A title, column names and rows of text.
+
+    Attributes:
+        keys: How many columns, from the first, name a row.
+    """
     title: str
     columns: list[str]
     rows: list[list[str]]
+    keys: int = 1
 
     def to_rich(self) -> RichTable:
         """For the terminal; the first column is left-aligned, the others are numbers."""
-        table = RichTable(title=self.title, title_justify='left', title_style='bold', box=SIMPLE_HEAD, pad_edge=False)
+        table = self._empty_rich()
         for i, column in enumerate(self.columns):
             # Headers may take several lines on a narrow terminal, values never. Rich takes room from the columns that may
             # wrap without a look at their min_width, so a wide first column would push the last ones off the terminal.
@@ -36,6 +44,46 @@ class Table:
         for row in self.rows:
             table.add_row(*map(escape, row))
         return table
+
+    def to_narrow(self) -> tuple[RichTable, int]:
+        """For a terminal that is narrower than the table: headers and long names take several lines; with its width."""
+        table, total = self._empty_rich(), 2
+        names = ['\n'.join(textwrap.wrap(row[0], NARROW)) for row in self.rows]
+        rows = [[name, *row[1:]] for name, row in zip(names, self.rows, strict=True)]
+        for i, column in enumerate(self.columns):
+            lines = [*column.split(), *(line for row in rows for line in row[i].splitlines())]
+            width = max(map(len, lines))
+            table.add_column('\n'.join(textwrap.wrap(column, width)), justify='right' if i else 'left', no_wrap=True)
+            total += width + (3 if i else 0)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        return table, total
+
+    def _empty_rich(self) -> RichTable:
+        """The title."""
+        return RichTable(title=self.title, title_justify='left', title_style='bold', box=SIMPLE_HEAD, pad_edge=False)
+
+    def parts(self, fits: Callable[['Table'], bool]) -> list['Table']:
+        """Tables that show the columns one after the other, each as many as fit, and all the columns that name a row.
+
+        Args:
+            fits: Whether a table fits. Tables of one column each are given where nothing does.
+        """
+        parts: list[Table] = []
+        shown: list[int] = []
+        for column in range(self.keys, len(self.columns)):
+            if shown and not fits(self._select([*shown, column])):
+                parts.append(self._select(shown))
+                shown = []
+            shown.append(column)
+        parts.append(self._select(shown))
+        return [parts[0], *(replace(part, title=f'{self.title} (continued)') for part in parts[1:])]
+
+    def _select(self, columns: Sequence[int]) -> 'Table':
+        """The table with the columns that name a row, and the given ones."""
+        places = [*range(self.keys), *columns]
+        rows = [[row[i] for i in places] for row in self.rows]
+        return replace(self, columns=[self.columns[i] for i in places], rows=rows)
 
     def to_markdown(self) -> str:
         """A table of GitHub's Markdown, without the title."""
@@ -167,13 +215,13 @@ def difference_table(results: Sequence[Result]) -> Table | None:
     """One row for each config but the first and each metric: difference to the first config by seed; None for one config."""
     first, *others = by_config(results)
     rows = [[other, *row] for other in others for row in difference_rows(results, other, first)]
-    return Table(f'difference to {first}, percentage points', difference_columns(results), rows) if rows else None
+    return Table(f'difference to {first}, percentage points', difference_columns(results), rows, keys=2) if rows else None
 
 
 def pair_table(results: Sequence[Result], pairs: Sequence[tuple[str, str]]) -> Table | None:
     """One row for each pair of names and each metric: the first config less the second by seed; None without any result."""
     rows = [[f'{name} − {baseline}', *row] for name, baseline in pairs for row in difference_rows(results, name, baseline)]
-    return Table('differences of pairs, percentage points', difference_columns(results), rows) if rows else None
+    return Table('differences of pairs, percentage points', difference_columns(results), rows, keys=2) if rows else None
 
 
 def difference_columns(results: Sequence[Result]) -> list[str]:
@@ -200,10 +248,19 @@ def all_seeds(results: Sequence[Result]) -> list[int]:
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table; the terminal wraps the lines of one that is too wide for it, where Rich would cut off columns."""
-    rich, width = table.to_rich(), console.width
-    console.width = max(width, console.measure(rich, options=console.options.update(max_width=10_000)).maximum)
-    console.print(rich)
+    """Print a table, one that is too wide for the terminal in parts, each with the columns that name a row.
+
+    Long names take several lines then. Where a part of one column is too wide, the terminal wraps the lines; Rich would cut
+    off columns.
+    """
+    width = console.width
+    if console.measure(table.to_rich(), options=console.options.update(max_width=10_000)).maximum <= width:
+        console.print(table.to_rich())
+        return
+    for part in table.parts(lambda part: part.to_narrow()[1] <= width):
+        rich, needed = part.to_narrow()
+        console.width = max(width, needed)
+        console.print(rich)
     console.width = width
 
 

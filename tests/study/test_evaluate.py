@@ -10,15 +10,18 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.metrics import confusion_matrix as slow_confusion_matrix
 from torch.utils.data import DataLoader
 
+from mmsemiloc.registry import MODELS
+from mmsemiloc.study import Result
 from mmsemiloc.study.evaluate import (
     Evaluation,
     Examples,
     build_loader,
     confusion_matrix,
     evaluate,
-    load_model,
     summarize,
 )
+from mmsemiloc.study.report import Model, make_report
+from mmsemiloc.study.tables import spread_table
 from tests.conftest import CLASSES, make_batch, make_model
 from tests.datasets.conftest import save_image
 from tests.evaluation import reference
@@ -119,27 +122,43 @@ def test_images_of_other_sizes_are_evaluated_without_their_padding(model):
     assert len(evaluation.labels) == len(LABELS) + 1 and len(evaluation.examples.images) == len(LABELS)
 
 
-def test_a_head_without_maps_is_refused(model):
-    model.head = torch.nn.Linear(1, 1)
-    with pytest.raises(ValueError, match='linear head over average-pooled maps, but Linear over DenseNet is none'):
-        evaluate(model, make_loader())
+@pytest.fixture
+def transformer():
+    """A classifier of MMPretrain without maps."""
+    torch.manual_seed(0)
+    arch = dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=16)
+    return MODELS.build(dict(
+        type='ImageClassifier',
+        data_preprocessor=dict(type='mmsemiloc.SemiSupDataPreprocessor', mean=[128] * 3, std=[64] * 3, num_classes=CLASSES),
+        backbone=dict(type='VisionTransformer', arch=arch, img_size=32, patch_size=16),
+        head=dict(type='VisionTransformerClsHead', num_classes=CLASSES, in_channels=16))).eval()
 
 
-def test_a_checkpoint_that_is_not_the_models_is_refused(model, tmp_path):
-    cfg = Config(dict(model=dict(
-        type='mmsemiloc.SemiSupClassifier', data_preprocessor=dict(num_classes=CLASSES), backbone=dict(
-            type='DenseNet', arch=dict(growth_rate=4, depths=[2, 2], init_channels=8)),
-        head=dict(type='mmsemiloc.CAMClsHead', num_classes=CLASSES, in_channels=16))))
-    path = str(tmp_path / 'a.pth')
-    torch.save({'model': model.state_dict(), 'meta': {'dataset_meta': 3}}, path)
-    loaded, meta = load_model(cfg, path)
-    assert meta == {'dataset_meta': 3} and torch.equal(loaded.head.fc.weight.cpu(), model.head.fc.weight)
-    torch.save(model.backbone.state_dict(), path)
-    with pytest.raises(ValueError, match='65 of 67 tensors of .*a.pth fit SemiSupClassifier: 2 missing, first head.fc.weight'):
-        load_model(cfg, path)
-    (tmp_path / 'a.pth').write_bytes(b'PK torn')
-    with pytest.raises(ValueError, match='cannot load checkpoint .*a.pth: '):
-        load_model(cfg, path)
+@pytest.mark.parametrize('boxes', [BOXES, None])
+def test_a_model_without_maps_is_evaluated_without_them(transformer, boxes, tmp_path):
+    evaluation = evaluate(transformer, make_loader(boxes))
+    data = next(iter(make_loader(boxes)))
+    with torch.no_grad():
+        logits = transformer(transformer.data_preprocessor(data)['inputs'])
+    np.testing.assert_allclose(evaluation.probabilities[:3], logits.softmax(1), rtol=1e-4)
+    summary = summarize(evaluation)
+    assert summary['accuracy'] == pytest.approx(100 * accuracy_score(LABELS, evaluation.predicted))
+    assert [summary[key] for key in ('max_box_acc_v2', 'cam_in_box', 'cam_area')] == [None] * 3
+    # What knows nothing of the image is as known as with any model.
+    known = [summary[key] is not None for key in ('box_area', 'centre_box_acc_v2')]
+    assert known == [boxes is not None] * 2
+    evaluation.save(tmp_path / 'val.npz')
+    assert np.isnan(Evaluation.load(tmp_path / 'val.npz').examples.cams).all()
+
+
+def test_a_page_of_a_model_without_maps(transformer, model):
+    evaluations = [evaluate(each, make_loader()) for each in (model, transformer)]
+    results = [Result(name='x', seed=0, split='val', folder='f', steps=1, images=1, seconds=1.0, memory_mib=1.0, curves={},
+                      **summarize(evaluation)) for evaluation in evaluations]
+    models = [Model(title, result, evaluation, 'config') for title, result, evaluation in
+              zip(('ours', 'transformer'), results, evaluations, strict=True)]
+    page = make_report('title', 'text', spread_table(results), models)
+    assert 'transformer, image 0' in page and 'nan' not in page.split('<style>')[1].split('</style>')[1].split('base64')[0]
 
 
 def make_evaluation(images=40, seed=0):

@@ -1,6 +1,8 @@
 """Means, spreads and paired differences."""
 import csv
+import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -178,16 +180,56 @@ def test_no_column_falls_off_a_narrow_terminal():
         'uniform', 'map', '1.5', '10', 'of', '10', '2.5', '3.5', '100.0', '3000', '170']
 
 
-def test_a_table_that_is_too_wide_is_printed_whole():
+def printed(table, width):
+    """The lines that a table takes on a terminal."""
+    console = Console(width=width, record=True, file=io.StringIO())
+    print_table(table, console)
+    assert console.width == width
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+@pytest.mark.parametrize('seeds', [1, 3, 12])
+@pytest.mark.parametrize('name', ['full', 'digits_full loss_mel.loss_weight=0.5', 'a_name_without_blanks_' * 3])
+def test_a_wide_table_is_printed_in_parts_that_fit(seeds, name):
+    results = [make_result(config, seed, value + seed, recall=40.0) for config, value in (('ce', 50.0), (name, 60.0))
+               for seed in range(seeds)]
+    for table in (spread_table(results, ('ce', name)), difference_table(results)):
+        lines = printed(table, 80)
+        assert max(map(len, lines)) <= 80
+        text = '\n'.join(lines)
+        for cell in {cell for row in table.rows for cell in row} - {name}:
+            assert cell in text
+        # Each part says of which row its values are.
+        heads = [line for line in lines if line.strip().startswith('config ')]
+        parts = text.count('config ')
+        assert len(heads) == parts and sum('ce  ' in line or line.strip() == 'ce' for line in lines) <= parts * len(table.rows)
+        assert text.count('(continued)') == parts - 1
+
+
+def test_a_table_that_fits_is_printed_as_one():
+    table = spread_table(CE + FULL)
+    assert not any('continued' in line for line in printed(table, 120))
+    wide = Console(width=120, record=True, file=io.StringIO())
+    wide.print(table.to_rich())
+    assert printed(table, 120) == [line.rstrip() for line in wide.export_text().splitlines()]
+
+
+def test_values_are_whole_where_nothing_fits():
     table = difference_table(CE + FULL)
-    texts = []
-    for show in (lambda console: print_table(table, console), lambda console: console.print(table.to_rich())):
-        console = Console(width=60, record=True)
-        show(console)
-        assert console.width == 60
-        texts.append(console.export_text())
-    assert all(cell in texts[0] for row in table.rows for cell in row)
-    assert '+7.00' not in texts[1]  # negative control
+    lines = printed(table, 20)
+    assert all(cell in ''.join(lines) for row in table.rows for cell in row)
+
+
+def test_without_maps_there_are_dashes(tmp_path):
+    nothing = dict(max_box_acc_v2=None, cam_in_box=None, cam_area=None)
+    results = [replace(result, **nothing) if result.name == 'full' else result for result in CE + FULL]
+    row = spread_table(results).rows[1]
+    assert row[:6] == ['full', '58.3 ± 4.9', '9.0 ± 0.0', '–', '–', '–']
+    assert [row[1] for row in difference_table(results).rows] == ['accuracy %']
+    assert set(values_of_seeds(results)) == {'accuracy %'}
+    write_csv(results, tmp_path / 'study.csv')
+    last = list(csv.DictReader((tmp_path / 'study.csv').open()))[-1]
+    assert last['accuracy'] == '64.0' and last['cam_area'] == last['cam_in_box'] == ''
 
 
 def test_csv_has_one_row_a_run(tmp_path):
