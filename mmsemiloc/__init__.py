@@ -4,7 +4,8 @@ from mmsemiloc.version import __version__
 
 __all__ = ['__version__']
 
-distributions.check()  # before the first import of an OpenMMLab package, whose error would not say what is wrong
+# Before the first import of an OpenMMLab package, whose error would not say what is wrong.
+distributions.check()
 
 from mmsemiloc.config_prefixes import register_prefixes  # noqa: E402
 

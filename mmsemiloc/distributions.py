@@ -1,7 +1,7 @@
-"""Whether the OpenMMLab packages are installed in one piece: either OneDL's distributions or the original ones.
+"""Whether the OpenMMLab packages are in one piece: either OneDL's distributions or the original ones.
 
-Both families have the same modules, so the one that is installed last overwrites files of the other, and who removes one of
-them removes the files of both.
+Both families have the same modules, so the one that is installed last overwrites files of the
+other, and who removes one of them removes the files of both.
 """
 from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, distribution
@@ -64,12 +64,15 @@ def fault(installed: Collection[str], importable: Collection[str]) -> str | None
     """
     found = {family: names_of(family, installed) for family in FAMILIES}
     present = [family for family in FAMILIES if found[family]]
-    mixed = [name for family in present for name in found[family]] if len(present) > 1 else doubled(installed)
+    mixed = doubled(installed)
+    if len(present) > 1:
+        mixed = [name for family in present for name in found[family]]
     if mixed:
         instead = ORIGINAL if len(present) > 1 else ''
-        return (f'{", ".join(mixed[:-1])} and {mixed[-1]} do not go together: they are distributions of the same OpenMMLab '
-                f'modules, and overwrite each other. Remove them, and install one family: pip uninstall -y {" ".join(mixed)}, '
-                f'then {install_line(present[0])}{instead}')
+        return (f'{", ".join(mixed[:-1])} and {mixed[-1]} do not go together: they are '
+                'distributions of the same OpenMMLab modules, and overwrite each other. Remove '
+                f'them, and install one family: pip uninstall -y {" ".join(mixed)}, then '
+                f'{install_line(present[0])}{instead}')
 
     missing = [module for module in NEEDED if module not in importable]
     if not missing:
@@ -77,10 +80,12 @@ def fault(installed: Collection[str], importable: Collection[str]) -> str | None
     family = present[0] if present else 'onedl'
     torn = [name for module in missing for name in FAMILIES[family][module] if name in installed]
     if torn:
-        return (f'the files of {", ".join(torn)} are gone, perhaps with another distribution of the same modules that was '
-                f'removed: pip install --force-reinstall --no-deps {" ".join(torn)}')
+        return (f'the files of {", ".join(torn)} are gone, perhaps with another distribution of '
+                'the same modules that was removed: pip install --force-reinstall --no-deps '
+                f'{" ".join(torn)}')
     instead = '' if present else ORIGINAL
-    return f'mmsemiloc needs {", ".join(NEEDED)}, and {", ".join(missing)} cannot be found: {install_line(family)}{instead}'
+    return (f'mmsemiloc needs {", ".join(NEEDED)}, and {", ".join(missing)} cannot be found: '
+            f'{install_line(family)}{instead}')
 
 
 def is_installed(name: str) -> bool:
@@ -99,6 +104,7 @@ def check() -> None:
         DistributionsError: If they are missing, or a mixture.
     """
     names = {name for modules in FAMILIES.values() for names in modules.values() for name in names}
-    message = fault({name for name in names if is_installed(name)}, {name for name in NEEDED if find_spec(name)})
+    installed = {name for name in names if is_installed(name)}
+    message = fault(installed, {name for name in NEEDED if find_spec(name)})
     if message:
         raise DistributionsError(message)

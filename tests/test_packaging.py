@@ -14,7 +14,9 @@ from packaging.requirements import Requirement
 import mmsemiloc
 
 ROOT = Path(__file__).parents[1]
-MIM_FILES = ['configs/metafile.yml', 'tools/train.py', 'tools/_cli.py', 'tools/dist_train.sh', 'model-index.yml']
+MIM_FILES = [
+    'configs/metafile.yml', 'tools/train.py', 'tools/_cli.py', 'tools/dist_train.sh',
+    'model-index.yml']
 
 
 def run(*command, cwd):
@@ -62,13 +64,22 @@ def assert_complete(names):
 def test_wheel(source, out):
     assert_complete(build_wheel(source, out))
     wheel = zipfile.ZipFile(next(out.glob('*.whl')))
-    metadata = wheel.read(next(name for name in wheel.namelist() if name.endswith('/METADATA'))).decode()
-    lines = [line.partition(': ')[2] for line in metadata.splitlines() if line.startswith('Requires-Dist: ')]
-    always = [line for line in map(Requirement, lines) if line.marker is None or line.marker.evaluate(dict(extra=''))]
-    # Two distributions of each OpenMMLab package exist: a plain `pip install .` must not put one over the other.
+    metadata = wheel.read(next(
+        name for name in wheel.namelist() if name.endswith('/METADATA'))).decode()
+    lines = [
+        line.partition(': ')[2] for line in metadata.splitlines()
+        if line.startswith('Requires-Dist: ')]
+    always = [
+        line for line in map(Requirement, lines)
+        if line.marker is None or line.marker.evaluate(dict(extra=''))]
+    # There are two distributions of each OpenMMLab package: a plain `pip install .` must not put
+    # one over the other.
     assert always and not [line for line in always if 'mm' in line.name]
-    assert {line.name for line in map(Requirement, lines) if line.marker and line.marker.evaluate(dict(extra='onedl'))} >= {
-        'onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain'}
+    assert {
+        line.name
+        for line in map(Requirement, lines)
+        if line.marker and line.marker.evaluate(dict(extra='onedl'))} >= {
+            'onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain'}
 
 
 def test_wheel_of_the_source_distribution(source, out, tmp_path):

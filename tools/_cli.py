@@ -74,11 +74,12 @@ def add_runner_arguments(parser: Parser) -> None:
 def run_command(parser: Parser, name: str) -> NoReturn:
     """Parse the arguments, then import ``mmsemiloc.commands.<name>`` and call its ``run(args)``, which returns the exit code.
 
-    The work is not imported before: torch and the OpenMMLab packages take seconds. What it raises is one line on stderr, and
-    the traceback goes to the log of the run: exit code 2 for what the user can mend, 1 for anything else, 130 for Ctrl-C.
+    The work is not imported before: torch and the OpenMMLab packages take seconds. What it raises
+    is one line on stderr, and the traceback goes to the log of the run: exit code 2 for what the
+    user can mend, 1 for anything else, 130 for Ctrl-C.
     """
     args = parser.parse_args()
-    os.environ['MPLBACKEND'] = 'agg'  # pictures are files; that of a notebook stops matplotlib outside of the notebook
+    os.environ['MPLBACKEND'] = 'agg'  # pictures are files; a notebook's backend is only there
     try:
         importlib.import_module('mmsemiloc.commands.notices').leave_out_notices()
         code = importlib.import_module(f'mmsemiloc.commands.{name}').run(args)
@@ -90,12 +91,13 @@ def run_command(parser: Parser, name: str) -> NoReturn:
 
 
 def stop(code: int, line: str, error: Exception | None = None) -> NoReturn:
-    """End the process with an exit code after a line on stderr, which only the first process of a distributed run prints.
+    """End the process after a line on stderr, which one process of a distributed run prints.
 
     Args:
         code: Exit code.
         line: What to print.
-        error: Its traceback goes to the log of the run, else for an error that is not the user's to stderr.
+        error: Its traceback goes to the log of the run; without one, that of an error that is not
+            the user's goes to stderr.
     """
     distributed = any(variable in os.environ for variable in LAUNCHERS.values() if variable)
     with first_to_stop(distributed) as first:
@@ -105,7 +107,8 @@ def stop(code: int, line: str, error: Exception | None = None) -> NoReturn:
                 traceback.print_exception(error)
             print(f'{line} (details: {details})' if details else line, file=sys.stderr, flush=True)
     if distributed:
-        # Not sys.exit: threads that still wait for the other processes would abort this one, with another exit code.
+        # Not sys.exit: threads that still wait for the other processes would abort this one, with
+        # another exit code.
         sys.stdout.flush()
         os._exit(code)
     sys.exit(code)
@@ -115,14 +118,17 @@ def stop(code: int, line: str, error: Exception | None = None) -> NoReturn:
 def first_to_stop(distributed: bool) -> Iterator[bool]:
     """Whether this process is the first one of its run, on its machine, that comes here.
 
-    The others wait until that one leaves the block, for some seconds: a launcher ends all processes as soon as one has ended.
+    The others wait until that one leaves the block, for some seconds: a launcher ends all
+    processes as soon as one has ended.
     """
     if not distributed:
         yield True
         return
-    names = ('MASTER_PORT', 'TORCHELASTIC_RUN_ID', 'SLURM_JOB_ID', 'SLURM_STEP_ID', 'PMIX_NAMESPACE')
+    names = ('MASTER_PORT', 'TORCHELASTIC_RUN_ID', 'SLURM_JOB_ID', 'SLURM_STEP_ID',
+             'PMIX_NAMESPACE')
     run = '-'.join(re.sub(r'\W', '_', os.environ.get(name, '')) for name in names)
-    claim = os.path.join(os.environ.get(CLAIMS) or tempfile.gettempdir(), f'mmsemiloc-{os.getuid()}-{os.getppid()}-{run}')
+    claim = os.path.join(os.environ.get(CLAIMS) or tempfile.gettempdir(),
+                         f'mmsemiloc-{os.getuid()}-{os.getppid()}-{run}')
     try:
         os.close(os.open(claim, os.O_CREAT | os.O_EXCL))
     except FileExistsError:

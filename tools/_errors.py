@@ -7,21 +7,22 @@ import re
 import sys
 import traceback
 
-# What a wrong config, argument or file raises; anything else is a fault of the program or of the machine.
+# What a wrong config, argument or file raises; the rest is a fault of the program or machine.
 USER_ERRORS = (ValueError, OSError, KeyError, TypeError, ImportError, AssertionError)
-PLAIN = (ValueError, OSError)  # their messages are sentences: the name of the type says nothing more
-LONGEST = 1000  # characters of a line; a state dict that does not fit can have a name for each of a thousand tensors
+PLAIN = (ValueError, OSError)  # their messages are sentences: the type says nothing more
+LONGEST = 1000  # characters of a line; a state dict can name each of a thousand tensors
 
 
 def original(error: BaseException) -> tuple[str, str]:
-    """Name and message of an error; of one from a worker of a dataloader, those of the error that the worker met."""
+    """Name and message of an error; of one from a dataloader's worker, as the worker met it."""
     name, text = type(error).__name__, str(error)
     if not re.match(r'Caught \w+ in .*\nOriginal Traceback', text):
         return name, text
-    # The message begins below the last frame, with the type; frames and their source lines are indented.
+    # The message begins below the last frame, with the type; frames and their source are indented.
     lines = text.splitlines()
-    last = max((i for i, line in enumerate(lines) if re.match(r'  File ".*", line \d+', line)), default=0)
-    message = '\n'.join(lines[next((i for i in range(last + 1, len(lines)) if not lines[i].startswith(' ')), last):])
+    frames = [i for i, line in enumerate(lines) if re.match(r'  File ".*", line \d+', line)]
+    below = range(frames[-1] + 1 if frames else 1, len(lines))
+    message = '\n'.join(lines[next((i for i in below if not lines[i].startswith(' ')), 0):])
     found = re.match(r'(?:[\w.]+\.)?(\w+)(?:: (.*))?$', message, re.S)
     return (found[1], found[2] or '') if found else (name, message)
 
@@ -29,7 +30,10 @@ def original(error: BaseException) -> tuple[str, str]:
 def place_of(error: BaseException) -> str:
     """File, line and source of the place that raised an error."""
     frames = traceback.extract_tb(error.__traceback__)
-    return f'{frames[-1].filename}, line {frames[-1].lineno}: {linecache.getline(*frames[-1][:2]).strip()}' if frames else ''
+    if not frames:
+        return ''
+    file, line = frames[-1].filename, frames[-1].lineno or 0
+    return f'{file}, line {line}: {linecache.getline(file, line).strip()}'
 
 
 def is_users(error: BaseException) -> bool:
@@ -43,8 +47,8 @@ def is_users(error: BaseException) -> bool:
 def explain(error: BaseException) -> str:
     """One line for an error.
 
-    A ValueError and a missing file speak for themselves; other errors are named by their type, and one without a message by
-    the place that raised it.
+    A ValueError and a missing file speak for themselves; other errors are named by their type, and
+    one without a message by the place that raised it.
 
     Example:
         >>> explain(KeyError('classes'))
@@ -54,7 +58,8 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         message = f'{error.strerror}: {error.filename}'
     kind = getattr(builtins, name, type(error) if type(error).__name__ == name else None)
-    plain = isinstance(kind, type) and (issubclass(kind, PLAIN) or kind.__module__.startswith('mmsemiloc'))
+    ours = getattr(kind, '__module__', '').startswith('mmsemiloc')
+    plain = isinstance(kind, type) and (issubclass(kind, PLAIN) or ours)
     message = ' '.join(message.split())
     if name == 'KeyError' and ' ' in message:
         message = message.strip('\'"')  # a sentence; Python gives it in quotes, as it does a key
@@ -88,7 +93,8 @@ def write_details(error: BaseException) -> str | None:
     log = getattr(logger, '_log_file', None)
     if not log:
         return None
-    path = os.path.relpath(re.sub(r'(\.\w+)?$', rf'_rank{os.environ.get("RANK", os.getpid())}\1', log, count=1))
+    root, ending = os.path.splitext(log)
+    path = os.path.relpath(f'{root}_rank{os.environ.get("RANK", os.getpid())}{ending}')
     with open(path, 'a', encoding='utf-8') as file:
         file.write(text)
     return path

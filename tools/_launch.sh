@@ -1,4 +1,5 @@
-# Sourced by dist_train.sh, dist_test.sh and slurm_train.sh: find an interpreter, and start one process a GPU (or CPU process).
+# Sourced by dist_train.sh, dist_test.sh and slurm_train.sh: find an interpreter, and start one
+# process a GPU (or CPU process).
 
 # Print the comment on top of a script, which is its help.
 usage() {
@@ -13,25 +14,29 @@ fail() {
 
 # Whether an interpreter has PyTorch. It is looked up, not imported, which would take seconds.
 has_torch() {
-    "$1" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)' >/dev/null 2>&1
+    local code='import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)'
+    "$1" -c "$code" >/dev/null 2>&1
 }
 
-# Print the interpreter: PYTHON of the environment, that of the checkout's .venv, that of the active environment, or one on PATH.
+# Print the interpreter: PYTHON of the environment, that of the checkout's .venv, that of the active
+# environment, or one on PATH.
 find_python() {
-    local candidate root
+    local candidate root make=
     root=$(dirname "$tools")
     if [[ -n ${PYTHON:-} ]]; then
         echo "$PYTHON"
         return
     fi
-    for candidate in "$root/.venv/bin/python" ${VIRTUAL_ENV:+"$VIRTUAL_ENV/bin/python"} python python3; do
+    for candidate in "$root/.venv/bin/python" ${VIRTUAL_ENV:+"$VIRTUAL_ENV/bin/python"} \
+        python python3; do
         if has_torch "$candidate"; then
             echo "$candidate"
             return
         fi
     done
-    fail "no Python with torch: $([[ ! -f $root/Makefile ]] || echo "run 'make env' in $root, ")activate an environment that has it, \
-or set PYTHON=/path/to/python"
+    [[ ! -f $root/Makefile ]] || make="run 'make env' in $root, "
+    fail "no Python with torch: ${make}activate an environment that has it, or set \
+PYTHON=/path/to/python"
 }
 
 # launch GPUS SCRIPT [arguments of the script]
@@ -56,5 +61,6 @@ launch() {
     fi
     # PYTHONPATH: works from a checkout that is not installed, too.
     PYTHONPATH=$(dirname "$script")/..${PYTHONPATH:+:$PYTHONPATH} \
-        exec "$python" "$tools/_torchrun.py" "${where[@]}" --nproc-per-node="$gpus" "$script" "${@:3}"
+        exec "$python" "$tools/_torchrun.py" "${where[@]}" --nproc-per-node="$gpus" \
+        "$script" "${@:3}"
 }

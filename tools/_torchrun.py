@@ -1,4 +1,4 @@
-"""torchrun, without its report of a process that failed: the process has said in one line what was wrong.
+"""torchrun, without its report of a process that failed: that has said what was wrong in one line.
 
     python _torchrun.py [options of torchrun] SCRIPT [arguments of the script]
 """
@@ -36,9 +36,11 @@ def newest_log(arguments: Sequence[str]) -> Path | None:
     Args:
         arguments: Those of train.py or test.py, the config first.
     """
+    if not arguments:
+        return None
     words = [part for word in arguments for part in word.split('=', 1)]
     given = dict(zip(words, words[1:], strict=False)).get('--work-dir')
-    folder = Path(given) if given else Path('work_dirs') / Path(arguments[0]).stem if arguments else Path()
+    folder = Path(given or Path('work_dirs') / Path(arguments[0]).stem)
     logs = [path for path in folder.glob('*/*.log') if '_rank' not in path.name]
     return max(logs, key=lambda path: path.stat().st_mtime, default=None)
 

@@ -15,7 +15,8 @@ case ${1:-} in -h | --help) usage; exit ;; esac
 [[ $# -ge 4 ]] || fail 'expected PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py]; see --help'
 gpus=${GPUS:-8}
 python=$(find_python) || exit  # PYTHON is not tried here: it may be there on the nodes alone
-command -v srun >/dev/null || fail 'no srun on PATH: run this on a machine of a Slurm cluster; without Slurm use dist_train.sh'
+command -v srun >/dev/null ||
+    fail 'no srun on PATH: run this on a machine of a Slurm cluster; without Slurm use dist_train.sh'
 per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
 
 # SRUN_ARGS is a list of words, so it stands without quotes.

@@ -1,4 +1,4 @@
-"""Keeps notices that OpenMMLab packages print while they are imported off the terminal of our tools."""
+"""Keeps notices that OpenMMLab packages print at import off the terminal of our tools."""
 import functools
 import logging
 import warnings
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import mmengine.logging
 from mmengine.logging import MMLogger
 
-# How each begins: about OneDL's own data platform, and about C++ ops that neither our models nor our tools need.
+# How each begins: about OneDL's own data platform, and about C++ ops that our models do not need.
 NOTICES = (
     'Could not import OneDL',  # mmpretrain, mmdet, mmseg
     'Line NMS is not compiled',  # mmdet
@@ -21,7 +21,12 @@ def is_notice(message: object) -> bool:
 
 
 def without_notices(function: Callable, place: int) -> Callable:
-    """``function``, which does nothing if its argument at ``place`` (a message, or a log record) is a notice."""
+    """``function``, which does nothing if its argument at ``place`` is a notice.
+
+    Args:
+        function: Any function.
+        place: Of a message or a log record among its positional arguments.
+    """
 
     @functools.wraps(function)
     def call(*args, **kwargs):
@@ -35,5 +40,5 @@ def without_notices(function: Callable, place: int) -> Callable:
 def leave_out_notices() -> None:
     """Leave out :data:`NOTICES` from now on, in this process, and nothing else."""
     warnings.filterwarnings('ignore', message=NOTICES[2])
-    mmengine.logging.print_log = without_notices(mmengine.logging.print_log, 0)  # what a module imports it from
+    mmengine.logging.print_log = without_notices(mmengine.logging.print_log, 0)
     MMLogger.handle = without_notices(MMLogger.handle, 1)

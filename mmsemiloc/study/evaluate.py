@@ -60,11 +60,12 @@ class Evaluation:
         classes: Names of the classes (C,).
         labels: True classes (N,).
         probabilities: (N, C).
-        cam_in_box: Share (0 to 1) of the energy of the predicted class's CAM inside the true box (N,); NaN without a box or
-            a map.
+        cam_in_box: Share (0 to 1) of the energy of the predicted class's CAM inside the true box
+            (N,); NaN without a box or a map.
         cam_area: Share (0 to 1) of that CAM above half of its maximum (N,); NaN without a map.
         box_area: Share (0 to 1) of the image that the true box covers (N,); NaN without a box.
-        hits: ``MapScore.hits`` of that CAM, one row for each image with a box and a map (up to N, 128).
+        hits: ``MapScore.hits`` of that CAM, one row for each image with a box and a map
+            (up to N, 128).
         centre_hits: The same of a map that knows nothing, see ``centre_map``.
         examples: Some images, with their maps.
     """
@@ -103,6 +104,7 @@ def summarize(evaluation: Evaluation) -> dict:
     """Accuracy, mean recall, classes used, and size and correctness of the CAM, as in ``Result``."""
     boxed, mapped = len(evaluation.centre_hits) > 0, len(evaluation.hits) > 0
     right = evaluation.predicted == evaluation.labels
+    area = evaluation.cam_area.mean()
     return dict(
         accuracy=float(right.mean() * 100),
         mean_recall=float(np.mean([right[evaluation.labels == label].mean() for label in np.unique(evaluation.labels)]) * 100),
@@ -110,7 +112,7 @@ def summarize(evaluation: Evaluation) -> dict:
         num_classes=evaluation.probabilities.shape[1],
         max_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.hits)) if mapped else None,
         cam_in_box=float(np.nanmean(evaluation.cam_in_box) * 100) if mapped else None,
-        cam_area=None if np.isnan(evaluation.cam_area).any() else float(evaluation.cam_area.mean() * 100),
+        cam_area=float(area * 100) if np.isfinite(area) else None,
         box_area=float(np.nanmean(evaluation.box_area) * 100) if boxed else None,
         centre_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.centre_hits)) if boxed else None)
 
@@ -124,7 +126,9 @@ def confusion_matrix(evaluation: Evaluation) -> np.ndarray:
 
 @torch.no_grad()
 def predict_batch(model: nn.Module, data: dict) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    """Probabilities (T, C), and for each image the map (H, W) of the predicted class at its size, None without maps.
+    """Probabilities (T, C), and for each image the map (H, W) of the predicted class at its size.
+
+    The latter are None if the model has no maps.
 
     Args:
         model: A classifier with its ``data_preprocessor``, in evaluation mode.
@@ -134,7 +138,8 @@ def predict_batch(model: nn.Module, data: dict) -> tuple[np.ndarray, list[np.nda
     probabilities, maps = scores_and_maps(model, inputs)
     if maps is None:
         return probabilities.cpu().numpy(), [None] * len(probabilities)
-    cams = resize_maps(maps[range(len(maps)), probabilities.argmax(1)], inputs.shape[-2:]).cpu().numpy()
+    best = maps[range(len(maps)), probabilities.argmax(1)]
+    cams = resize_maps(best, inputs.shape[-2:]).cpu().numpy()
     # Without the padding of the batch.
     return probabilities.cpu().numpy(), [cam[:image.shape[-2], :image.shape[-1]]
                                          for cam, image in zip(cams, data['inputs'], strict=True)]
@@ -147,7 +152,8 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
     if there are any, must be in pixels of that input.
 
     Args:
-        model: A classifier in evaluation mode; there are maps with a linear head over average-pooled maps alone.
+        model: A classifier in evaluation mode; there are maps only with a linear head over
+            average-pooled maps.
         loader: Batches of ``inputs`` and ``data_samples``; the dataset's metainfo may name the ``classes``.
         num_examples: How many images to keep, at least 1: the classes evenly.
 
@@ -173,7 +179,8 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
             scores.append(NO_SCORE if cam is None else score_sample(cam, sample, index))
             baselines.append(score_centre_map(size, boxes))
             box_area.append(float(boxes_mask(boxes, size).mean()) if len(boxes) else np.nan)
-            example = (to_bgr(image)[..., ::-1], np.full(size, np.nan, np.float32) if cam is None else cam, boxes)
+            shown = np.full(size, np.nan, np.float32) if cam is None else cam
+            example = (to_bgr(image)[..., ::-1], shown, boxes)
             alike = not examples or all(a.shape == b.shape for a, b in zip(example, examples[0], strict=True))
             if index in kept and alike:  # images of several sizes cannot stand in one array
                 examples.append(example)

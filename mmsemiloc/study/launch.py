@@ -43,8 +43,8 @@ def execute(run: Run, split: str, threads: int, processes: list[subprocess.Popen
             report: Callable[[dict], None]) -> Result | Failure:
     """Train and evaluate in a process, and wait for it.
 
-    Its messages come through a pipe of their own, so that nothing that an import or a library prints is taken for one. All
-    that is printed goes to the log of the run.
+    Its messages come through a pipe of their own, so that nothing that an import or a library
+    prints is taken for one. All that is printed goes to the log of the run.
 
     Args:
         run: A prepared run.
@@ -59,7 +59,8 @@ def execute(run: Run, split: str, threads: int, processes: list[subprocess.Popen
     with open(receiver) as messages, run.log.open('a') as log:
         start = log.tell()
         try:
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=[sender])
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment,
+                                       pass_fds=[sender])
         finally:
             os.close(sender)  # the messages end when the process does
         processes.append(process)
@@ -68,7 +69,9 @@ def execute(run: Run, split: str, threads: int, processes: list[subprocess.Popen
                 if line.endswith('\n'):  # a process that was killed may leave half a line
                     report(json.loads(line))
     result = run.result(split)
-    return result if process.returncode == 0 and result is not None else failure(run, process.returncode, start)
+    if process.returncode == 0 and result is not None:
+        return result
+    return failure(run, process.returncode, start)
 
 
 def launch(runs: Sequence[Run], split: str, display: ProgressDisplay, jobs: int = 1, threads: int = 1,
@@ -107,7 +110,8 @@ def launch(runs: Sequence[Run], split: str, display: ProgressDisplay, jobs: int 
             return list(pool.map(do, runs))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            raise KeyboardInterrupt('stopped; the same command goes on with the runs that are not finished') from None
+            raise KeyboardInterrupt('stopped; the same command goes on with the runs that are not '
+                                    'finished') from None
 
 
 @contextlib.contextmanager

@@ -116,7 +116,8 @@ def example_card(models: Sequence[Model], index: int) -> str:
         share = model.evaluation.cam_in_box[index]
         in_box = '' if math.isnan(share) else f'<br>{share:.0%} in box'
         cam = model.evaluation.examples.cams[index]
-        picture = embed(image_plot(image, None if np.isnan(cam).any() else cam, boxes), f'{model.title}, image {index}')
+        shown = image_plot(image, None if np.isnan(cam).any() else cam, boxes)
+        picture = embed(shown, f'{model.title}, image {index}')
         figures.append(f'<figure>{picture}<figcaption>{html.escape(model.title)}<br><span class="{mark}">{mark}: '
                        f'{html.escape(classes[predicted])} ({confidence:.0%})</span>{in_box}</figcaption></figure>')
     return f'<div class="card maps">{"".join(figures)}</div>'

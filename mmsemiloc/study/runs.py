@@ -92,8 +92,8 @@ class Result:
         classes_used: Number of classes that some image was given to.
         num_classes: C.
         max_box_acc_v2: MaxBoxAccV2 (%) of the predicted class's CAM; None without boxes or maps.
-        cam_in_box: Mean share (%) of the energy of the predicted class's CAM inside the true box; None without boxes or
-            maps.
+        cam_in_box: Mean share (%) of the energy of the predicted class's CAM inside the true box;
+            None without boxes or maps.
         cam_area: Mean share (%) of that CAM above half of its maximum; None without maps.
         box_area: Mean share (%) of the image that the true box covers, the energy of a uniform map; None without boxes.
         centre_box_acc_v2: MaxBoxAccV2 (%) of a map that knows nothing, a Gaussian at the centre; None without boxes.

@@ -46,14 +46,15 @@ class Table:
         return table
 
     def to_narrow(self) -> tuple[RichTable, int]:
-        """For a terminal that is narrower than the table: headers and long names take several lines; with its width."""
+        """For a terminal that is too narrow: headers and long names take several lines; its width."""
         table, total = self._empty_rich(), 2
         names = ['\n'.join(textwrap.wrap(row[0], NARROW)) for row in self.rows]
         rows = [[name, *row[1:]] for name, row in zip(names, self.rows, strict=True)]
         for i, column in enumerate(self.columns):
             lines = [*column.split(), *(line for row in rows for line in row[i].splitlines())]
             width = max(map(len, lines))
-            table.add_column('\n'.join(textwrap.wrap(column, width)), justify='right' if i else 'left', no_wrap=True)
+            header = '\n'.join(textwrap.wrap(column, width))
+            table.add_column(header, justify='right' if i else 'left', no_wrap=True)
             total += width + (3 if i else 0)
         for row in rows:
             table.add_row(*map(escape, row))
@@ -61,10 +62,11 @@ class Table:
 
     def _empty_rich(self) -> RichTable:
         """The title."""
-        return RichTable(title=self.title, title_justify='left', title_style='bold', box=SIMPLE_HEAD, pad_edge=False)
+        return RichTable(title=self.title, title_justify='left', title_style='bold',
+                         box=SIMPLE_HEAD, pad_edge=False)
 
     def parts(self, fits: Callable[['Table'], bool]) -> list['Table']:
-        """Tables that show the columns one after the other, each as many as fit, and all the columns that name a row.
+        """Tables of as many columns as fit each, all with the columns that name a row.
 
         Args:
             fits: Whether a table fits. Tables of one column each are given where nothing does.
@@ -215,13 +217,15 @@ def difference_table(results: Sequence[Result]) -> Table | None:
     """One row for each config but the first and each metric: difference to the first config by seed; None for one config."""
     first, *others = by_config(results)
     rows = [[other, *row] for other in others for row in difference_rows(results, other, first)]
-    return Table(f'difference to {first}, percentage points', difference_columns(results), rows, keys=2) if rows else None
+    title = f'difference to {first}, percentage points'
+    return Table(title, difference_columns(results), rows, keys=2) if rows else None
 
 
 def pair_table(results: Sequence[Result], pairs: Sequence[tuple[str, str]]) -> Table | None:
     """One row for each pair of names and each metric: the first config less the second by seed; None without any result."""
     rows = [[f'{name} − {baseline}', *row] for name, baseline in pairs for row in difference_rows(results, name, baseline)]
-    return Table('differences of pairs, percentage points', difference_columns(results), rows, keys=2) if rows else None
+    title = 'differences of pairs, percentage points'
+    return Table(title, difference_columns(results), rows, keys=2) if rows else None
 
 
 def difference_columns(results: Sequence[Result]) -> list[str]:
@@ -248,13 +252,14 @@ def all_seeds(results: Sequence[Result]) -> list[int]:
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table, one that is too wide for the terminal in parts, each with the columns that name a row.
+    """Print a table; one that is too wide for the terminal in parts.
 
-    Long names take several lines then. Where a part of one column is too wide, the terminal wraps the lines; Rich would cut
-    off columns.
+    Long names take several lines then. Where a part of one column is too wide, the terminal wraps
+    the lines; Rich would cut off columns.
     """
     width = console.width
-    if console.measure(table.to_rich(), options=console.options.update(max_width=10_000)).maximum <= width:
+    unlimited = console.options.update(max_width=10_000)
+    if console.measure(table.to_rich(), options=unlimited).maximum <= width:
         console.print(table.to_rich())
         return
     for part in table.parts(lambda part: part.to_narrow()[1] <= width):

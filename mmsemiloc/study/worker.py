@@ -1,6 +1,6 @@
-"""The process of one run: ``python -m mmsemiloc.study.worker FOLDER SPLIT FD`` trains and evaluates what is not done yet.
+"""The process of one run: ``python -m mmsemiloc.study.worker FOLDER SPLIT FD``.
 
-Progress goes to the open file descriptor FD, one JSON object a line.
+It trains and evaluates what is not done yet. Progress goes to the open file descriptor FD, one JSON object a line.
 """
 import json
 import os

@@ -127,11 +127,14 @@ def transformer():
     """A classifier of MMPretrain without maps."""
     torch.manual_seed(0)
     arch = dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=16)
-    return MODELS.build(dict(
-        type='ImageClassifier',
-        data_preprocessor=dict(type='mmsemiloc.SemiSupDataPreprocessor', mean=[128] * 3, std=[64] * 3, num_classes=CLASSES),
-        backbone=dict(type='VisionTransformer', arch=arch, img_size=32, patch_size=16),
-        head=dict(type='VisionTransformerClsHead', num_classes=CLASSES, in_channels=16))).eval()
+    return MODELS.build(
+        dict(
+            type='ImageClassifier', data_preprocessor=dict(
+                type='mmsemiloc.SemiSupDataPreprocessor',
+                mean=[128] * 3, std=[64] * 3, num_classes=CLASSES), backbone=dict(
+                    type='VisionTransformer', arch=arch, img_size=32, patch_size=16), head=dict(
+                        type='VisionTransformerClsHead', num_classes=CLASSES,
+                        in_channels=16))).eval()
 
 
 @pytest.mark.parametrize('boxes', [BOXES, None])
@@ -153,12 +156,14 @@ def test_a_model_without_maps_is_evaluated_without_them(transformer, boxes, tmp_
 
 def test_a_page_of_a_model_without_maps(transformer, model):
     evaluations = [evaluate(each, make_loader()) for each in (model, transformer)]
-    results = [Result(name='x', seed=0, split='val', folder='f', steps=1, images=1, seconds=1.0, memory_mib=1.0, curves={},
-                      **summarize(evaluation)) for evaluation in evaluations]
+    results = [
+        Result(name='x', seed=0, split='val', folder='f', steps=1, images=1, seconds=1.0,
+               memory_mib=1.0, curves={}, **summarize(evaluation)) for evaluation in evaluations]
     models = [Model(title, result, evaluation, 'config') for title, result, evaluation in
               zip(('ours', 'transformer'), results, evaluations, strict=True)]
     page = make_report('title', 'text', spread_table(results), models)
-    assert 'transformer, image 0' in page and 'nan' not in page.split('<style>')[1].split('</style>')[1].split('base64')[0]
+    assert 'transformer, image 0' in page and 'nan' not in page.split('<style>')[1].split(
+        '</style>')[1].split('base64')[0]
 
 
 def make_evaluation(images=40, seed=0):
@@ -229,16 +234,22 @@ def test_the_loader_of_a_config_names_images_and_refuses_boxes_that_do_not_move(
     (tmp_path / 'a' / '1.jpg').write_bytes(b'hello')
     folder = dict(type='CustomDataset', data_root=str(tmp_path),
                   pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')])
-    scenes = dict(type='mmsemiloc.DigitScenes', num_images=3,
-                  pipeline=[dict(type='ResizeEdge', scale=40), dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))])
+    scenes = dict(
+        type='mmsemiloc.DigitScenes', num_images=3, pipeline=[
+            dict(type='ResizeEdge', scale=40),
+            dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))])
 
     def config(dataset):
-        return Config(dict(val_dataloader=dict(
-            batch_size=1, num_workers=0, dataset=dataset, sampler=dict(type='DefaultSampler', shuffle=False))))
+        return Config(
+            dict(val_dataloader=dict(batch_size=1, num_workers=0, dataset=dataset, sampler=dict(
+                type='DefaultSampler', shuffle=False))))
 
-    with pytest.raises(ValueError, match=r'^cannot read validation image 1 of 2 \(.*1.jpg\): no image of a known format$'):
+    with pytest.raises(
+            ValueError,
+            match=r'^cannot read validation image 1 of 2 \(.*1.jpg\): no image of a known format$'):
         list(build_loader(config(folder), 'val'))
-    with pytest.raises(ValueError, match='transform ResizeEdge moves the pixels of validation image 0 of 3'):
+    with pytest.raises(ValueError,
+                       match='transform ResizeEdge moves the pixels of validation image 0 of 3'):
         build_loader(config(scenes), 'val')
     with pytest.raises(ValueError, match='no test_dataloader'):
         build_loader(config(scenes), 'test')

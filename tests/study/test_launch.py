@@ -76,8 +76,8 @@ def test_what_imports_print_is_no_message(run):
     outcome, messages = do('send(dict(step=1))')
     assert messages == [dict(stage='val'), dict(step=1)] and isinstance(outcome, Result)
     log = run.log.read_text()
-    for printed in ('noise at the start', 'more noise', 'printed by an import', 'no ops', 'printed by the work',
-                    'printed by a program'):
+    for printed in ('noise at the start', 'more noise', 'printed by an import', 'no ops',
+                    'printed by the work', 'printed by a program'):
         assert printed in log
 
 
@@ -85,8 +85,8 @@ def test_what_imports_print_is_no_message(run):
     ('import no_such_module', "ModuleNotFoundError: No module named 'no_such_module'"),
     ('raise SystemExit("gave up")', 'gave up'),
     ('os._exit(3)', 'printed by a program'),
-    ('os.write(int(__import__("sys").argv[3]), b"half a li"); os.kill(os.getpid(), 9)', 'killed by signal 9 (out of memory?)'),
-])
+    ('os.write(int(__import__("sys").argv[3]), b"half a li"); os.kill(os.getpid(), 9)',
+     'killed by signal 9 (out of memory?)'), ])
 def test_a_broken_process_is_a_failure_with_its_error(run, work, message):
     run, do = run
     run.log.write_text('Traceback\nValueError: of an earlier attempt\n')
@@ -103,8 +103,9 @@ def test_a_process_that_cannot_start_is_a_failure(run, monkeypatch):
 
 @pytest.mark.slow
 def test_a_study_beside_an_mmdet_without_ops_and_imports_that_print(run, tmp_path):
-    stdout, _ = run_tool('study.py', ROOT / 'configs/digits/digits_ce.py', '--seeds', 0, '--steps', 2, '--work-dir', tmp_path,
-                         '--cfg-options', 'val_dataloader.dataset.num_images=20')
+    stdout, _ = run_tool('study.py', ROOT / 'configs/digits/digits_ce.py', '--seeds', 0, '--steps',
+                         2, '--work-dir', tmp_path, '--cfg-options',
+                         'val_dataloader.dataset.num_images=20')
     assert 'digits_ce seed 0: val accuracy ' in stdout
     log, = tmp_path.glob('digits_ce-*/seed0/console.log')
     assert 'printed by an import' in log.read_text()

@@ -189,10 +189,12 @@ def printed(table, width):
 
 
 @pytest.mark.parametrize('seeds', [1, 3, 12])
-@pytest.mark.parametrize('name', ['full', 'digits_full loss_mel.loss_weight=0.5', 'a_name_without_blanks_' * 3])
+@pytest.mark.parametrize(
+    'name', ['full', 'digits_full loss_mel.loss_weight=0.5', 'a_name_without_blanks_' * 3])
 def test_a_wide_table_is_printed_in_parts_that_fit(seeds, name):
-    results = [make_result(config, seed, value + seed, recall=40.0) for config, value in (('ce', 50.0), (name, 60.0))
-               for seed in range(seeds)]
+    results = [
+        make_result(config, seed, value + seed, recall=40.0)
+        for config, value in (('ce', 50.0), (name, 60.0)) for seed in range(seeds)]
     for table in (spread_table(results, ('ce', name)), difference_table(results)):
         lines = printed(table, 80)
         assert max(map(len, lines)) <= 80
@@ -202,7 +204,8 @@ def test_a_wide_table_is_printed_in_parts_that_fit(seeds, name):
         # Each part says of which row its values are.
         heads = [line for line in lines if line.strip().startswith('config ')]
         parts = text.count('config ')
-        assert len(heads) == parts and sum('ce  ' in line or line.strip() == 'ce' for line in lines) <= parts * len(table.rows)
+        assert len(heads) == parts and sum('ce  ' in line or line.strip() == 'ce'
+                                           for line in lines) <= parts * len(table.rows)
         assert text.count('(continued)') == parts - 1
 
 
@@ -222,7 +225,8 @@ def test_values_are_whole_where_nothing_fits():
 
 def test_without_maps_there_are_dashes(tmp_path):
     nothing = dict(max_box_acc_v2=None, cam_in_box=None, cam_area=None)
-    results = [replace(result, **nothing) if result.name == 'full' else result for result in CE + FULL]
+    results = [
+        replace(result, **nothing) if result.name == 'full' else result for result in CE + FULL]
     row = spread_table(results).rows[1]
     assert row[:6] == ['full', '58.3 ± 4.9', '9.0 ± 0.0', '–', '–', '–']
     assert [row[1] for row in difference_table(results).rows] == ['accuracy %']

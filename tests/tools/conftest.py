@@ -12,7 +12,8 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 STEPS = 6
-WITHOUT_OPS = "import sys\nsys.modules['mmcv._ext'] = None\n"  # in a sitecustomize.py: mmcv's C++ ops are not built
+# In a sitecustomize.py: mmcv's C++ ops are not built.
+WITHOUT_OPS = "import sys\nsys.modules['mmcv._ext'] = None\n"
 MINI = '''
 default_scope = 'mmpretrain'
 model = dict(
@@ -66,16 +67,18 @@ def refuse(monkeypatch, capsys):
 def parse(monkeypatch):
     """A function that parses the arguments of a tool."""
     monkeypatch.syspath_prepend(ROOT / 'tools')
-    return lambda name, *args: importlib.import_module(name).make_parser().parse_args(list(map(str, args)))
+    return lambda name, *args: importlib.import_module(name).make_parser().parse_args(
+        list(map(str, args)))
 
 
 @pytest.fixture(scope='session')
 def quickstart(tmp_path_factory):
-    """Its folder, its output and its page; mmcv has no C++ ops there, with which mmdet complains when it is imported."""
+    """Its folder, its output and its page; mmcv has no C++ ops there, of which mmdet complains."""
     folder, site = tmp_path_factory.mktemp('quickstart'), tmp_path_factory.mktemp('site')
     (site / 'sitecustomize.py').write_text(WITHOUT_OPS)
     path = os.pathsep.join([str(site), *filter(None, [os.environ.get('PYTHONPATH')])])
-    stdout, stderr = run_tool('quickstart.py', '--steps', STEPS, '--seed', 3, '--work-dir', folder, PYTHONPATH=path)
+    stdout, stderr = run_tool('quickstart.py', '--steps', STEPS, '--seed', 3, '--work-dir', folder,
+                              PYTHONPATH=path)
     return SimpleNamespace(folder=folder, stdout=stdout, stderr=stderr, page=(folder / 'report.html').read_text())
 
 
@@ -87,6 +90,7 @@ def folder(tmp_path_factory):
     for i in range(16):
         path = folder / 'data' / ['dark', 'bright'][i % 2] / f'{i}.png'
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(noise.integers(0, 100, (32, 32), dtype=np.uint8) + np.uint8(150 * (i % 2))).save(path)
+        Image.fromarray(noise.integers(0, 100, (32, 32), dtype=np.uint8) +
+                        np.uint8(150 * (i % 2))).save(path)
     (folder / 'mini.py').write_text(MINI.replace('DATA', str(folder / 'data')))
     return folder

@@ -11,7 +11,8 @@ from mmsemiloc.study.transfer import RANDOM
 from tests.tools.conftest import ROOT
 
 TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if not path.stem.startswith('_'))
-SLOW = {'torch', 'mmengine', 'mmcv', 'mmpretrain', 'mmsemiloc', 'numpy', 'rich', 'matplotlib', 'cv2'}
+SLOW = {
+    'torch', 'mmengine', 'mmcv', 'mmpretrain', 'mmsemiloc', 'numpy', 'rich', 'matplotlib', 'cv2'}
 PROBE = '''
 import os, runpy, sys
 sys.argv = sys.argv[1:]
@@ -25,7 +26,8 @@ except SystemExit as stop:
 
 def probe(path, *words):
     """Exit code, imported packages, and lines on stderr of a script."""
-    result = subprocess.run([sys.executable, '-c', PROBE, path, *words], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, '-c', PROBE, path, *words], capture_output=True,
+                            text=True, timeout=60)
     status, *modules = result.stdout.splitlines()[-1].split()
     return status, set(modules), result.stderr.splitlines()
 

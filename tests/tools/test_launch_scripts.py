@@ -21,7 +21,7 @@ def fake(path, text):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A checkout without an environment, and a PATH with basic commands, an srun, and a Python without torch."""
+    """A checkout without .venv, and a PATH with an srun and a Python without torch."""
     shutil.copytree(ROOT / 'tools', tmp_path / 'repo/tools')
     shutil.copy(ROOT / 'Makefile', tmp_path / 'repo')
     for name in ('bash', 'dirname', 'basename', 'nproc', 'sed'):
@@ -34,10 +34,13 @@ def checkout(tmp_path):
 
 def call(checkout, tool, **environment):
     """What a script prints."""
-    clean = {name: value for name, value in os.environ.items() if name not in ('PYTHON', 'VIRTUAL_ENV', 'PYTHONPATH')}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ('PYTHON', 'VIRTUAL_ENV', 'PYTHONPATH')}
     clean['PATH'] = str(checkout.parent / 'bin')
-    return subprocess.run([checkout / 'tools' / tool, *CALLS[tool]], env={**clean, **environment}, capture_output=True,
-                          text=True)
+    return subprocess.run([checkout / 'tools' / tool, *CALLS[tool]], env={**clean, **environment},
+                          capture_output=True, text=True)
 
 
 def with_torch(path):
@@ -49,11 +52,13 @@ def with_torch(path):
 def test_the_order_in_which_interpreters_are_taken(checkout, tool):
     missing = call(checkout, tool)
     assert missing.returncode == 2 and missing.stdout == '' and missing.stderr == (
-        f"{tool}: error: no Python with torch: run 'make env' in {checkout}, activate an environment that has it, "
+        f"{tool}: error: no Python with torch: run 'make env' in {checkout}, "
+        'activate an environment that has it, '
         'or set PYTHON=/path/to/python\n')
 
     environment = {}
-    for path in ('bin/python3', 'active/bin/python', 'repo/.venv/bin/python', 'own/python'):  # the later the stronger
+    for path in ('bin/python3', 'active/bin/python', 'repo/.venv/bin/python',
+                 'own/python'):  # the later the stronger
         interpreter = with_torch(checkout.parent / path)
         if path == 'active/bin/python':
             environment['VIRTUAL_ENV'] = str(interpreter.parents[1])
@@ -72,7 +77,8 @@ def test_an_environment_that_was_not_finished_is_passed_over(checkout):
 
 def test_a_wrong_python_is_one_line(checkout):
     done = call(checkout, 'dist_train.sh', PYTHON='/no/python')
-    assert done.returncode == 2 and done.stderr == 'dist_train.sh: error: PYTHON=/no/python does not run, or has no torch\n'
+    line = 'dist_train.sh: error: PYTHON=/no/python does not run, or has no torch\n'
+    assert done.returncode == 2 and done.stderr == line
 
 
 def test_on_a_cluster_the_nodes_may_have_another_python(checkout):

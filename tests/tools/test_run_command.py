@@ -1,4 +1,4 @@
-"""How tools end: one line and an exit code for every error, once for all processes, and a quiet terminal."""
+"""How tools end: one line and an exit code for every error, once for all processes."""
 import os
 import re
 import signal
@@ -49,9 +49,11 @@ def late(folder):
 
 def run(tool, *args, cwd, **env):
     """Run a tool; its exit code, and what it printed."""
-    command = [sys.executable, ROOT / 'tools' / tool] if tool.endswith('.py') else ['bash', ROOT / 'tools' / tool]
+    command = [sys.executable, ROOT / 'tools' /
+               tool] if tool.endswith('.py') else ['bash', ROOT / 'tools' / tool]
     path = os.pathsep.join([str(cwd), str(ROOT), env.pop('PYTHONPATH', '')])
-    return subprocess.run([*command, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=120,
+    return subprocess.run([*command, *map(str, args)], cwd=cwd, capture_output=True, text=True,
+                          timeout=120,
                           env={**os.environ, 'PYTHON': sys.executable, 'PYTHONPATH': path, **env})
 
 
@@ -62,8 +64,8 @@ def log_named(line, folder):
 
 @pytest.mark.parametrize('error, code, line', [
     ('ValueError("two  lines")', 2, 'train.py: error: two lines (details: '),
-    ('IndexError("list index out of range")', 1, 'train.py: error: IndexError: list index out of range (details: '),
-])
+    ('IndexError("list index out of range")', 1,
+     'train.py: error: IndexError: list index out of range (details: '), ])
 def test_an_error_of_a_training_is_one_line(late, folder, error, code, line):
     done = run('train.py', late(error), cwd=folder)
     assert done.returncode == code and done.stderr.startswith(line) and done.stderr.count('\n') == 1
@@ -78,7 +80,8 @@ def test_without_a_log_a_fault_of_the_program_shows_its_traceback(parse, monkeyp
     from mmsemiloc.commands import make_split
     for error, code, shown in ((RuntimeError('bug'), 1, True), (ValueError('wrong'), 2, False)):
         monkeypatch.setattr(sys, 'argv', ['make_split.py', 'x', '--out', 'y'])
-        monkeypatch.setattr(make_split, 'run', lambda args, error=error: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(make_split, 'run', lambda args, error=error:
+                            (_ for _ in ()).throw(error))
         monkeypatch.setattr(_cli, 'write_details', lambda error: None)
         with pytest.raises(SystemExit) as stop:
             importlib_main()
@@ -94,9 +97,11 @@ def importlib_main():
 
 
 def test_ctrl_c_is_one_line(folder):
-    command = [sys.executable, ROOT / 'tools/train.py', 'mini.py', '--cfg-options', 'train_cfg.max_epochs=100000']
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    command = [
+        sys.executable, ROOT / 'tools/train.py', 'mini.py', '--cfg-options',
+        'train_cfg.max_epochs=100000']
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, env={**os.environ, 'PYTHONPATH': str(ROOT)})
     for line in process.stdout:
         if 'Epoch(train)' in line:
             break
@@ -108,8 +113,8 @@ def test_ctrl_c_is_one_line(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize('arguments, line', [
     (['nowhere.py', 2], 'train.py: error: no such config file: nowhere.py\n'),
-    (['mini.py', 2, '--cfg-options', 'model.type=Nonsense'], 'train.py: error: KeyError: Nonsense is not in the '),
-])
+    (['mini.py', 2, '--cfg-options', 'model.type=Nonsense'
+      ], 'train.py: error: KeyError: Nonsense is not in the '), ])
 def test_an_error_of_all_ranks_is_said_once(folder, arguments, line):
     done = run('dist_train.sh', *arguments, cwd=folder)
     assert done.returncode == 2 and done.stderr.startswith(line) and done.stderr.count('\n') == 1
@@ -128,8 +133,12 @@ def test_an_error_of_one_rank_is_said_once(late, folder, rank):
 def test_a_fault_of_one_rank_names_the_rank_and_the_log(late, folder):
     done = run('dist_train.sh', late('RuntimeError("bug")', 1), 2, cwd=folder)
     first, second = done.stderr.splitlines()
-    assert done.returncode == 1 and first.startswith('train.py: error: RuntimeError: bug (details: ')
-    assert re.fullmatch(r'train.py: error: the process of rank 1 ended with exit code 1 \(log: work_dirs/late/\S+\)', second)
+    assert done.returncode == 1 and first.startswith(
+        'train.py: error: RuntimeError: bug (details: ')
+    assert re.fullmatch(
+        r'train.py: error: the process of rank 1 ended with exit code 1 '
+        r'\(log: work_dirs/late/\S+\)',
+        second)
 
 
 @pytest.mark.slow
@@ -137,7 +146,8 @@ def test_a_killed_rank_is_named(late, folder):
     done = run('dist_train.sh', late('kill', 1), 2, cwd=folder)
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 137 and len(done.stderr.splitlines()) <= 2
-    assert last.startswith('train.py: error: the process of rank 1 was killed by SIGKILL (out of memory?) (log: ')
+    assert last.startswith(
+        'train.py: error: the process of rank 1 was killed by SIGKILL (out of memory?) (log: ')
 
 
 STOP = '''
@@ -151,13 +161,17 @@ _cli.stop(2, 'said')
 def test_of_processes_of_a_run_the_first_one_speaks(tmp_path):
     """Also without torchrun, as under Slurm."""
     def start(step):
-        slurm = {'SLURM_PROCID': '0', 'SLURM_JOB_ID': '7', 'SLURM_STEP_ID': step, 'TMPDIR': str(tmp_path)}
-        return subprocess.Popen([sys.executable, '-c', STOP, ROOT / 'tools'], env={**os.environ, **slurm},
-                                stderr=subprocess.PIPE, text=True)
+        slurm = {
+            'SLURM_PROCID': '0', 'SLURM_JOB_ID': '7', 'SLURM_STEP_ID': step,
+            'TMPDIR': str(tmp_path)}
+        return subprocess.Popen([sys.executable, '-c', STOP, ROOT / 'tools'],
+                                env={**os.environ, **slurm}, stderr=subprocess.PIPE, text=True)
     same, other = [start('0') for _ in range(4)], [start('1')]
     for group in (same, other):
         errors = [process.communicate(timeout=60)[1] for process in group]
-        assert sorted(errors) == [''] * (len(group) - 1) + ['said\n'] and {process.returncode for process in group} == {2}
+        assert sorted(errors) == [''] * (len(group) - 1) + ['said\n'] and {
+            process.returncode
+            for process in group} == {2}
 
 
 def test_the_others_wait_for_the_first(tmp_path, parse, monkeypatch):
@@ -197,19 +211,26 @@ _cli.run_command(_cli.Parser('', ''), 'train')
 def test_importing_the_work_of_all_tools_is_quiet_and_needs_no_backend(tmp_path):
     """Without mmcv's ops, and with the matplotlib backend of a notebook that is not there."""
     (tmp_path / 'sitecustomize.py').write_text(WITHOUT_OPS)
-    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}', 'MPLBACKEND': 'module://matplotlib_inline.backend_inline'}
-    done = subprocess.run([sys.executable, '-c', ALL, ROOT / 'tools', *TOOLS], env=environment, capture_output=True, text=True,
-                          timeout=120)
+    environment = {
+        **os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}',
+        'MPLBACKEND': 'module://matplotlib_inline.backend_inline'}
+    done = subprocess.run([sys.executable, '-c', ALL, ROOT / 'tools', *TOOLS], env=environment,
+                          capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
 
 
 def test_the_notices_and_the_backend_are_there_without_us(tmp_path):
     """Negative control."""
     (tmp_path / 'sitecustomize.py').write_text(WITHOUT_OPS)
-    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}', 'MPLBACKEND': 'module://matplotlib_inline.backend_inline'}
-    imports = {'import mmpretrain.datasets, mmpretrain.models': NOTICES, 'import matplotlib.pyplot': 'ValueError'}
+    environment = {
+        **os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}',
+        'MPLBACKEND': 'module://matplotlib_inline.backend_inline'}
+    imports = {
+        'import mmpretrain.datasets, mmpretrain.models': NOTICES,
+        'import matplotlib.pyplot': 'ValueError'}
     for code, expected in imports.items():
-        done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True,
+                              text=True, timeout=120)
         assert re.search(expected, done.stdout + done.stderr)
 
 

@@ -72,12 +72,14 @@ arch = dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=16)
 model = dict(
     _delete_=True,
     type='ImageClassifier',
-    data_preprocessor=dict(_scope_='mmpretrain', num_classes=10, mean=[128] * 3, std=[64] * 3, to_rgb=True),
+    data_preprocessor=dict(
+        _scope_='mmpretrain', num_classes=10, mean=[128] * 3, std=[64] * 3, to_rgb=True),
     backbone=dict(type='VisionTransformer', arch=arch, img_size=32, patch_size=16),
     head=dict(type='VisionTransformerClsHead', num_classes=10, in_channels=16))
 ''')
-    stdout, _ = run_tool('study.py', tmp_path / 'vit.py', '--seeds', 0, '--steps', 2, '--work-dir', tmp_path / 'runs', '--csv',
-                         tmp_path / 'study.csv', '--cfg-options', 'val_dataloader.dataset.num_images=20', COLUMNS='80')
+    stdout, _ = run_tool('study.py', tmp_path / 'vit.py', '--seeds', 0, '--steps', 2, '--work-dir',
+                         tmp_path / 'runs', '--csv', tmp_path / 'study.csv', '--cfg-options',
+                         'val_dataloader.dataset.num_images=20', COLUMNS='80')
     row, = csv.DictReader((tmp_path / 'study.csv').open())
     assert 0 <= float(row['accuracy']) <= 100 and row['max_box_acc_v2'] == row['cam_area'] == ''
     assert '–' in stdout and max(map(len, stdout.partition('val split')[2].splitlines())) <= 80
@@ -87,7 +89,8 @@ def test_pairs_and_gap_closed(parse, tmp_path):
     names = ['ce', 'fixmatch', 'all']
     results = [make_result(name, seed, value + seed) for name, value in zip(names, (50.0, 60.0, 90.0), strict=True)
                for seed in range(2)]
-    args = parse('study', 'x.py', '--pairs', 'all:fixmatch', '--ceiling', 'all', '--markdown', tmp_path / 'study.md')
+    args = parse('study', 'x.py', '--pairs', 'all:fixmatch', '--ceiling', 'all', '--markdown',
+                 tmp_path / 'study.md')
     console = Console(width=200, record=True)
     study.report(results[::-1], names, args, console)
     text = (tmp_path / 'study.md').read_text()
