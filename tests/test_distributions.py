@@ -61,7 +61,8 @@ def test_two_distributions_of_a_module_of_one_family():
     (set(), {'mmengine'}, 'onedl'),
     ({'onedl-mmengine'}, {'mmengine'}, 'onedl'),
     ({'mmengine', 'mmcv'}, {'mmengine', 'mmcv'}, 'openmmlab'),
-    ({'mmdet', 'mmengine'}, {'mmengine'}, 'openmmlab'), ])
+    ({'mmdet', 'mmengine'}, {'mmengine'}, 'openmmlab'),
+])
 def test_what_is_missing_is_named_with_the_family_that_is_there(installed, importable, family):
     message = fault(installed, importable)
     absent = [module for module in NEEDED if module not in importable]

@@ -95,6 +95,9 @@ def write_details(error: BaseException) -> str | None:
         return None
     root, ending = os.path.splitext(log)
     path = os.path.relpath(f'{root}_rank{os.environ.get("RANK", os.getpid())}{ending}')
-    with open(path, 'a', encoding='utf-8') as file:
-        file.write(text)
+    try:
+        with open(path, 'a', encoding='utf-8') as file:
+            file.write(text)
+    except OSError:  # a full disk may be what the error is about
+        return None
     return path

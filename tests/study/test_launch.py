@@ -86,7 +86,8 @@ def test_what_imports_print_is_no_message(run):
     ('raise SystemExit("gave up")', 'gave up'),
     ('os._exit(3)', 'printed by a program'),
     ('os.write(int(__import__("sys").argv[3]), b"half a li"); os.kill(os.getpid(), 9)',
-     'killed by signal 9 (out of memory?)'), ])
+     'killed by signal 9 (out of memory?)'),
+])
 def test_a_broken_process_is_a_failure_with_its_error(run, work, message):
     run, do = run
     run.log.write_text('Traceback\nValueError: of an earlier attempt\n')

@@ -65,7 +65,8 @@ def log_named(line, folder):
 @pytest.mark.parametrize('error, code, line', [
     ('ValueError("two  lines")', 2, 'train.py: error: two lines (details: '),
     ('IndexError("list index out of range")', 1,
-     'train.py: error: IndexError: list index out of range (details: '), ])
+     'train.py: error: IndexError: list index out of range (details: '),
+])
 def test_an_error_of_a_training_is_one_line(late, folder, error, code, line):
     done = run('train.py', late(error), cwd=folder)
     assert done.returncode == code and done.stderr.startswith(line) and done.stderr.count('\n') == 1
@@ -114,7 +115,8 @@ def test_ctrl_c_is_one_line(folder):
 @pytest.mark.parametrize('arguments, line', [
     (['nowhere.py', 2], 'train.py: error: no such config file: nowhere.py\n'),
     (['mini.py', 2, '--cfg-options', 'model.type=Nonsense'
-      ], 'train.py: error: KeyError: Nonsense is not in the '), ])
+      ], 'train.py: error: KeyError: Nonsense is not in the '),
+])
 def test_an_error_of_all_ranks_is_said_once(folder, arguments, line):
     done = run('dist_train.sh', *arguments, cwd=folder)
     assert done.returncode == 2 and done.stderr.startswith(line) and done.stderr.count('\n') == 1
