@@ -190,13 +190,16 @@ def top_level_names(tree: ast.Module) -> tuple[dict[str, ast.expr | None], set[s
     """Names that a config file assigns at its top (with the value, if that is one), reads, and reads as ``_base_.name``."""
     assigned: dict[str, ast.expr | None] = {}
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(
-            node, ast.AnnAssign | ast.AugAssign) else []
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+            targets, value = [node.target], None
+        else:
+            continue
         for target in targets:
             for part in ast.walk(target):
                 if isinstance(part, ast.Name):
-                    alone = part is target and isinstance(node, ast.Assign)
-                    assigned[part.id] = node.value if alone else None
+                    assigned[part.id] = value if part is target else None
     read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     of_base = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)
                and isinstance(node.value, ast.Name) and node.value.id == '_base_'}

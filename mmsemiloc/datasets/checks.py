@@ -158,8 +158,8 @@ def check_classes(dataset: BaseDataset, num_classes: int, kind: str, names: tupl
     """
     own, labels = class_names(dataset), labels_of(dataset)
     if labels is None and has_no_label(dataset):
-        raise ValueError(f'the {kind} images have no labels: give their data set with_label=True, folders of classes, or a list '
-                         'with lines path label')
+        raise ValueError(f'the {kind} images have no labels: give their data set with_label=True, folders of classes, '
+                         'or a list with lines path label')
     if own:
         published = tuple(getattr(type(leaves(dataset)[0]), 'METAINFO', {}).get('classes') or ())
         if own != published:  # ImageNet's published names have 'crane' twice

@@ -35,7 +35,7 @@ def without_policy(cfg: Config) -> Config:
     for loader in KINDS:
         dataset = (cfg.get(loader) or {}).get('dataset')
         if isinstance(dataset, dict) and 'TolerantDataset' in str(dataset.get('type')) and 'kind' in dataset:
-            cfg[loader].dataset = dataset.dataset
+            cfg[loader].dataset = dataset['dataset']
     return cfg
 
 

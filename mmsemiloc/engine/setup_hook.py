@@ -261,7 +261,7 @@ class SemiSupSetupHook(Hook):
             if getattr(module, 'prior', None) == 'labeled':
                 if not isinstance(dataset, SemiSupDataset):
                     raise ValueError(f"prior='labeled' needs a SemiSupDataset, got {type(dataset).__name__}")
-                module.set_prior(dataset.labeled_class_counts(model.head.num_classes))
+                module.set_prior(dataset.labeled_class_counts(number_of_classes(model) or 0))
 
     def _restore_seed(self, runner: Runner, sampler: SemiSupSampler) -> None:
         """Go on with the order of a resumed run: MMEngine restores a random seed after it has built the sampler."""

@@ -1,7 +1,8 @@
 """Trials before the first step: every term of the loss and every metric once, on a few images."""
 import contextlib
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
+from typing import Any, cast
 
 import torch
 from mmengine.evaluator import Evaluator
@@ -21,14 +22,14 @@ COMPUTED = ('Accuracy', 'SingleLabelMetric', 'ConfusionMatrix', 'CAMLocalization
 @contextlib.contextmanager
 def all_terms_on(terms: nn.ModuleDict) -> Iterator[None]:
     """Every term of the loss with a weight inside of ``with``: that of its config, or 1 where that is 0."""
-    before = {name: term.loss_weight for name, term in terms.items()}
-    for term in terms.values():
-        term.loss_weight = term.loss_weight or 1.0
+    before = {name: cast(float, term.loss_weight) for name, term in terms.items()}
+    for name, term in terms.items():
+        term.loss_weight = before[name] or 1.0  # type: ignore[assignment]
     try:
         yield
     finally:
         for name, term in terms.items():
-            term.loss_weight = before[name]
+            term.loss_weight = before[name]  # type: ignore[assignment]
 
 
 def collated(loader: DataLoader, places: Sequence[int]) -> dict:
@@ -40,7 +41,7 @@ def training_places(loader: DataLoader) -> list[int]:
     """The first images of each kind that batches have."""
     dataset = loader.dataset
     if not isinstance(dataset, SemiSupDataset):
-        return list(range(min(2 * IMAGES, len(dataset))))
+        return list(range(min(2 * IMAGES, len(cast(Sized, dataset)))))
     counts = getattr(loader.sampler, 'counts', {True: 1, False: 1})
     labeled = range(min(IMAGES, dataset.num_labeled)) if counts[True] else ()
     unlabeled = range(dataset.num_labeled, min(dataset.num_labeled + IMAGES, len(dataset))) if counts[False] else ()
@@ -100,12 +101,12 @@ def try_evaluation(model: nn.Module, loader: DataLoader, evaluator: Evaluator, w
         ValueError: If something fails, with the metric.
     """
     with evaluating(model), torch.no_grad():  # as in MMEngine's loops
-        data = collated(loader, range(min(2 * IMAGES, len(loader.dataset))))
+        data = collated(loader, range(min(2 * IMAGES, len(cast(Sized, loader.dataset)))))
         step = model.val_step if which == 'val' else model.test_step
         outputs = [output.to_dict() if isinstance(output, BaseDataElement) else output for output in step(data)]
 
         for metric in evaluator.metrics:
-            tried: Callable = copy.deepcopy(metric)
+            tried: Any = copy.deepcopy(metric)
             name = type(metric).__name__
             try:
                 tried.process(data, outputs)

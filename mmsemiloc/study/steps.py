@@ -62,9 +62,10 @@ def with_length(cfg: Config, length: int) -> Config:
     def scaled(name: str, value):
         """``value`` times length / old, with its nested values; endless (-1, inf) and named ('all') ones as they are."""
         if isinstance(value, dict):
-            points = {'end': 'begin'}  # of the schedule of a loss, whose end may be its beginning
-            return {key: scaled(points.get(key, key), part) if key != 'start_value' else part
-                    for key, part in value.items()}
+            # The end of the schedule of a loss may be its beginning, and is scaled like it.
+            return {part_name: part if part_name == 'start_value' else
+                    scaled('begin' if part_name == 'end' else part_name, part)
+                    for part_name, part in value.items()}
         if isinstance(value, list | tuple):
             parts = [scaled(name, part) for part in value]
             return [part for part in parts if part < length] if name == 'milestones' else parts

@@ -38,7 +38,8 @@ def shuffled(pairs):
 
 
 WRONG = {
-    'counts from 1': ([(path, label + 1) for path, label in RIGHT], 'cat/ have label 1, but label 0 .*does the list count from 1'),
+    'counts from 1': ([(path, label + 1) for path, label in RIGHT],
+                      'cat/ have label 1, but label 0 .*does the list count from 1'),
     'permuted': ([(path, (label + 1) % 3) for path, label in RIGHT], 'cat/ have label 1, but label 0'),
     'two swapped': ([(path, {0: 0, 1: 2, 2: 1}[label]) for path, label in RIGHT], 'dog/ have label 2, but label 1'),
     'shuffled': (shuffled(RIGHT), 'cat/ have label 2, but label 0 in the labelled set'),
