@@ -28,8 +28,8 @@ MEASURED = """In %, of the activation map of the class that the model predicts, 
 values inside the true box. <b>Pointing</b>: images whose map has its maximum in a true box. <b>Area</b>: mean share of the map
 above half of its maximum. A uniform map and one that falls off from the centre show what maps without any idea of the place
 have."""
-STRIPS = """Some images, the classes evenly and not picked by hand. Green: the true box, if there is one. Bright yellow: where the map is
-strongest; each map is scaled to its own largest value. {columns}"""
+STRIPS = """Some images, the classes evenly and not picked by hand. Green: the true box, if there is one.
+Bright yellow: where the map is strongest; each map is scaled to its own largest value. {columns}"""
 
 
 def cam_table(moments: Sequence[Moment], knowing_nothing: Mapping[str, Values], split: str, images: int) -> Table:

@@ -66,8 +66,8 @@ true box. <b>CAM area</b>: mean share of the map above half of its maximum; smal
 of the object. The last two rows are maps without any idea of the place: a uniform one has in the box what the box covers of
 the image, and one that falls off from the centre has centred boxes of all sizes."""
 EXAMPLES = """{examples} images of the {split} split, the classes evenly and not picked by hand. Green: the true
-box, which no training has seen. Bright yellow: where the map of the predicted class is strongest; each map is scaled to its own largest value. Below:
-the predicted class, its probability, and the share of the map inside the box."""
+box, which no training has seen. Bright yellow: where the map of the predicted class is strongest; each map
+is scaled to its own largest value. Below: the predicted class, its probability, and the share of the map inside the box."""
 CONFUSION = """One row for each true class, in % of its images on the {split} split. A perfect classifier has 100 on the
 diagonal."""
 TRAINING = """What was logged during training, over optimizer steps. Losses are shown with their weight, as they were minimised,
