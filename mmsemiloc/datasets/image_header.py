@@ -111,11 +111,15 @@ def png_header(content: bytes) -> Header | None:
         place += 12 + size
     grey, has_alpha = color in (0, 4), color in (4, 6)
     transparent, stated = chunks.get(b'tRNS'), chunks.get(b'sBIT')
+    hidden = None
+    if transparent and grey:  # of 1, 2 or 4 bits, which decoders spread over 8
+        spread = 255 // (2**depth - 1) if depth < 8 else 1
+        hidden = int.from_bytes(transparent[:2], 'big') * spread
     return Header(width, height,
                   plain=depth <= 8 and not has_alpha and transparent is None,
                   deep=depth > 8,
                   bits=stated[0] if stated and depth > 8 else None,
-                  hidden=int.from_bytes(transparent[:2], 'big') if transparent and grey else None,
+                  hidden=hidden,
                   orientation=exif_orientation(chunks[b'eXIf']) if b'eXIf' in chunks else 1)
 
 

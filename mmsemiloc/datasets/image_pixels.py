@@ -214,12 +214,13 @@ def seen_pixels(content: bytes, header: Header | None, background: np.ndarray, b
     else:
         pixels = pillow_pixels(content, upright)
     alpha = None
-    if pixels.ndim == 3 and pixels.shape[2] == 4:
+    if header.hidden is not None:
+        pixels = pixels if pixels.ndim == 2 else pixels[..., 0]
+        alpha = np.where(pixels == header.hidden, 0, 255).astype(np.uint8)
+    elif pixels.ndim == 3 and pixels.shape[2] == 4:
         alpha = opacity(pixels[..., 3], header.bits, bits)
         # What cannot be seen does not count for the range of the values.
         pixels = np.where(alpha[..., None] > 0, pixels[..., :3], pixels.dtype.type(0))
-    elif pixels.ndim == 2 and header.hidden is not None:
-        alpha = np.where(pixels == header.hidden, 0, 255).astype(np.uint8)
 
     shown = to_eight_bits(pixels, header.bits, bits)
     shown = 255 - shown if header.inverted else shown

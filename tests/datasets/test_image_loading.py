@@ -46,6 +46,16 @@ def with_chunk(content, kind, data):
     return content[:33] + chunk + content[33:]
 
 
+def grey_png(depth, row, hidden):
+    """A PNG of one row of grey values of so many bits, of which one is transparent."""
+    header = struct.pack('>IIBBBBB', 8 * len(row) // depth, 1, depth, 0, 0, 0, 0)
+    chunks = ((b'IHDR', header), (b'tRNS', struct.pack('>H', hidden)),
+              (b'IDAT', zlib.compress(b'\0' + row)), (b'IEND', b''))
+    return b'\x89PNG\r\n\x1a\n' + b''.join(
+        struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        for kind, data in chunks)
+
+
 def over(background):
     """What PALE looks like over an RGB background, BGR."""
     share = PIXELS[..., 3:] / np.float32(255)
@@ -155,6 +165,15 @@ def test_deep_values_are_scaled(channels, name, scale, encode_values, kwargs):
     expected = {1: np.repeat(GREY[..., None], 3, 2), 3: BGR, 4: over((255, 255, 255))}[channels]
     assert np.abs(LoadImageFromFile(**kwargs).decode(content).astype(int) -
                   expected).max() <= (channels == 4)
+
+
+@pytest.mark.parametrize('depth, row, hidden, expected', [
+    (1, bytes([0b01010101]), 1, [0, 9] * 4), (2, bytes([0b00011011]), 2, [0, 85, 9, 255]),
+    (4, bytes([0x0F, 0x81]), 8, [0, 255, 9, 17]), (8, bytes([0, 5, 200]), 5, [0, 9, 200]),
+    (16, struct.pack('>3H', 60000, 1000, 30000), 1000, [234, 9, 117])])
+def test_a_transparent_grey_value_of_any_depth(depth, row, hidden, expected):
+    image = LoadImageFromFile(background=(9, 9, 9)).decode(grey_png(depth, row, hidden))
+    assert image[0, :, 0].tolist() == expected
 
 
 def test_stated_bits_of_a_file_count():
