@@ -32,7 +32,8 @@ def describe_foreign(counts: Counter[str], folder: object) -> str:
     """
     if not counts:
         return ''
-    names = ', '.join(f'{name} ({number})' for name, number in counts.most_common(10))
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    names = ', '.join(f'{name} ({number})' for name, number in ranked[:10])
     more = ', ...' if len(counts) > 10 else ''
     what = ('1 hidden or foreign file or folder in {} is' if counts.total() == 1 else
             f'{counts.total()} hidden or foreign files or folders in {{}} are')

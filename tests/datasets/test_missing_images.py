@@ -21,21 +21,36 @@ def make(tmp_path):
         (tmp_path / 'images' / name).touch()
 
     def build(*lines, labeled=True, **kwargs):
-        (tmp_path / 'list.txt').write_text(''.join(f'{line}{" 0" if labeled else ""}\n' for line in lines))
-        return CustomDataset(data_root=str(tmp_path), data_prefix='images', ann_file='list.txt',
-                             with_label=labeled, **{'serialize_data': False, **kwargs})
+        (tmp_path / 'list.txt').write_text(
+            ''.join(f'{line}{" 0" if labeled else ""}\n' for line in lines)
+        )
+        return CustomDataset(
+            data_root=str(tmp_path),
+            data_prefix='images',
+            ann_file='list.txt',
+            with_label=labeled,
+            **{'serialize_data': False, **kwargs},
+        )
 
     return build
 
 
 @pytest.mark.parametrize('labeled', [True, False])
-@pytest.mark.parametrize('line, match, misspelt', [
-    ('cat/1.jpg', 'cat/1.jpg is not there, but .*images/cat/1.JPG is', True),
-    ('Cat/2.jpg', 'Cat/2.jpg is not there, but .*images/cat is', True),
-    (f'{NFC}/1.jpg', r'but .*cafe\\u0301. .the same letters in another Unicode form. is', True),
-    ('dog/3.jpg', 'dog/3.jpg is not there, but .*dog/3.png is', False),
-    ('dog/4.jpg', 'dog/4.jpg is not there: correct', False),
-    ('bird/1.jpg', 'bird/1.jpg is not there: there is no folder .*images/bird', False)])
+@pytest.mark.parametrize(
+    'line, match, misspelt',
+    [
+        ('cat/1.jpg', 'cat/1.jpg is not there, but .*images/cat/1.JPG is', True),
+        ('Cat/2.jpg', 'Cat/2.jpg is not there, but .*images/cat is', True),
+        (
+            f'{NFC}/1.jpg',
+            r'but .*cafe\\u0301. .the same letters in another Unicode form. is',
+            True,
+        ),
+        ('dog/3.jpg', 'dog/3.jpg is not there, but .*dog/3.png is', False),
+        ('dog/4.jpg', 'dog/4.jpg is not there: correct', False),
+        ('bird/1.jpg', 'bird/1.jpg is not there: there is no folder .*images/bird', False),
+    ],
+)
 def test_the_first_one_is_named(make, line, match, misspelt, labeled):
     dataset = make('cat/2.jpg', line, labeled=labeled, serialize_data=labeled)
     with pytest.raises(ValueError, match=f'list.txt, line 2: validation image .*{match}'):
@@ -50,7 +65,10 @@ def test_the_first_one_is_named(make, line, match, misspelt, labeled):
 def test_they_are_counted_and_none_at_all_is_another_matter(make):
     with pytest.raises(ValueError, match='line 2: .*dog/8.jpg.* .2 of 3 images are missing'):
         check_images_exist(make('cat/2.jpg', 'dog/8.jpg', 'dog/9.jpg'), 'labelled')
-    with pytest.raises(ValueError, match='none of the 2 labelled images is there: are data_root and data_prefix right'):
+    with pytest.raises(
+        ValueError,
+        match='none of the 2 labelled images is there: are data_root and data_prefix right',
+    ):
         check_images_exist(make('a/8.jpg', 'a/9.jpg'), 'labelled', skip=True)
 
 
@@ -58,13 +76,17 @@ def test_they_are_counted_and_none_at_all_is_another_matter(make):
 def test_folders_and_broken_links_are_no_images(make, tmp_path, kind):
     place = tmp_path / 'images' / 'dog' / 'x.jpg'
     place.mkdir() if kind == 'folder' else place.symlink_to(tmp_path / 'nowhere')
-    with pytest.raises(ValueError, match='it is a folder' if kind == 'folder' else 'it is a broken link'):
+    with pytest.raises(
+        ValueError, match='it is a folder' if kind == 'folder' else 'it is a broken link'
+    ):
         check_images_exist(make('dog/1.jpg', 'dog/x.jpg'), 'labelled')
 
 
 def test_links_to_images_absolute_paths_and_detours_are_fine(make, tmp_path):
     (tmp_path / 'images' / 'dog' / 'x.jpg').symlink_to(tmp_path / 'images' / 'dog' / '1.jpg')
-    dataset = make('dog/x.jpg', f'{tmp_path}/images/dog/1.jpg', './cat//2.jpg', '../images/cat/1.JPG')
+    dataset = make(
+        'dog/x.jpg', f'{tmp_path}/images/dog/1.jpg', './cat//2.jpg', '../images/cat/1.JPG'
+    )
     assert check_images_exist(dataset, 'labelled') == []
 
 
@@ -86,7 +108,10 @@ def test_images_elsewhere_are_not_looked_for(make):
 
 
 def test_keys_of_an_lmdb(tmp_path):
-    with lmdb.open(str(tmp_path / 'db'), map_size=2**20) as env, env.begin(write=True) as transaction:
+    with (
+        lmdb.open(str(tmp_path / 'db'), map_size=2**20) as env,
+        env.begin(write=True) as transaction,
+    ):
         for key in (b'a/1.jpg', b'a/2.JPG'):
             transaction.put(key, b'')
 
@@ -97,7 +122,9 @@ def test_keys_of_an_lmdb(tmp_path):
     assert check_images_exist(build('a/1.jpg'), 'labelled') == []
     assert check_images_exist(LmdbDataset(str(tmp_path / 'db')), 'unlabelled') == []
     assert check_images_exist(build('a/1.jpg', 'a/3.jpg'), 'labelled', skip=True) == ['a/3.jpg']
-    with pytest.raises(ValueError, match='list.txt, line 2: labelled image a/3.jpg of LMDB .*db is not there'):
+    with pytest.raises(
+        ValueError, match='list.txt, line 2: labelled image a/3.jpg of LMDB .*db is not there'
+    ):
         check_images_exist(build('a/1.jpg', 'a/3.jpg'), 'labelled')
     with pytest.raises(ValueError, match='a/2.jpg of LMDB .* is not there, but a/2.JPG is'):
         check_images_exist(build('a/1.jpg', 'a/2.jpg'), 'labelled', skip=True)
@@ -111,8 +138,11 @@ def test_every_folder_is_listed_once(tmp_path, monkeypatch):
             (tmp_path / str(folder) / f'{i}.jpg').touch()
             paths.append(f'{tmp_path}/{folder}/{i}.jpg')
     listed = []
-    monkeypatch.setattr(missing_images, 'names_in', lambda folder, real=missing_images.names_in: (
-        listed.append(folder), real(folder))[1])
+    monkeypatch.setattr(
+        missing_images,
+        'names_in',
+        lambda folder, real=missing_images.names_in: (listed.append(folder), real(folder))[1],
+    )
     start = time.process_time()
     assert missing_files(sorted(paths, key=os.path.basename)) == []
     assert len(listed) == 20 and time.process_time() - start < 1
