@@ -1,8 +1,10 @@
 import hashlib
 import json
+import re
 
 import pytest
 
+from mmsemiloc.commands import make_split
 from tests.tools.conftest import run_tool
 
 
@@ -69,3 +71,62 @@ def test_bad_published_lists(refuse, source, tmp_path, text, expected):
     (tmp_path / 'list.txt').write_text(text)
     arguments = ['--labeled-list', tmp_path / 'list.txt', '--unlabeled', 'rest']
     assert expected in refuse('make_split', source, '--out', tmp_path / 'meta', *arguments)
+
+
+@pytest.mark.parametrize('text, expected', [
+    ('# published\nn00_1.JPEG\n', 'list.txt, line 1: .*comments'),
+    ('n00_1.JPEG\n\nn00\\n00_2.JPEG\n', 'line 3: .*forward slashes'),
+    ('n00/n00_1.JPEG 0\n', 'line 1: .*it has a label, but the list is of paths or names of images'),
+    ('n00_1.JPEG\n./n00_1.JPEG\n', 'line 2: .*stands in line 1 already'),
+    ('\n', 'has no images')])
+def test_faults_of_published_lists_name_the_line(refuse, source, tmp_path, text, expected):
+    (tmp_path / 'list.txt').write_text(text)
+    error = refuse('make_split', source, '--out', tmp_path / 'meta', '--unlabeled', 'rest',
+                   '--labeled-list', tmp_path / 'list.txt')
+    assert re.search(expected, error) and not (tmp_path / 'meta' / 'manifest.json').exists()
+
+
+@pytest.mark.parametrize('arguments, expected', [
+    (['--labeled', '3', '--unlabeled', '9'], '3 labelled images are fewer than the 4 classes'),
+    (['--labeled', '0.1%', '--unlabeled', '9'], '0.1% of 120 images is no image'),
+    (['--labeled', '120', '--unlabeled', 'rest'], 'cannot draw 120 labelled and 0 unlabelled'),
+    ([], 'cannot draw 64000 labelled and 200000 unlabelled images from 120: choose')])
+def test_too_few_images_are_one_line(refuse, source, tmp_path, arguments, expected):
+    assert expected in refuse('make_split', source, '--out', tmp_path / 'meta', *arguments)
+
+
+def test_lists_in_the_folder_of_images_would_be_a_class(refuse, source):
+    error = refuse('make_split', source, '--out', source / 'meta', '--labeled', '8')
+    assert 'where it would be taken for a class' in error
+
+
+def run_here(parse, *arguments):
+    """Run the tool in this process."""
+    assert make_split.run(parse('make_split', *arguments)) == 0
+
+
+def test_faults_of_a_given_list_are_not_written_on(refuse, parse, capsys, tmp_path):
+    """What is no fault is cleaned, and what is one is refused."""
+    lines = [f'n{i % 2}/{i}.JPEG {i % 2}' for i in range(8)]
+    (tmp_path / 'all.txt').write_bytes(b'\xef\xbb\xbf' + '  \r\n'.join([*lines, '', '']).encode())
+    meta = tmp_path / 'meta'
+    arguments = [tmp_path / 'all.txt', '--out', meta, '--labeled', 4, '--unlabeled', 'rest']
+    run_here(parse, *arguments)
+    capsys.readouterr()
+    written = lines_of(meta / 'labeled_4.txt') + lines_of(meta / 'unlabeled_4.txt')
+    assert {line.split()[0] for line in written} == {line.split()[0] for line in lines}
+    assert b'\r' not in (meta / 'labeled_4.txt').read_bytes()
+    (tmp_path / 'all.txt').write_text('\n'.join(lines).replace('/', '\\'))
+    assert 'all.txt, line 1: ' in refuse('make_split', *arguments)
+
+
+def test_classes_that_a_labelled_list_lacks_are_named(parse, capsys, source, tmp_path):
+    (tmp_path / 'list.txt').write_bytes(b'\xef\xbb\xbfn00_1.JPEG\r\n\r\nn02_1.JPEG\r\n')
+    run_here(parse, source, '--out', tmp_path / 'meta', '--unlabeled', 9,
+             '--labeled-list', tmp_path / 'list.txt')
+    assert ("labeled_2.txt has no image of 2 of 4 classes, which cannot be learned: 'n01', 'n03'"
+            in capsys.readouterr().out)
+
+
+def lines_of(file):
+    return file.read_text(encoding='utf-8').split('\n')[:-1]
