@@ -20,8 +20,8 @@ def find_listed(file: Path, paths: list[str]) -> np.ndarray:
     """Indices of the images that a file names, by their path or by their file name.
 
     Raises:
-        ValueError: With the number of the line, if there is no such image, or several have that name, or it comes twice;
-            see also :func:`parse_list`.
+        ValueError: With the number of the line, if there is no such image, or several have that
+            name, or it comes twice; see also :func:`parse_list`.
     """
     lines = parse_list(file, labeled=False, of='paths or names of images')
     by_path = {path: i for i, path in enumerate(paths)}
@@ -34,7 +34,8 @@ def find_listed(file: Path, paths: list[str]) -> np.ndarray:
         matches = [by_path[name]] if name in by_path else by_name.get(name, [])
         if len(matches) != 1 or matches[0] in found:
             problem = 'comes twice' if len(matches) == 1 else f'names {len(matches)} images'
-            raise ValueError(f'{file}, line {find_line(file, line, labeled=False)}: {line!r} {problem} of the source')
+            number = find_line(file, line, labeled=False)
+            raise ValueError(f'{file}, line {number}: {line!r} {problem} of the source')
         found[matches[0]] = None
     return np.fromiter(found, np.int64, len(found))
 
@@ -60,7 +61,8 @@ def read_source(args: argparse.Namespace, console: Console) -> Listing:
     if args.source.is_file():
         return read_list(args.source)
     if args.source.resolve() in (args.out.resolve(), *args.out.resolve().parents):
-        raise ValueError(f'--out {args.out} is in the folder of images {args.source}, where it would be taken for a class: '
+        raise ValueError(f'--out {args.out} is in the folder of images {args.source}, '
+                         'where it would be taken for a class: '
                          'choose a folder beside it')
     cache = args.out / 'listing.txt'
     if args.refresh:
@@ -86,7 +88,8 @@ def write_splits(args: argparse.Namespace, listing: Listing, labeled: dict[int, 
     for kind, sets in (('labeled', labeled), ('unlabeled', unlabeled)):
         for number, indices in sets.items():
             name = f'{kind}_{number}.txt'
-            lines = [to_line(listing.paths[i], listing.labels[i] if kind == 'labeled' else None) for i in indices]
+            lines = [to_line(listing.paths[i], listing.labels[i] if kind == 'labeled' else None)
+                     for i in indices]
             counts = np.bincount(listing.labels[indices], minlength=len(listing.classes))
             files[name] = {**write_lines(args.out / name, lines), 'images_per_class': counts.tolist()}
             rows.append([name, str(number), f'{counts.min()} to {counts.max()}', files[name]['sha256'][:12]])
@@ -98,7 +101,7 @@ def write_splits(args: argparse.Namespace, listing: Listing, labeled: dict[int, 
 
 
 def notes(args: argparse.Namespace, listing: Listing, labeled: dict[int, np.ndarray]) -> list[str]:
-    """What to know of the lists: where the listing is from, what it leaves out, and classes without images."""
+    """What to know of the lists: what was left out, read back, and has no labelled image."""
     lines = list(listing.left_out)
     if listing.read_back:
         lines.append(f'The listing of {args.source} was read back from {args.out / "listing.txt"}: no folder '
