@@ -122,7 +122,7 @@ class AccumOptimWrapper(OptimWrapper):
         self._norm = None if norm is None or value is None else (norm, value)
         self.step()
         self.zero_grad()
-        return add_logs([part.log for part in parts])
+        return add_logs([dict(part.log) for part in parts])
 
     def _gradient_norm(self) -> Tensor | None:
         """Norm of the gradients before the step, the one to clip if they are clipped; None if it says nothing."""

@@ -33,12 +33,13 @@ class Predicted:
         return int(self.counts.sum())
 
     def report(self) -> dict[str, float]:
-        """Mean confidence, entropy in nats of the mean prediction, and number of classes that some image was given to."""
-        return dict(confidence=self.confidence / self.images, batch_entropy=entropy(self.probabilities / self.images),
+        """Mean confidence, entropy of the mean prediction in nats, and number of classes used."""
+        return dict(confidence=self.confidence / self.images,
+                    batch_entropy=entropy(self.probabilities / self.images),
                     classes_used=int((self.counts > 0).sum()))
 
     def used(self, expected: Tensor) -> int:
-        """Classes with more than stray images, where ``expected`` (C,) is the share of each class."""
+        """Classes with more than stray images; ``expected`` (C,) is the share of each class."""
         return int((self.counts >= (STRAY * self.images * expected).clamp(min=1)).sum())
 
 
@@ -50,9 +51,10 @@ def expected_classes(expected: Tensor, images: int) -> float:
 def has_collapsed(predicted: Predicted, expected: Tensor, min_class_share: float = 0.3) -> bool:
     """Whether too few classes are left, for certain.
 
-    Both must hold. Far fewer classes are used than so many images should have: fewer than ``min_class_share`` of them, or one
-    alone where there should be two. And the mean prediction is narrower than the expected shares: so a new network, whose
-    predictions are all alike but not sure, has not collapsed, nor one that knows the shares of the classes and nothing else.
+    Both must hold. Far fewer classes are used than so many images should have: fewer than
+    ``min_class_share`` of them, or one alone where there should be two. And the mean prediction is
+    narrower than the expected shares: so a new network, whose predictions are all alike but not
+    sure, has not collapsed, nor one that knows the shares of the classes and nothing else.
 
     Args:
         predicted: The predictions.

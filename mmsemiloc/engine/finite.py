@@ -1,4 +1,4 @@
-"""Numbers that are not finite (NaN or infinite): found before the step that would spread them, and said in one line."""
+"""Numbers that are not finite: found before the step that would spread them."""
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from mmsemiloc.models.numerics import check_number
 
 SHOWN_IMAGES = 4
+MEND = 'mend or remove the image, or the transform that makes it so'
 ADVICE = ('lower the learning rate (optim_wrapper.optimizer.lr), warm it up, or set '
           'optim_wrapper.clip_grad=dict(max_norm=...)')
 
@@ -34,11 +35,14 @@ def tensors_of(state: object, name: str = '') -> Iterator[tuple[str, Tensor]]:
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Whether all values are finite; a mask of zeros and minus infinities, as attention adds it, counts as finite."""
+    """Whether all values are finite; a mask of zeros and minus infinities counts as finite."""
     values = tensor.detach()
     if values.is_sparse:
         values = values.coalesce().values()
-    return bool(values.isfinite().all()) or bool(((values == 0) | (values == -math.inf)).all() and (values == 0).any())
+    if values.isfinite().all():
+        return True
+    zero = values == 0
+    return bool(zero.any() and (zero | (values == -math.inf)).all())
 
 
 def first_not_finite(state: object) -> str | None:
@@ -48,7 +52,7 @@ def first_not_finite(state: object) -> str | None:
         state: A state dict, or any nesting of mappings and sequences with tensors in it.
 
     Example:
-        >>> first_not_finite({'fc': {'weight': torch.zeros(2), 'bias': torch.tensor([0.0, math.nan])}})
+        >>> first_not_finite({'fc': {'weight': torch.zeros(2), 'bias': torch.tensor(math.nan)}})
         'fc.bias'
     """
     return next((name for name, tensor in tensors_of(state) if not is_finite(tensor)), None)
@@ -58,8 +62,8 @@ def check_optimizer(optimizer: Optimizer) -> None:
     """Refuse numbers of an optimizer that can never be meant.
 
     Raises:
-        ValueError: If a number of a parameter group is not finite, a learning rate or weight decay is below 0, or a
-            momentum is not at least 0 and below 1.
+        ValueError: If a number of a parameter group is not finite, a learning rate or weight decay
+            is below 0, or a momentum is not at least 0 and below 1.
     """
     for group in optimizer.param_groups:
         for key, value in group.items():
@@ -83,18 +87,21 @@ def check_clipping(clip_grad: dict | None) -> None:
 
 def gradients_of(optimizer: Optimizer) -> list[Tensor]:
     """Gradients of all parameters that have one."""
-    return [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
+    parameters = (p for group in optimizer.param_groups for p in group['params'])
+    return [p.grad for p in parameters if p.grad is not None]
 
 
 def total_norm(gradients: Sequence[Tensor], norm_type: float = 2.0) -> Tensor | None:
-    """Norm of all gradients as of one vector, a scalar tensor that is not waited for; None without gradients."""
+    """Norm of all gradients as of one vector, a scalar not waited for; None without gradients."""
     return torch.nn.utils.get_total_norm(gradients, norm_type) if gradients else None
 
 
 def loss_terms(log: Mapping) -> dict[str, Tensor]:
-    """The values whose names have 'loss' in them, which MMEngine adds up, without graph; lists as one tensor."""
+    """The values with 'loss' in their names, which MMEngine adds up, without their graph."""
     def joined(value: Tensor | Sequence[Tensor]) -> Tensor:
-        return value.detach() if isinstance(value, Tensor) else torch.stack([part.detach().mean() for part in value])
+        if isinstance(value, Tensor):
+            return value.detach()
+        return torch.stack([part.detach().mean() for part in value])
 
     return {name: joined(value) for name, value in log.items() if 'loss' in name}
 
@@ -131,7 +138,8 @@ def image_name(sample: Mapping | object) -> str:
     get = getattr(sample, 'get', lambda key: None)
     if get('img_path'):
         return str(get('img_path'))
-    return 'an image without a path' if get('sample_idx') is None else f'image {get("sample_idx")} of its dataset'
+    number = get('sample_idx')
+    return 'an image without a path' if number is None else f'image {number} of its dataset'
 
 
 def samples_of(data: object) -> list:
@@ -148,29 +156,30 @@ def images_text(data: object) -> str:
 
 
 def pixels_of(data: object) -> list[Sequence[Tensor] | Tensor]:
-    """The images of a collated batch, by view where it is a list of batches, as for self-supervised models."""
+    """The images of a collated batch, or those of each view where there is a batch of each."""
     inputs = data.get('inputs') if isinstance(data, Mapping) else None
     if not isinstance(inputs, list | tuple | Tensor) or not len(inputs):
         return []
-    by_view = not isinstance(inputs, Tensor) and all(isinstance(view, Tensor) and view.dim() > 3 for view in inputs)
+    by_view = not isinstance(inputs, Tensor) and all(
+        isinstance(view, Tensor) and view.dim() > 3 for view in inputs)
     return list(inputs) if by_view else [inputs]
 
 
 def bad_image(data: object) -> str | None:
-    """The first image of a collated batch whose pixels, further views or soft label are not finite; None if all are."""
+    """The first image of a batch whose pixels or soft label are not finite, in words."""
     samples = samples_of(data)
     batches = pixels_of(data)
     for place, sample in enumerate(samples):
         pixels = [batch[place] for batch in batches if len(batch) == len(samples)]
-        for text, value in (*(('its pixels are', values) for values in (*pixels, sample.get('views'))),
-                            ('its soft label is', sample.get('gt_score'))):
-            if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all():
-                return f'{image_name(sample)}: {text} not finite'
+        if first_not_finite([*pixels, sample.get('views')]) is not None:
+            return f'{image_name(sample)}: its pixels are not finite'
+        if first_not_finite(sample.get('gt_score')) is not None:
+            return f'{image_name(sample)}: its soft label is not finite'
     return None
 
 
 def bad_terms(log: Mapping) -> list[str]:
-    """Terms of the loss that are not finite, with their values; their sum only if no term is bad."""
+    """Terms of the loss that are not finite, with their values; the sum only if no term is bad."""
     values = {name: value for name, value in loss_terms(log).items() if not value.isfinite().all()}
     names = [name for name in values if name != 'loss'] or list(values)
     return [f'{name} is {values[name].sum().item():g}' for name in names]
@@ -191,9 +200,9 @@ def find_fault(parts: Sequence[Part], module: nn.Module) -> Fault:
     for part in parts:
         image = bad_image(part.data)
         if image is not None:
-            return Fault(0, 0, rank, image, '', 'mend or remove the image, or the transform that makes it so')
+            return Fault(0, 0, rank, image, '', MEND)
 
-    # A mean over the whole batch spreads a fault to all micro-batches: look where most terms are bad.
+    # A mean over the batch spreads a fault to all micro-batches: look where most terms are bad.
     terms = [(bad_terms(part.log), part.data) for part in parts]
     worst, data = max(terms, key=lambda pair: len(pair[0]), default=([], None))
     weight = first_not_finite(dict(module.named_parameters()))
@@ -218,7 +227,7 @@ def at_step(optimizer: Optimizer) -> str:
 
 def refuse_bad_step(parts: Sequence[Part], module: nn.Module, optimizer: Optimizer,
                     norm: Tensor | None = None) -> float | None:
-    """Stop before an update that would put numbers into the model that are not finite, on all ranks alike.
+    """Stop before an update that would put bad numbers into the model, on all ranks alike.
 
     It waits for the device once, for all terms and the norm together. All ranks have to call it.
 
@@ -232,12 +241,14 @@ def refuse_bad_step(parts: Sequence[Part], module: nn.Module, optimizer: Optimiz
         The norm.
 
     Raises:
-        NotFiniteError: If the learning rate is not finite or below 0, or a term of the loss or the norm is not finite. Nothing
-            has been updated but BatchNorm's running statistics, and the gradients are cleared.
+        NotFiniteError: If the learning rate is not finite or below 0, or a term of the loss or the
+            norm is not finite. Nothing has been updated but BatchNorm's running statistics, and the
+            gradients are cleared.
     """
     rate = learning_rate(optimizer)
     if not 0 <= rate < math.inf:
-        raise NotFiniteError(f'the learning rate is {rate:g}{at_step(optimizer)}: look at param_scheduler')
+        raise NotFiniteError(f'the learning rate is {rate:g}{at_step(optimizer)}: look at '
+                             'param_scheduler')
 
     # Zero times a finite number is 0, and NaN otherwise.
     values = [value.flatten() for part in parts for value in loss_terms(part.log).values()]
@@ -256,5 +267,6 @@ def refuse_bad_step(parts: Sequence[Part], module: nn.Module, optimizer: Optimiz
     fault = min(faults)
     who = f'rank {fault.rank}: ' if len(faults) > 1 else ''
     images = f'; images: {fault.images}' if fault.images else ''
-    raise NotFiniteError(f'{who}{fault.text}{at_step(optimizer)}, so the step was not made{images}. To go on, '
+    where = at_step(optimizer)
+    raise NotFiniteError(f'{who}{fault.text}{where}, so the step was not made{images}. To go on, '
                          f'{fault.advice}')

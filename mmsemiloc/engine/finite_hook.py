@@ -1,9 +1,10 @@
-"""Hook that keeps numbers that are not finite out of models and checkpoints, with any model and optimizer wrapper."""
+"""Hook that keeps numbers that are not finite out of any model and its checkpoints."""
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
+from torch.optim import Optimizer
 
 from mmsemiloc.engine.accum_optim_wrapper import AccumOptimWrapper
 from mmsemiloc.engine.finite import (
@@ -37,8 +38,9 @@ def refuse_tensor(name: str | None) -> None:
         NotFiniteError: With its name.
     """
     if name is not None:
-        raise NotFiniteError(f'{name} is not finite, so no checkpoint is written over good ones; lower the learning rate '
-                             '(optim_wrapper.optimizer.lr) and go on from the last checkpoint with --resume')
+        raise NotFiniteError(
+            f'{name} is not finite, so no checkpoint is written over good ones; lower the learning '
+            'rate (optim_wrapper.optimizer.lr) and go on from the last checkpoint with --resume')
 
 
 def saves_now(hook: Hook, runner: Runner, by_epoch: bool) -> bool:
@@ -56,38 +58,43 @@ def state_to_save(runner: Runner) -> dict:
     """What a checkpoint of a runner would hold; see ``SAVED``."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     means = [hook.ema_model.state_dict() for hook in runner.hooks if hasattr(hook, 'ema_model')]
-    return dict(state_dict=model.state_dict(), ema_state_dict=means, optimizer=runner.optim_wrapper.state_dict())
+    return dict(state_dict=model.state_dict(), ema_state_dict=means,
+                optimizer=runner.optim_wrapper.state_dict())
 
 
 @HOOKS.register_module()
 class FiniteHook(Hook):
     """Stops a run before it trains on, updates with or saves numbers that are not finite.
 
-    ``AccumOptimWrapper`` checks its steps itself; with another wrapper this hook listens to the losses of the model and looks at
-    the gradients right before the optimizer's step. What would be saved is looked at on all ranks before MMEngine removes an
-    older checkpoint, and once more when all other hooks have added their part.
+    ``AccumOptimWrapper`` checks its steps itself; with another wrapper this hook listens to the
+    losses of the model and looks at the gradients right before the optimizer's step. What would be
+    saved is looked at on all ranks before MMEngine removes an older checkpoint, and once more when
+    all other hooks have added their part.
 
     Raises:
-        ValueError: Before training, if a weight is not finite or a number of the optimizer can never be meant; a
-            ``NotFiniteError``, which is one, during training.
+        ValueError: Before training, if a weight is not finite or a number of the optimizer can
+            never be meant; a ``NotFiniteError``, which is one, during training.
     """
 
     priority = 'LOW'  # after the hooks that average weights, before the one that saves
 
     def before_train(self, runner: Runner) -> None:
-        """Look at the weights, and listen to the model and the optimizer if the wrapper does not check its steps."""
-        self._module: nn.Module = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        """Look at the weights, and listen to the model if the wrapper does not check its steps."""
+        model = runner.model
+        self._module: nn.Module = model.module if is_model_wrapper(model) else model
         self._handles: list = []
         name = first_not_finite(self._module.state_dict())
         if name is not None:
-            raise NotFiniteError(f'{name} is not finite before the first step: look at load_from, resume and init_cfg')
-        optimizer = getattr(runner.optim_wrapper, 'optimizer', None)  # None: several wrappers in one
+            raise NotFiniteError(f'{name} is not finite before the first step: look at load_from, '
+                                 'resume and init_cfg')
+        optimizer = getattr(runner.optim_wrapper, 'optimizer', None)  # several wrappers have none
         if optimizer is None or isinstance(runner.optim_wrapper, AccumOptimWrapper):
             return
         check_optimizer(optimizer)
-        self._optimizer, self._parts = optimizer, []
-        self._handles = [self._module.register_forward_hook(self._listen),
-                         self._optimizer.register_step_pre_hook(lambda *_: self._check(gradients=True))]
+        self._optimizer: Optimizer = optimizer
+        self._parts: list[Part] = []
+        check = optimizer.register_step_pre_hook(lambda *_: self._check(gradients=True))
+        self._handles = [self._module.register_forward_hook(self._listen), check]
 
     def after_train(self, runner: Runner) -> None:
         """Stop listening."""
@@ -109,8 +116,9 @@ class FiniteHook(Hook):
         refuse_bad_step(parts, self._module, self._optimizer,
                         total_norm(gradients_of(self._optimizer)) if gradients else None)
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None) -> None:
-        """Check losses that no step has followed: gradients are accumulated, or a loss scaler skipped the step."""
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None,
+                         outputs: object = None) -> None:
+        """Check losses that no step has followed: gradients are accumulated, or overflowed."""
         if self._handles and self._parts:
             self._check(gradients=False)
         self._before_saving(runner, by_epoch=False)

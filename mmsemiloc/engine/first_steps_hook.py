@@ -42,15 +42,17 @@ def progress_text(step: int, total: int, seconds: float, loss: float | None = No
     """
     losses = '' if loss is None else f'loss {loss:.4f}, '
     speed = f'{seconds:.2g}' if seconds < 10 else f'{seconds:.0f}'
-    return f'step {step:,} of {total:,}: {losses}{speed} s per step, about {duration(seconds * (total - step))} left'
+    left = duration(seconds * (total - step))
+    return f'step {step:,} of {total:,}: {losses}{speed} s per step, about {left} left'
 
 
 @HOOKS.register_module()
 class FirstStepsHook(Hook):
-    """Logs loss, seconds per step and time left at a few steps after the start, also of a resumed run.
+    """Logs loss, seconds per step and time left at a few steps after the start or a resumption.
 
-    The logger's first line may be hours away. The first step is timed without the start of the loader's workers, later lines
-    give the mean over the steps after the first. Validation is not in the time left.
+    The logger's first line may be hours away. The first step is timed without the start of the
+    loader's workers, later lines give the mean over the steps after the first. Validation is not in
+    the time left.
 
     Args:
         steps: Steps since the start at which there is a line.
@@ -62,11 +64,14 @@ class FirstStepsHook(Hook):
     priority = 'LOW'  # after the runner's own hooks have read the loss
 
     def __init__(self, steps: Sequence[int] = (1, 5, 20)) -> None:
-        self.steps = {check_number('each of FirstStepsHook.steps', step, 1, whole=True) for step in steps}
+        for step in steps:
+            check_number('each of FirstStepsHook.steps', step, 1, whole=True)
+        self.steps = tuple(steps)
 
     def before_train(self, runner: Runner) -> None:
         """Count from here."""
         self._done = 0
+        self._first = 0.0  # when the first step was done
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
         """Time the first step from when its images are there."""
@@ -74,7 +79,8 @@ class FirstStepsHook(Hook):
             self._start = time.perf_counter()
 
     @master_only
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None,
+                         outputs: object = None) -> None:
         """Log a line."""
         self._done += 1
         if self._done not in (1, *self.steps):
@@ -85,5 +91,6 @@ class FirstStepsHook(Hook):
             self._first = now
         if self._done in self.steps and runner.iter + 1 < runner.max_iters:
             logged = runner.message_hub.log_scalars.get('train/loss')
-            print_log(progress_text(runner.iter + 1, runner.max_iters, seconds, logged and logged.current()),
-                      logger='current', level=logging.INFO)
+            loss = logged and logged.current()
+            text = progress_text(runner.iter + 1, runner.max_iters, seconds, loss)
+            print_log(text, logger='current', level=logging.INFO)

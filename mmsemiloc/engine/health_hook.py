@@ -2,6 +2,7 @@
 import logging
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine import dist
@@ -30,8 +31,9 @@ def cam_area(cam: Tensor, threshold: float = 0.2) -> Tensor:
 
 
 def prediction_sums(q: Tensor, confidence: Tensor, top1: Tensor) -> Tensor:
-    """Sums (2 C + 1,) over T images: predictions q (T, C), how often each class is ``top1`` (T,), and ``confidence`` (T,)."""
-    counts = q.new_zeros(q.size(1)).index_add_(0, top1, q.new_ones(len(q)))  # unlike bincount, it does not wait for the device
+    """Sums (2 C + 1,) over T images: of q (T, C), images of each class, and of confidence."""
+    # Unlike torch.bincount this does not wait for the device.
+    counts = q.new_zeros(q.size(1)).index_add_(0, top1, q.new_ones(len(q)))
     return torch.cat([q.sum(0), counts, confidence.sum()[None]])
 
 
@@ -41,14 +43,17 @@ def split_sums(sums: Tensor) -> Predicted:
     return Predicted(sums[:num_classes], sums[num_classes:-1], float(sums[-1]))
 
 
-def expected_shares(runner: Runner, head: nn.Module) -> Tensor:
-    """Share (C,) of each class that predictions should have: NBEL's prior, else that of the labelled set, else uniform."""
+def expected_shares(runner: Runner, head: Any) -> Tensor:
+    """Share (C,) of each class: NBEL's prior, else that of the labelled set, else uniform."""
+    num_classes = head.num_classes
     log_prior = getattr(head.terms['nbel'], 'log_prior', None) if 'nbel' in head.terms else None
-    if log_prior is not None and len(log_prior) == head.num_classes:
+    if log_prior is not None and len(log_prior) == num_classes:
         return log_prior.exp().float().cpu()
-    dataset = getattr(getattr(getattr(runner, 'train_loop', None), 'dataloader', None), 'dataset', None)
-    counts = dataset.labeled_class_counts(head.num_classes) if hasattr(dataset, 'labeled_class_counts') else []
-    shares = torch.tensor(counts if len(counts) == head.num_classes and sum(counts) else [1] * head.num_classes).float()
+    loader = getattr(getattr(runner, 'train_loop', None), 'dataloader', None)
+    count = getattr(getattr(loader, 'dataset', None), 'labeled_class_counts', None)
+    counts = count(num_classes) if count else []
+    known = len(counts) == num_classes and sum(counts) > 0
+    shares = torch.tensor(counts if known else [1] * num_classes).float()
     return shares / shares.sum()
 
 
@@ -56,47 +61,55 @@ def expected_shares(runner: Runner, head: nn.Module) -> Tensor:
 class HealthHook(Hook):
     """Logs how the predictions on the training images are doing, over the window since the last report.
 
-    ``confidence`` is the mean largest probability, ``batch_entropy`` the entropy in nats of the mean prediction (log C if all
-    classes are used alike, 0 if one is), ``classes_used`` the number of classes that some image was given to, ``cam_area``
-    the mean share of the map of the most probable class above 20 % of its range. All images of all ranks count, labelled
-    or not; models without a ``CAMClsHead`` are not watched. The first three of unlabelled images alone are ``confidence_unlabeled``, ``batch_entropy_unlabeled`` and
-    ``classes_used_unlabeled``, if there are any. Sums stay on the device between reports.
+    ``confidence`` is the mean largest probability, ``batch_entropy`` the entropy in nats of the
+    mean prediction (log C if all classes are used alike, 0 if one is), ``classes_used`` the number
+    of classes that some image was given to, ``cam_area`` the mean share of the map of the most
+    probable class above 20 % of its range. All images of all ranks count, labelled or not; models
+    without a ``CAMClsHead`` are not watched. The first three of unlabelled images alone are
+    ``confidence_unlabeled``, ``batch_entropy_unlabeled`` and ``classes_used_unlabeled``, if there
+    are any. Sums stay on the device between reports.
 
-    A line at iterations 10, 20 and 50 and at the end of a run tells how things are in an unfinished window.
+    A line at iterations 10, 20 and 50 and at the end of a run tells how things are in an unfinished
+    window.
 
-    There is a warning when the predictions of all images, or of the unlabelled ones, collapse: see :func:`has_collapsed`. The
-    shares of classes that it expects are NBEL's prior, else those of the labelled set.
+    There is a warning when the predictions of all images, or of the unlabelled ones, collapse: see
+    :func:`has_collapsed`. The shares of classes that it expects are NBEL's prior, else those of the
+    labelled set.
 
-    With ``locality`` also ``cam_left``, ``cam_right``, ``cam_top`` and ``cam_bottom``: the mean locality penalty of that map in
-    each direction (:func:`direction_penalties`), whose sum is J_L for ``cam_target='top1'``, whether it is trained or not.
-    A map that leans to one side has a larger value there.
+    With ``locality`` also ``cam_left``, ``cam_right``, ``cam_top`` and ``cam_bottom``: the mean
+    locality penalty of that map in each direction (:func:`direction_penalties`), whose sum is J_L
+    for ``cam_target='top1'``, whether it is trained or not. A map that leans to one side has a
+    larger value there.
 
     Args:
         interval: Iterations a window; best that of the logger.
-        locality: None, or the form of the penalty to report: 'raw', in the unit of the map, or 'scale_free'.
-        min_class_share: Warn if fewer than this share of the classes is used that so many images should have, from 0 (never)
-            to 1.
-        begin: Iteration before which it takes two collapsed reports in a row for a warning, since a new network predicts few
-            classes; at most a quarter of the run.
+        locality: None, or the form of the penalty to report: 'raw', in the unit of the map, or
+            'scale_free'.
+        min_class_share: Warn if fewer than this share of the classes is used that so many images
+            should have, from 0 (never) to 1.
+        begin: Iteration before which it takes two collapsed reports in a row for a warning, since a
+            new network predicts few classes; at most a quarter of the run.
 
     Raises:
-        ValueError: If ``interval`` is less than 1, ``begin`` less than 0, ``min_class_share`` is no share, or ``locality``
-            is unknown.
+        ValueError: If ``interval`` is less than 1, ``begin`` less than 0, ``min_class_share`` is no
+            share, or ``locality`` is unknown.
     """
 
-    def __init__(self, interval: int = 50, min_class_share: float = 0.3, begin: int = 200, locality: str | None = None) -> None:
+    def __init__(self, interval: int = 50, min_class_share: float = 0.3, begin: int = 200,
+                 locality: str | None = None) -> None:
         check_number('interval of HealthHook', interval, 1, whole=True)
         check_number('min_class_share of HealthHook', min_class_share, 0, 1)
         check_number('begin of HealthHook', begin, 0)
         if locality not in (None, *LOCALITY):
             raise ValueError(f'locality must be None or one of {tuple(LOCALITY)}, got {locality!r}')
-        self.interval, self.min_class_share, self.begin, self.locality = interval, min_class_share, begin, locality
+        self.interval, self.min_class_share, self.begin = interval, min_class_share, begin
+        self.locality = locality
         self._collapsed = self._warned = False
 
     def before_train(self, runner: Runner) -> None:
         """Listen to the model, which is given the samples, and to the head."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self.head = getattr(model, 'head', None)
+        self.head: Any = getattr(model, 'head', None)
         self._listeners: list = []
         self._watches = hasattr(self.head, 'cam') and hasattr(self.head, 'terms')
         if not self._watches:
@@ -115,16 +128,18 @@ class HealthHook(Hook):
             listener.remove()
 
     def _reset(self) -> None:
-        """Begin a window; sums are those of predictions of all images, of unlabelled ones, and of values of maps."""
+        """Begin a window: sums of predictions of all and of unlabelled images, and of maps."""
         self._means = ['cam_area', *(f'cam_{side}' for side in SIDES if self.locality)]
         self._size = 2 * self.head.num_classes + 1
-        self._sums = torch.zeros(2 * self._size + len(self._means), device=self.head.fc.weight.device, dtype=torch.float32)
+        self._sums = torch.zeros(2 * self._size + len(self._means), dtype=torch.float32,
+                                 device=self.head.fc.weight.device)
         self._steps = 0
 
     def _remember_labels(self, model: nn.Module, args: tuple, kwargs: dict) -> None:
-        """Which images of the next batch are labelled, bool (N,), on the CPU (indexing by it does not wait for the device)."""
+        """Which images of the next batch are labelled, bool (N,); on the CPU it does not wait."""
         samples = kwargs.get('data_samples')
-        self._labeled = torch.tensor([is_labeled(sample) for sample in samples], dtype=torch.bool) if samples else None
+        labeled = [is_labeled(sample) for sample in samples or []]
+        self._labeled = torch.tensor(labeled, dtype=torch.bool) if labeled else None
 
     @torch.no_grad()
     def _listen(self, head: nn.Module, args: tuple, logits: Tensor) -> None:
@@ -166,7 +181,7 @@ class HealthHook(Hook):
             self._report(runner, runner.iter + 1, logged=False)
 
     def _report(self, runner: Runner, iteration: int, logged: bool = True) -> None:
-        """Report on the images since the window began: as logged values, or as a line of its own; and warn."""
+        """Report on the images since the window began, as logged values or as a line; and warn."""
         self._reported = iteration
         sums = self._sums.clone()
         dist.all_reduce(sums, 'sum')
@@ -174,7 +189,8 @@ class HealthHook(Hook):
         every, unlabeled = split_sums(everything), split_sums(others)
         if not every.images:
             return
-        report = {**every.report(), **dict(zip(self._means, (maps / every.images).tolist(), strict=True))}
+        means = (maps / every.images).tolist()
+        report = {**every.report(), **dict(zip(self._means, means, strict=True))}
         if unlabeled.images:
             report |= {f'{name}_unlabeled': value for name, value in unlabeled.report().items()}
         if logged:
@@ -187,17 +203,22 @@ class HealthHook(Hook):
     def _line(self, report: dict, iteration: int) -> str:
         """A report in words."""
         def words(ending: str) -> str:
-            return (f'{report[f"classes_used{ending}"]} of {self.head.num_classes} classes used, mean confidence '
-                    f'{report[f"confidence{ending}"]:.2f}')
+            used, confidence = report[f'classes_used{ending}'], report[f'confidence{ending}']
+            classes = f'{used} of {self.head.num_classes} classes used'
+            return f'{classes}, mean confidence {confidence:.2f}'
 
-        others = f'; unlabelled images: {words("_unlabeled")}' if 'classes_used_unlabeled' in report else ''
+        others = ''
+        if 'classes_used_unlabeled' in report:
+            others = f'; unlabelled images: {words("_unlabeled")}'
         return f'Predictions up to iteration {iteration}: {words("")}{others}'
 
-    def _watch(self, runner: Runner, iteration: int, every: Predicted, unlabeled: Predicted) -> None:
+    def _watch(self, runner: Runner, iteration: int, every: Predicted,
+               unlabeled: Predicted) -> None:
         """Warn once when a collapse is certain."""
         expected = expected_shares(runner, self.head)
-        found = next(((kind, predicted) for kind, predicted in (('', every), ('unlabelled ', unlabeled))
-                      if has_collapsed(predicted, expected, self.min_class_share)), None)
+        groups = (('', every), ('unlabelled ', unlabeled))
+        found = next((group for group in groups
+                      if has_collapsed(group[1], expected, self.min_class_share)), None)
         begin = min(self.begin, getattr(runner, 'max_iters', math.inf) // BEGIN_SHARE)
         certain = found is not None and (self._collapsed or iteration >= begin)
         if found is not None and certain and not self._warned:
@@ -212,7 +233,10 @@ class HealthHook(Hook):
         else:
             advice = 'add head.loss_nbel'
         if weights.get('mel'):
-            advice += f', or lower head.loss_mel.loss_weight (now {weights["mel"]:g}) or begin it later'
-        return (f'Predictions have collapsed: {predicted.used(expected)} of {self.head.num_classes} classes used by the last '
-                f'{predicted.images} {kind}images, mean confidence {predicted.confidence / predicted.images:.2f}. To spread '
-                f'them out, {advice}.')
+            advice += (f', or lower head.loss_mel.loss_weight (now {weights["mel"]:g}) or begin it '
+                       'later')
+        used, confidence = predicted.used(expected), predicted.report()['confidence']
+        return (
+            f'Predictions have collapsed: {used} of {self.head.num_classes} classes used by the last '
+            f'{predicted.images} {kind}images, mean confidence {confidence:.2f}. To spread them out, '
+            f'{advice}.')

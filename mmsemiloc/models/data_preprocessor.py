@@ -10,19 +10,23 @@ from mmsemiloc.models.numerics import check_number
 from mmsemiloc.models.views import flatten_views, is_labeled
 from mmsemiloc.registry import MODELS
 
+Numbers = float | Sequence[float] | None
 
-def check_normalisation(mean: float | Sequence[float] | None, std: float | Sequence[float] | None) -> None:
+
+def check_normalisation(mean: Numbers, std: Numbers) -> None:
     """Check that images can be normalised: ``(image - mean) / std`` for each channel.
 
     Raises:
-        ValueError: If one of them is left out, a number is not finite, one of ``std`` is not above 0, or they are not equally
-            long.
+        ValueError: If one of them is left out, a number is not finite, one of ``std`` is not above
+            0, or they are not equally long.
     """
     if mean is None and std is None:
         return
     if mean is None or std is None:
-        raise ValueError(f'data_preprocessor needs mean and std, or neither, got mean={mean} and std={std}')
-    means, stds = ([values] if isinstance(values, float | int) else list(values) for values in (mean, std))
+        raise ValueError('data_preprocessor needs mean and std, or neither, got '
+                         f'mean={mean} and std={std}')
+    means, stds = (
+        [values] if isinstance(values, float | int) else list(values) for values in (mean, std))
     for value in means:
         check_number(f'each number of data_preprocessor.mean={means}', value)
     for value in stds:
@@ -37,16 +41,16 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
     """``ClsDataPreprocessor`` for batches in which any image may lack a label.
 
     Arguments are those of ``ClsDataPreprocessor``; ``mean`` and ``std`` have one number for each
-    channel, or one for all. Batch augmentations (Mixup, CutMix) mix labelled images among themselves and
-    leave unlabelled ones as they are. Images in several views become one flat batch: see
-    :func:`flatten_views`.
+    channel, or one for all. Batch augmentations (Mixup, CutMix) mix labelled images among
+    themselves and leave unlabelled ones as they are. Images in several views become one flat batch:
+    see :func:`flatten_views`.
 
     Raises:
         ValueError: If a number is not finite, ``std`` has one that is not above 0, or ``mean`` and
             ``std`` are not equally long; on use, if they do not fit the channels of the images.
     """
 
-    def __init__(self, mean: float | Sequence[float] | None = None, std: float | Sequence[float] | None = None,
+    def __init__(self, mean: Numbers = None, std: Numbers = None,
                  pad_size_divisor: int = 1, pad_value: float = 0, **kwargs) -> None:
         check_normalisation(mean, std)
         check_number('data_preprocessor.pad_size_divisor', pad_size_divisor, 1, whole=True)
@@ -82,13 +86,15 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
         return dict(inputs=inputs, data_samples=samples)
 
     def _check_channels(self, inputs: Tensor | Sequence[Tensor]) -> None:
-        """Refuse images that ``mean`` and ``std`` do not fit; grey images may become one channel for each number."""
+        """Refuse images that do not fit ``mean``; grey ones may become several channels."""
         numbers = self.mean.numel() if self._enable_normalize else 1
-        shapes = {inputs.shape[1:]} if isinstance(inputs, Tensor) else {image.shape for image in inputs}
+        images = inputs[:1] if isinstance(inputs, Tensor) else inputs
+        shapes = {image.shape for image in images}
         for shape in shapes:
             if len(shape) == 3 and 1 not in (numbers, shape[0]) and shape[0] != numbers:
-                raise ValueError(f'data_preprocessor.mean and std have {numbers} numbers, but an image has {shape[0]} '
-                                 f'channels, shape {tuple(shape)}: give a number for each channel')
+                raise ValueError(
+                    f'data_preprocessor.mean and std have {numbers} numbers, but an image has {shape[0]} '
+                    f'channels, shape {tuple(shape)}: give a number for each channel')
 
     def _labels(self, labeled: list) -> Tensor:
         """Labels (R, 1) on the device, in one copy.

@@ -38,6 +38,7 @@ def check_number(name: str, value: float, low: float = -math.inf, high: float = 
         bounds = f'between {low:g} and {high:g}'
     else:
         bounds = ' and '.join(f'{words} {bound:g}' for words, bound in (
-            ('of at least', low), ('above', above), ('of at most', high), ('below', below)) if math.isfinite(bound))
+            ('of at least', low), ('above', above), ('of at most', high), ('below', below))
+            if math.isfinite(bound))
     kind = 'whole' if whole else 'finite'
     raise ValueError(f'{name} must be a {kind} number {bounds}'.rstrip() + f', got {value!r}')

@@ -98,7 +98,8 @@ def peer_run(tmp_path, name='digits_simsiam', **options):
     cfg = Config.fromfile(CONFIGS / f'transfer/digits/{name}.py')
     cfg.merge_from_dict({
         'work_dir': str(tmp_path), 'train_cfg.max_iters': 2, 'default_hooks.checkpoint.interval': 1,
-        'train_dataloader.collate_fn': dict(type='default_collate'), 'train_dataloader.batch_size': 4, 'train_dataloader.dataset.num_images': 20, 'vis_backends': [],
+        'train_dataloader.collate_fn': dict(type='default_collate'),
+        'train_dataloader.batch_size': 4, 'train_dataloader.dataset.num_images': 20, 'vis_backends': [],
         'visualizer.vis_backends': [], 'experiment_name': tmp_path.name, **options})
     cfg.param_scheduler = None
     return Runner.from_cfg(cfg)

@@ -78,7 +78,7 @@ class LoadFloats:
         return results
 ''')
     for part in ('labeled', 'unlabeled'):
-        for i, kind in enumerate(('cat', 'dog', 'ferret')):
+        for kind in ('cat', 'dog', 'ferret'):
             for number in range(4):
                 pixels = np.random.default_rng(number).uniform(0, 255, (32, 32, 3))
                 if (part, kind, number) == ('unlabeled', 'dog', 2):
