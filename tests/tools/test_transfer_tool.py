@@ -16,6 +16,7 @@ model = dict(backbone=dict(arch=dict(depths=[2])), decode_head=dict(in_channels=
 train_dataloader = dict(batch_size=2, dataset=dict(data_root='{data}'))
 test_dataloader = dict(dataset=dict(data_root='{data}'))
 train_cfg = dict(max_iters=2, val_interval=2)
+param_scheduler = []
 default_hooks = dict(checkpoint=dict(interval=2))
 '''
 
