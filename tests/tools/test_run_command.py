@@ -191,22 +191,22 @@ def test_the_others_wait_for_the_first(tmp_path, parse, monkeypatch):
 
 
 ALL = '''
-import sys
+import importlib, sys, types
 sys.path.insert(0, sys.argv[1])
 import _cli
 tools = sys.argv[2:]
-sys.argv = ['train.py']
-import mmsemiloc.commands.train as train
+sys.argv = ['all.py']
+work = types.ModuleType('all')
 
 def run(args):
-    import importlib
     import matplotlib.pyplot, mmpretrain.datasets, mmpretrain.models
     for tool in tools:
         importlib.import_module(f'mmsemiloc.commands.{tool}')
     return 0
 
-train.run = run
-_cli.run_command(_cli.Parser('', ''), 'train')
+work.run = run
+sys.modules['mmsemiloc.commands.all'] = work
+_cli.run_command(_cli.Parser('', ''), 'all')
 '''
 
 
