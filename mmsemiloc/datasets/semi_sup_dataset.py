@@ -58,8 +58,8 @@ def build_parts(part: dict | BaseDataset | Sequence, labeled: bool) -> list[Base
         return unwrapped(dataset)
     except (ValueError, OSError):
         list_file = Path(part.get('data_root', ''), part.get('ann_file', ''))
-        if list_file.suffix == '.txt':
-            parse_list(list_file, labeled)  # names the line
+        if list_file.suffix == '.txt' and str(part.get('type')).startswith('mmpretrain.'):
+            parse_list(list_file, labeled)  # names the line, unlike MMPretrain
         raise
 
 

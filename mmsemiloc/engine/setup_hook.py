@@ -198,8 +198,10 @@ class SemiSupSetupHook(Hook):
         if num_classes is not None:
             dataset = loop.dataloader.dataset
             check_against_checkpoint(dataset, num_classes, self.saved_meta, 'test')
-            check_images_exist(dataset, 'test', skip=getattr(dataset, 'faults', None) is not None)
-            try_pipelines(dataset, 'test')
+            check_folder_names(dataset, 'test')
+            skip = getattr(getattr(dataset, 'faults', None), 'action', None) == 'skip'
+            check_images_exist(dataset, 'test', skip)
+            try_pipelines(dataset, 'test', skip)
             check_moves_boxes(dataset, 'test')
         self._check_evaluation(runner.model, loop.dataloader, loop.evaluator, 'test')
 

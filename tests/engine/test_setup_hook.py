@@ -12,7 +12,8 @@ from tests.engine.fake_runner import FakeRunner
 
 def loader(batch_size=4):
     pipeline = [dict(type='PackInputs')]
-    dataset = SemiSupDataset(DigitScenes(num_images=13, pipeline=pipeline), DigitScenes(first=13, num_images=7, pipeline=pipeline))
+    dataset = SemiSupDataset(DigitScenes(num_images=13, pipeline=pipeline),
+                             DigitScenes(first=13, num_images=7, pipeline=pipeline))
     return torch.utils.data.DataLoader(dataset, batch_size, sampler=SemiSupSampler(dataset, 4, 0.5, seed=0))
 
 
