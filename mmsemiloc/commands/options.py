@@ -176,10 +176,15 @@ def unknown_key(name: str) -> str:
     return f'unknown top-level key {name!r}' + (f'; did you mean {close[0]}?' if close else '')
 
 
-def without_effect(cfg: Config, name: str) -> str:
-    """What to say of a variable that is used only while its file is read, with the names that work."""
+def without_effect(cfg: Config, name: str, value: Any) -> str:
+    """What to say of a variable that is used only while its file is read, with the names that work.
+
+    Args:
+        cfg: The config.
+        name: The variable.
+        value: What it was when the file was read.
+    """
     sections = {key: cfg[key] for key in cfg if key in SECTIONS}
-    value = cfg[name]
     places = list(same_places(sections, value))[:3] if isinstance(value, dict | list) and value else []
     remedy = ' or '.join(places) if places else 'the keys that it stands for'
     return (f'{name} is used only while its file is read, so another value of it would have no effect: '
@@ -235,7 +240,9 @@ def syntax_trees(file: Path) -> list[ast.Module]:
 
 
 def plain_value(node: ast.expr | None) -> Any:
-    """The value of a literal; None of anything else."""
+    """The value of a literal, or of ``dict(name=literal, ...)``; None of anything else."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
+        return {str(keyword.arg): plain_value(keyword.value) for keyword in node.keywords}
     try:
         return None if node is None else ast.literal_eval(node)
     except ValueError:
@@ -275,7 +282,9 @@ def knobs_of_file(cfg: Config, file: Path) -> dict[str, Any]:
     knobs = {}
     for own in names_without_effect(file):
         if own.name not in KNOBS:
-            raise ValueError(f'{file}: {without_effect(cfg, own.name) if own.known else unknown_key(own.name)}')
+            value = own.inherited[0] if own.known else None
+            problem = without_effect(cfg, own.name, value) if own.known else unknown_key(own.name)
+            raise ValueError(f'{file}: {problem}')
         knobs[own.name] = cfg[own.name]
         check_knob(own.name, cfg[own.name])
 
@@ -303,7 +312,7 @@ def with_options(cfg: Config, file: Path, options: dict[str, Any]) -> Config:
     for name, value in options.items():
         top = name.partition('.')[0]
         if name not in KNOBS and top not in SECTIONS:
-            problem = without_effect(cfg, top) if top in cfg else unknown_key(top)
+            problem = without_effect(cfg, top, cfg[top]) if top in cfg else unknown_key(top)
             raise ValueError(f'--cfg-options {name}={value}: {problem}')
     cfg = apply_knobs(cfg, {name: value for name, value in options.items() if name in KNOBS})
     cfg.merge_from_dict({name: value for name, value in options.items() if name not in KNOBS})

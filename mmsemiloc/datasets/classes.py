@@ -64,7 +64,7 @@ def check_same_classes(names: Sequence[str], others: Sequence[str], where: str, 
     only_first = [name for name in first if name not in {*second}]
     only_second = [name for name in second if name not in {*first}]
     if only_first or only_second:
-        faults = [f'only {place} has {listed(missing)}' for place, missing in (
+        faults = [f'{listed(missing)} only in {place}' for place, missing in (
             (where, only_first), (elsewhere, only_second)) if missing]
         raise ValueError(f'{where} and {elsewhere} have different classes, so their numbers would not agree: '
                          f'{"; ".join(faults)}. Give both the same classes, with classes=... if one lacks images of some')

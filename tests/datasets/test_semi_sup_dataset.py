@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import ConcatDataset
-from mmpretrain.datasets import BaseDataset, CustomDataset
+from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
+from mmpretrain.datasets import BaseDataset, CustomDataset, KFoldDataset
 from PIL import Image
 
 from mmsemiloc.datasets import DigitScenes, SemiSupDataset
+from tests.datasets.conftest import save_image
 
 PACK = [dict(type='PackInputs')]
 
@@ -64,3 +65,41 @@ def test_labelled_image_without_label_is_named():
 
     with pytest.raises(ValueError, match='labelled image 0 has no label .x/y.png'):
         SemiSupDataset(Broken(ann_file='', pipeline=PACK))[0]
+
+
+@pytest.mark.parametrize('wrapper, expected', [
+    (lambda part: RepeatDataset(part, times=3), 10),  # the sampler repeats by itself
+    (lambda part: ClassBalancedDataset(part, oversample_thr=0.4), 20),
+    (lambda part: KFoldDataset(dict(type='mmsemiloc.DigitScenes', num_images=10), fold=0, num_splits=5), 8),
+    (lambda part: ConcatDataset([part]), 10),
+])
+def test_wrapped_labelled_images(wrapper, expected):
+    dataset = SemiSupDataset(wrapper(digits(num_images=10)), digits(num_images=3, first=10))
+    assert (dataset.num_labeled, dataset.num_unlabeled) == (expected, 3)
+    assert sum(dataset.labeled_class_counts()) == expected == len(dataset.labels())
+    dataset.check(10)
+
+
+def test_an_image_that_is_repeated_on_purpose_is_not_labelled_twice(tmp_path):
+    for kind, count in (('a', 1), ('b', 9)):
+        for i in range(count):
+            save_image(tmp_path / kind / f'{i}.png', seed=i)
+    part = CustomDataset(data_root=str(tmp_path), pipeline=[])
+    dataset = SemiSupDataset(ClassBalancedDataset(part, oversample_thr=0.5))
+    assert dataset.labeled_class_counts() == [3, 9]
+    dataset.check(2)
+    with pytest.raises(ValueError, match='is labelled image 0 too'):  # negative control
+        SemiSupDataset([part, part]).check(2)
+
+
+@pytest.mark.parametrize('label', [[0, 1], 0.5, '1'])
+def test_labels_that_are_not_one_class_are_refused(label):
+    dataset = SemiSupDataset(digits(num_images=2))
+    dataset.labeled.datasets[0].get_data_info = lambda place: dict(gt_label=label)
+    with pytest.raises(ValueError, match='labelled image 0 of 2 .* one class per image is needed'):
+        dataset.check(10)
+
+
+def test_a_thing_that_is_no_dataset_is_refused():
+    with pytest.raises(ValueError, match='takes datasets of MMEngine and MMPretrain, got Sequence'):
+        SemiSupDataset(type('Sequence', (), {'__len__': lambda self: 2})())
