@@ -7,9 +7,9 @@ from mmengine.config import Config, ConfigDict
 # Arguments of MMEngine's schedulers that count iterations, and those that do not.
 SCHEDULER_COUNTS = {'T_max', 'begin', 'end', 'milestones', 'periods', 'step_size', 'total_steps'}
 SCHEDULER_OTHERS = {
-    '_scope_', 'anneal_strategy', 'by_epoch', 'convert_to_iter_based', 'div_factor', 'end_factor', 'eta_max', 'eta_min', 'eta_min_ratio',
-    'factor', 'final_div_factor', 'gamma', 'pct_start', 'power', 'restart_weights', 'start_factor', 'three_phase', 'type',
-    'verbose'
+    '_scope_', 'anneal_strategy', 'by_epoch', 'convert_to_iter_based', 'div_factor', 'end_factor', 'eta_max',
+    'eta_min', 'eta_min_ratio', 'factor', 'final_div_factor', 'gamma', 'pct_start', 'power', 'restart_weights',
+    'start_factor', 'three_phase', 'type', 'verbose'
 }
 # Arguments of hooks that count iterations, with defaults that must be scaled as well.
 HOOK_COUNTS: dict[str, dict] = {
