@@ -9,12 +9,15 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 from _errors import explain, is_users, write_details
 
 # A variable that each launcher sets for every process that it starts.
 LAUNCHERS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+# Arguments that name a file or folder of results.
+OUTPUTS = ('out', 'csv', 'markdown', 'html', 'plot', 'show_dir', 'work_dir')
 CLAIMS = 'MMSEMILOC_CLAIMS'  # variable with the folder that _torchrun.py makes for its processes
 
 
@@ -79,18 +82,35 @@ def run_command(parser: Parser, name: str) -> NoReturn:
     user can mend, 1 for anything else, 130 for Ctrl-C.
     """
     args = parser.parse_args()
+    distributed = getattr(args, 'launcher', 'none') != 'none'
+    check_outputs(parser, args)
     os.environ['MPLBACKEND'] = 'agg'  # pictures are files; a notebook's backend is only there
     try:
         importlib.import_module('mmsemiloc.commands.notices').leave_out_notices()
         code = importlib.import_module(f'mmsemiloc.commands.{name}').run(args)
     except KeyboardInterrupt as error:
-        stop(130, f'{parser.prog}: {str(error) or "stopped"}')
+        stop(130, f'{parser.prog}: {str(error) or "stopped"}', distributed=distributed)
     except Exception as error:
-        stop(2 if is_users(error) else 1, f'{parser.prog}: error: {explain(error)}', error)
+        stop(2 if is_users(error) else 1, f'{parser.prog}: error: {explain(error)}', error, distributed)
     sys.exit(code)
 
 
-def stop(code: int, line: str, error: Exception | None = None) -> NoReturn:
+def check_outputs(parser: Parser, args: argparse.Namespace) -> None:
+    """Refuse places of results that cannot be written, before the work whose results they are for."""
+    for name in OUTPUTS:
+        value = getattr(args, name, None)
+        if not isinstance(value, str | Path):
+            continue
+        path, option = Path(value).absolute(), f'--{name.replace("_", "-")} {value}'
+        folder = path.parent if path.suffix and not path.is_dir() else path
+        there = next(part for part in (folder, *folder.parents) if part.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            parser.error(f'{option}: {there} is not a folder that can be written')
+        if path.is_file() and not os.access(path, os.W_OK):
+            parser.error(f'{option}: the file is there and cannot be written')
+
+
+def stop(code: int, line: str, error: Exception | None = None, distributed: bool = False) -> NoReturn:
     """End the process after a line on stderr, which one process of a distributed run prints.
 
     Args:
@@ -98,9 +118,9 @@ def stop(code: int, line: str, error: Exception | None = None) -> NoReturn:
         line: What to print.
         error: Its traceback goes to the log of the run; without one, that of an error that is not
             the user's goes to stderr.
+        distributed: Whether a launcher has started this process beside others.
     """
-    distributed = any(variable in os.environ for variable in LAUNCHERS.values() if variable)
-    with first_to_stop(distributed) as first:
+    with first_to_stop(distributed, code) as first:
         details = write_details(error) if error else None
         if first:
             if error and not details and code == 1:
@@ -115,7 +135,7 @@ def stop(code: int, line: str, error: Exception | None = None) -> NoReturn:
 
 
 @contextlib.contextmanager
-def first_to_stop(distributed: bool) -> Iterator[bool]:
+def first_to_stop(distributed: bool, code: int = 2) -> Iterator[bool]:
     """Whether this process is the first one of its run, on its machine, that comes here.
 
     The others wait until that one leaves the block, for some seconds: a launcher ends all
@@ -141,4 +161,5 @@ def first_to_stop(distributed: bool) -> Iterator[bool]:
     try:
         yield True
     finally:
-        os.close(os.open(f'{claim}.said', os.O_CREAT))
+        # For the launcher, which may see the others end first.
+        Path(f'{claim}.said').write_text(f'{code} {os.environ.get("RANK", 0)}')

@@ -61,11 +61,18 @@ def main() -> None:
             run(args)
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
-            said = bool(os.listdir(claims))
-            if not (said and failure.exitcode in (2, 130)):
+            # The others fail because the first one has gone, and may end before it: that is one
+            # that was killed, not by torchrun, or the one that has spoken.
+            code = failure.exitcode
+            for file in Path(claims).glob('*.said'):
+                code, rank = map(int, file.read_text().split())
+            for number, other in error.failures.items():
+                if other.exitcode < 0 and other.exitcode != -signal.SIGTERM:
+                    code, rank = other.exitcode, number
+            if code not in (2, 130):
                 log = newest_log(args.training_script_args)
-                print(f'{prog}: error: {describe(failure.exitcode, rank, log)}', file=sys.stderr)
-            sys.exit(failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode)
+                print(f'{prog}: error: {describe(code, rank, log)}', file=sys.stderr)
+            sys.exit(code if code > 0 else 128 - code)
         except SignalException as error:
             sys.exit(128 + error.sigval)
         except Exception as error:  # no free port, or another machine that does not answer

@@ -66,3 +66,17 @@ def test_choices_are_those_of_the_modules(monkeypatch):
     assert choices(make_split.make_parser(), 'balance') == BALANCES
     assert set(choices(benchmark_door.make_parser(), 'part')) == set(benchmark.PARTS)
     assert transfer.RANDOM == RANDOM
+
+
+@pytest.mark.parametrize('tool, args', [
+    ('study.py', ['mini.py', '--csv', 'FILE/x.csv']), ('study.py', ['mini.py', '--plot', 'FILE/deep/x.png']),
+    ('transfer.py', ['digits', '--html', 'FILE/x.html']), ('predict.py', ['a', 'b', 'c', '--out', 'FILE/x']),
+    ('train.py', ['mini.py', '--work-dir', 'FILE']), ('test.py', ['a', 'b', '--out', 'FILE/x.json']),
+    ('make_split.py', ['a', '--out', 'FILE'])])
+def test_a_place_of_results_that_cannot_be_written_is_refused_at_once(tool, args, tmp_path):
+    file = tmp_path / 'file'
+    file.write_text('')
+    words = [word.replace('FILE', str(file)) for word in args]
+    result = subprocess.run([sys.executable, ROOT / 'tools' / tool, *words], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2 and result.stderr.count('\n') == 1
+    assert f'{file} is not a folder that can be written' in result.stderr

@@ -156,7 +156,7 @@ STOP = '''
 import sys
 sys.path.insert(0, sys.argv[1])
 import _cli
-_cli.stop(2, 'said')
+_cli.stop(2, 'said', distributed=True)
 '''
 
 
