@@ -16,6 +16,7 @@ from tests.test_packaging import build_wheel, source  # noqa: F401  (a fixture)
 TINY = {
     'classify.py': '''
 train_cfg = dict(max_iters=2, val_interval=2)
+param_scheduler, custom_hooks = dict(milestones=[1]), []
 val_dataloader = dict(dataset=dict(num_images=20))
 default_hooks = dict(checkpoint=dict(interval=2))
 ''',

@@ -82,7 +82,7 @@ def run_command(parser: Parser, name: str) -> NoReturn:
     user can mend, 1 for anything else, 130 for Ctrl-C.
     """
     args = parser.parse_args()
-    distributed = getattr(args, 'launcher', 'none') != 'none'
+    distributed = LAUNCHERS.get(getattr(args, 'launcher', 'none'), '') in os.environ
     check_outputs(parser, args)
     os.environ['MPLBACKEND'] = 'agg'  # pictures are files; a notebook's backend is only there
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 from rich.console import Console
 
+from mmsemiloc.commands.options import set_length
 from mmsemiloc.commands.study import read_config
 from mmsemiloc.engine.cam_evolution_hook import read_rows
 from mmsemiloc.study.cam_report import evolution_cards, strips_html
@@ -15,7 +16,6 @@ from mmsemiloc.study.launch import launch
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.report import Model, make_report
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
-from mmsemiloc.study.steps import with_length
 from mmsemiloc.study.tables import METRICS, Table, format_spread, print_table
 
 TITLES = {'digits_ce': 'CE only', 'digits_full': 'full loss', 'best': 'best recipe'}
@@ -50,7 +50,7 @@ def plan_runs(args: argparse.Namespace) -> list[Run]:
         raise ValueError(f'--extra needs file names other than {", ".join(names[:2])} and each other, got {args.extra}')
     configs = [read_config(str(path), 'test') for path in paths]
     steps = args.steps or configs[1].train_cfg.max_iters
-    runs = [plan_run(name, with_length(cfg, steps), args.seed, args.work_dir / 'runs')
+    runs = [plan_run(name, set_length(cfg, 'steps', steps), args.seed, args.work_dir / 'runs')
             for name, cfg in zip(names, configs, strict=True)]
     for run in runs:  # not before: it is no other run, which tools/study.py reads back as well
         follow_maps(run.cfg)

@@ -7,11 +7,11 @@ from mmengine.config import Config
 from rich.console import Console
 
 from mmsemiloc.commands.common import load_config, read_options
+from mmsemiloc.commands.options import set_length
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.plots import seed_plot
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
-from mmsemiloc.study.steps import with_length
 from mmsemiloc.study.tables import (
     difference_table,
     pair_table,
@@ -28,7 +28,7 @@ SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 def read_config(path: str, split: str, options: dict | None = None, steps: int | None = None) -> Config:
     """The config to train and to evaluate on a split."""
     cfg = load_config(path, (*SECTIONS, f'{split}_dataloader'), options)
-    return cfg if steps is None else with_length(cfg, steps)
+    return cfg if steps is None else set_length(cfg, 'steps', steps)
 
 
 def variants(vary: dict[str, object]) -> dict[str, dict]:

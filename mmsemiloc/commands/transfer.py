@@ -10,6 +10,7 @@ from mmengine.config import Config
 from rich.console import Console
 
 from mmsemiloc.commands.common import check_checkpoint, load_config
+from mmsemiloc.commands.options import set_length
 from mmsemiloc.datasets.dense_digit_scenes import write_dense_scenes
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.progress import ProgressDisplay
@@ -97,7 +98,7 @@ def digits_tasks(args: argparse.Namespace) -> dict[str, Config]:
         write_dense_scenes(data_root, split, count // 2 if args.quick else count)
     paths = [Path(path) for path in args.tasks[1:]] or [args.configs / path for path in TASKS]
     tasks = {path.stem: moved(read(path), data_root) for path in paths}
-    return {name: with_length(cfg, QUICK_STEPS) for name, cfg in tasks.items()} if args.quick else tasks
+    return {name: set_length(cfg, 'steps', QUICK_STEPS) for name, cfg in tasks.items()} if args.quick else tasks
 
 
 def report(results: list[TransferResult], costs: list[TransferResult], args: argparse.Namespace, console: Console) -> None:

@@ -31,7 +31,7 @@ def read_lines(file: str | Path) -> Iterator[tuple[int, str]]:
     try:
         text = content.decode('utf-8-sig')
     except UnicodeDecodeError as error:
-        number = len(content[:error.start].splitlines()) or 1
+        number = len((content[:error.start] + b'.').splitlines())
         raw = content.splitlines()[number - 1]
         raise ValueError(f'{file}, line {number}: not UTF-8: {raw!r}; save the list as '
                          'UTF-8') from error

@@ -1,4 +1,6 @@
 """Soft consistency: the prediction of the strong view is drawn to that of the weak one."""
+import math
+
 from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
@@ -54,7 +56,7 @@ class SoftConsistencyLoss(BaseModule):
         if distance not in DISTANCES:
             raise ValueError(f'distance must be one of {tuple(DISTANCES)}, got {distance!r}')
         self.loss_weight = check_number('loss_weight', loss_weight, 0)
-        self.temperature = check_number('temperature', temperature, above=0)
+        self.temperature = temperature if temperature == math.inf else check_number('temperature', temperature, above=0)
         self.distance = distance
         self.alignment = None if alignment is None else DistributionAlignment(**alignment)
 

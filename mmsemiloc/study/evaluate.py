@@ -238,5 +238,5 @@ def evaluate_checkpoint(cfg: Config, checkpoint: str, split: str) -> Evaluation:
     """:func:`evaluate` a checkpoint on the ``val`` or ``test`` dataloader of its config."""
     loader = build_loader(cfg, split)
     model, meta = load_model(cfg, checkpoint)
-    check_against_checkpoint(loader.dataset, cfg.model.head.num_classes, meta, KINDS[split])
+    check_against_checkpoint(loader.dataset, model.head.num_classes, meta, KINDS[split])
     return evaluate(model, loader)

@@ -24,9 +24,9 @@ def held_out(sources, part):
 LIST_FAULTS = {  # how to break a list, and the message
     'label -1': (set_line('labeled', 4, 'ø 4.jpg -1'), 'labelled image 4 of 6 .*labeled/ø 4.jpg. has label -1, but .* 0 to 1'),
     'label C': (set_line('labeled', 5, 'ø 5.jpg 2'), r'labelled image 5 of 6 .* has label 2, .* 0 to 1 \(1 such'),
-    'label no number': (set_line('labeled', 2, 'ø 2.jpg cat'), "labeled.txt, line 3: expected 'path label' .*'ø 2.jpg cat'"),
-    'label no whole number': (set_line('labeled', 2, 'ø 2.jpg 1.5'), "labeled.txt, line 3: .*got 'ø 2.jpg 1.5'"),
-    'label missing': (set_line('labeled', 1, 'ø1.jpg'), "labeled.txt, line 2: expected 'path label' .*got 'ø1.jpg'"),
+    'label no number': (set_line('labeled', 2, 'ø 2.jpg cat'), "line 3: 'ø 2.jpg cat': the label 'cat' is not a whole number"),
+    'label no whole number': (set_line('labeled', 2, 'ø 2.jpg 1.5'), "line 3: 'ø 2.jpg 1.5': the label '1.5' is not a whole number"),
+    'label missing': (set_line('labeled', 1, 'ø1.jpg'), "labeled.txt, line 2: 'ø1.jpg': it has no label: expected"),
     'empty labelled list': (set_lines(labeled=[]), 'labeled.txt has no images'),
     'empty unlabelled list': (set_lines(unlabeled=[]), 'unlabeled.txt has no images'),
     'labelled twice': (set_line('labeled', 4, 'ø 1.jpg 0'), 'labelled image 4 of 6 .*ø 1.jpg. is labelled image 1 too'),

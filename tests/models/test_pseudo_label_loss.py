@@ -104,7 +104,7 @@ def test_half_precision_logits_are_compared_with_the_threshold_in_float32():
 
 @pytest.mark.parametrize('threshold', [-0.1, 1.1, math.nan])
 def test_bad_thresholds(threshold):
-    with pytest.raises(ValueError, match=f'threshold must be between 0 and 1, got {threshold}'):
+    with pytest.raises(ValueError, match=f'threshold must be a finite number between 0 and 1, got {threshold}'):
         PseudoLabelLoss(threshold=threshold)
     assert check_threshold(0) == 0 and check_threshold(1) == 1
 

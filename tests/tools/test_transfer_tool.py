@@ -48,7 +48,7 @@ def test_a_task_from_named_checkpoints_and_from_random_weights(task, tmp_path):
     assert '| random |' in (tmp_path / 'out.markdown').read_text() and '<td>random</td>' in (tmp_path / 'out.html').read_text()
     logs = {path.parents[1].name.split('-')[1]: path.read_text() for path in (tmp_path / 'runs').glob('*/seed1/console.log')}
     assert f'tensors of {tmp_path}/ce_1.pth loaded into DenseNetPyramid' in logs['ce']
-    assert 'loaded into' not in logs['random']
+    assert 'loaded into DenseNetPyramid' not in logs['random']
 
     again, _ = run_tool(*command)
     assert again.count('(read back)') == 4
