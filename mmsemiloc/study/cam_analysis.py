@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import numpy as np
 from mmengine.config import Config
@@ -216,7 +216,7 @@ def analyze(runs: Sequence[RunFiles], split: str, num_images: int | None, num_pi
         for checkpoint in run.checkpoints:
             model, meta = load_model(run.cfg, str(checkpoint))
             if labels_of(loader.dataset) is not None:
-                check_against_checkpoint(loader.dataset, model.head.num_classes, meta, KINDS[split])
+                check_against_checkpoint(loader.dataset, cast(int, model.head.num_classes), meta, KINDS[split])
             values, cams, images = score_images(model, part, pictures,
                                                 lambda count: advance(count, total))
             first = first or images

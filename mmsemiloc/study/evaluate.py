@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -238,5 +239,5 @@ def evaluate_checkpoint(cfg: Config, checkpoint: str, split: str) -> Evaluation:
     """:func:`evaluate` a checkpoint on the ``val`` or ``test`` dataloader of its config."""
     loader = build_loader(cfg, split)
     model, meta = load_model(cfg, checkpoint)
-    check_against_checkpoint(loader.dataset, model.head.num_classes, meta, KINDS[split])
+    check_against_checkpoint(loader.dataset, cast(int, model.head.num_classes), meta, KINDS[split])
     return evaluate(model, loader)
