@@ -1,12 +1,11 @@
 """Hook that connects data and model before the first step, and refuses what does not fit together."""
 import logging
 
-import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -17,135 +16,25 @@ from mmsemiloc.datasets.checks import (
     check_classes,
     checkpoint_classes,
     class_names,
-    labels_of,
 )
-from mmsemiloc.datasets.classes import check_same_classes, listed, same_name
+from mmsemiloc.datasets.classes import check_same_classes
 from mmsemiloc.datasets.missing_images import check_images_exist
 from mmsemiloc.datasets.pipeline_trials import try_pipelines
 from mmsemiloc.datasets.same_classes import check_folder_names, check_same_folders
+from mmsemiloc.engine.agreement import (
+    check_model,
+    check_sampler,
+    describe_data,
+    number_of_classes,
+    sources,
+    test_set,
+)
 from mmsemiloc.engine.finite_hook import FiniteHook
+from mmsemiloc.engine.loaded_weights import check_weights
 from mmsemiloc.engine.never_begins import check_everything_begins
 from mmsemiloc.engine.trial import check_topk, try_evaluation, try_loss
-from mmsemiloc.models import SemiSupClassifier, fit_checkpoint, inner_model
-from mmsemiloc.models.checkpoint_fit import Purpose, classifier_names
-from mmsemiloc.registry import DATASETS, HOOKS
-
-
-def number_of_classes(model: nn.Module) -> int | None:
-    """C of a classifier; None for other models."""
-    return getattr(getattr(model, 'head', None), 'num_classes', None)
-
-
-def check_sampler(loader: DataLoader, optim_wrapper: object = None) -> None:
-    """Refuse a sampler that does not plan the batches that the loader and the optimizer wrapper make of its order.
-
-    Raises:
-        ValueError: With both values and the name that sets both.
-    """
-    sampler = loader.sampler
-    if not isinstance(sampler, SemiSupSampler):
-        if isinstance(loader.dataset, SemiSupDataset) and loader.dataset.num_unlabeled:
-            raise ValueError(f'train_dataloader.sampler is a {type(sampler).__name__}, which does not know labelled from '
-                             "unlabelled images: set type='mmsemiloc.SemiSupSampler'")
-        return
-    if sampler.batch_size != loader.batch_size:
-        raise ValueError(f'train_dataloader.batch_size={loader.batch_size} differs from its sampler\'s '
-                         f'batch_size={sampler.batch_size}; set both at once by batch_size={loader.batch_size}')
-    micro_batch_size = getattr(optim_wrapper, 'micro_batch_size', None)
-    if micro_batch_size not in (None, sampler.micro_batch_size) and micro_batch_size < sampler.batch_size:
-        raise ValueError(f'optim_wrapper.micro_batch_size={micro_batch_size} differs from micro_batch_size='
-                         f'{sampler.micro_batch_size} of train_dataloader.sampler, which plans the labelled images of each '
-                         f'micro-batch; set both at once by micro_batch_size={micro_batch_size}')
-
-
-def check_model(model: nn.Module) -> None:
-    """Refuse a classifier whose head and preprocessor have different numbers of classes.
-
-    Raises:
-        ValueError: With both numbers and the name that sets both.
-    """
-    num_classes = number_of_classes(model)
-    others = getattr(getattr(model, 'data_preprocessor', None), 'num_classes', None)
-    if num_classes is not None and others not in (None, num_classes):
-        raise ValueError(f'model.head.num_classes={num_classes} differs from num_classes={others} of data_preprocessor; set '
-                         f'both at once by num_classes={num_classes}')
-
-
-def test_set(runner: Runner) -> BaseDataset | None:
-    """The test images of a config that are not its validation images; None if there are none, or not here."""
-    test, validation = (bare_dataset(runner.cfg.get(f'{split}_dataloader') or {}) for split in ('test', 'val'))
-    made = test is not None and 'DigitScenes' in str(test.get('type'))  # nothing of it can be wrong
-    if test is None or made or test == validation:
-        return None
-    try:
-        dataset = DATASETS.build(test)
-        if hasattr(dataset, 'full_init'):
-            dataset.full_init()
-    except OSError as error:
-        print_log(f'the test images are not checked: {error}', logger='current', level=logging.WARNING)
-        return None
-    return dataset
-
-
-def bare_dataset(loader: dict) -> dict | None:
-    """The config of a dataloader's images without what treats unreadable ones; None if there is none."""
-    dataset = loader.get('dataset')
-    return dataset['dataset'] if dataset and 'TolerantDataset' in str(dataset.get('type')) else dataset
-
-
-def sources(dataset: BaseDataset) -> list[tuple[BaseDataset | None, str]]:
-    """The sources of training images, and what they are called in messages."""
-    if isinstance(dataset, SemiSupDataset):
-        return [(dataset.labeled, 'labelled'), (dataset.unlabeled, 'unlabelled')]
-    return [(dataset, 'training')]
-
-
-def describe_data(dataset: BaseDataset, validation: BaseDataset | None) -> str:
-    """The data of a run in one line."""
-    if isinstance(dataset, SemiSupDataset):
-        names, labels = class_names(dataset), labels_of(dataset.labeled)
-        counts = np.bincount(labels, minlength=len(names)) if labels is not None else np.zeros(0, int)
-        shown = ', '.join(f'{names[i] if i < len(names) else i} {count}' for i, count in enumerate(counts[:5]))
-        more = f', ... {len(counts)} classes' if len(counts) > 5 else ''
-        text = f'{dataset.num_labeled:,} labelled images ({shown}{more}), {dataset.num_unlabeled:,} unlabelled'
-    else:
-        text = f'{len(dataset):,} images'
-    return text + ('' if validation is None else f', {len(validation):,} for validation')
-
-
-def purpose_of(runner: Runner) -> Purpose:
-    """What a runner loads a checkpoint for. Only in ``runner.train()`` its training loop is built before."""
-    if runner._resume:
-        return 'resume'
-    return 'start' if isinstance(runner._train_loop, BaseLoop) else 'test'
-
-
-def check_weights(runner: Runner, checkpoint: dict) -> None:
-    """Replace the weights of a checkpoint that is being loaded by those that fit, see :func:`fit_checkpoint`."""
-    source = str(runner._load_from or find_latest_checkpoint(runner.work_dir))
-    fit_checkpoint(inner_model(runner.model), checkpoint, source, purpose_of(runner))
-    if purpose_of(runner) == 'start':
-        keep_new_head(runner, checkpoint)
-
-
-def keep_new_head(runner: Runner, checkpoint: dict) -> None:
-    """Where a training starts from a checkpoint of other classes, take all of it but the layer of class scores.
-
-    Args:
-        runner: That loads the checkpoint.
-        checkpoint: With ``state_dict`` under the model's own names, changed in place.
-    """
-    model, theirs = inner_model(runner.model), checkpoint_classes(checkpoint.get('meta') or {})
-    own = class_names(runner.train_loop.dataloader.dataset)
-    if theirs and own and [*map(same_name, theirs)] != [*map(same_name, own)]:
-        state = model.state_dict()
-        means = checkpoint.get('ema_state_dict') or {}  # which a hook may exchange for the weights
-        for name in classifier_names(model):
-            checkpoint['state_dict'][name] = state[name]
-            if f'module.{name}' in means:
-                means[f'module.{name}'] = state[name]
-        print_log(f'head left out: the checkpoint has other classes ({listed(theirs)}) than the labelled images '
-                  f'({listed(own)})', logger='current', level=logging.INFO)
+from mmsemiloc.models import SemiSupClassifier, inner_model
+from mmsemiloc.registry import HOOKS
 
 
 @HOOKS.register_module()

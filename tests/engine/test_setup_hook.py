@@ -6,7 +6,9 @@ import torch
 
 from mmsemiloc.datasets import DigitScenes, SemiSupDataset, SemiSupSampler
 from mmsemiloc.engine import SemiSupSetupHook, setup_hook
+from mmsemiloc.engine.agreement import check_model, number_of_classes
 from mmsemiloc.registry import MODELS
+from tests.conftest import make_model
 from tests.engine.fake_runner import FakeRunner
 
 
@@ -68,3 +70,20 @@ def test_setup_errors():
     plain = torch.utils.data.DataLoader(DigitScenes(num_images=3, pipeline=[dict(type='PackInputs')]))
     with pytest.raises(ValueError, match='needs a SemiSupDataset, got DigitScenes'):
         SemiSupSetupHook().before_train(runner_with_prior('labeled', plain))
+
+
+def test_classes_are_those_of_models_with_one_class_per_image():
+    heads = {'LinearClsHead': 3, 'MultiLabelLinearClsHead': None}
+    for kind, expected in heads.items():
+        model = torch.nn.Module()
+        assert number_of_classes(model) is None
+        model.head = MODELS.build(dict(type=kind, num_classes=3, in_channels=4))
+        assert number_of_classes(model) == expected
+
+
+def test_head_and_preprocessor_have_the_same_number_of_classes():
+    model = make_model()
+    check_model(model)
+    model.data_preprocessor.num_classes = 7
+    with pytest.raises(ValueError, match='num_classes=5 differs from num_classes=7 .* by num_classes=5'):
+        check_model(model)
