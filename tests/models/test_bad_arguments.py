@@ -28,7 +28,7 @@ def test_weights_of_losses(loss, value):
     ('PseudoLabelLoss', dict(threshold=math.nan)),
     ('FixMatchLoss', dict(threshold=math.nan)),
     ('FixMatchLoss', dict(alignment=dict(momentum=math.nan))),
-    ('SoftConsistencyLoss', dict(temperature=math.inf)),
+    ('SoftConsistencyLoss', dict(temperature=-math.inf)),
     ('SoftConsistencyLoss', dict(temperature=math.nan)),
     ('SoftConsistencyLoss', dict(temperature=0)),
 ])

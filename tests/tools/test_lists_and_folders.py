@@ -279,7 +279,7 @@ def test_make_split_numbers_as_training_does_and_says_what_it_read_back(pets, mo
 
 @pytest.mark.slow
 def test_a_study_does_not_read_back_results_of_other_images(pets, monkeypatch):
-    arguments = ['pets.py', '--seeds', 0, '--steps', 4, '--work-dir', pets.folder / 'study']
+    arguments = ['pets.py', '--seeds', 0, '--work-dir', pets.folder / 'study', '--cfg-options', 'max_epochs=2']
     first, _ = pets.run('study.py', *arguments)
     assert 'read back' not in first
     monkeypatch.syspath_prepend(ROOT / 'tools')
