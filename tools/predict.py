@@ -6,7 +6,7 @@ from _cli import Parser, add_cfg_options, positive, run_command
 
 DESCRIPTION = """\
 Classify images with a checkpoint. Prints the most probable classes, and writes to DIR
-predictions.csv: a row an image with its file, its picture, the K classes and confidences (0 to 1),
+predictions.csv: one row per image with its file, its picture, the K classes and confidences (0 to 1),
 and x1 y1 x2 y2, the box around the largest part of the activation map of its class, in pixels of
 the photo as it is shown (upright; x2 and y2 outside). Pictures show the first images as the model
 sees them, with map and box. Maps need a linear head over average-pooled maps; other models (ViT

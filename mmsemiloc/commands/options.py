@@ -222,7 +222,7 @@ def base_file(file: Path, base: str) -> Path:
 def syntax_trees(file: Path) -> list[ast.Module]:
     """The syntax trees of a config file and of those that it inherits, the file itself first.
 
-    One that cannot be found, or is no plain Python before MMEngine fills in variables of the environment, is left out.
+    One that cannot be found, or is not plain Python before MMEngine fills in variables of the environment, is left out.
     """
     try:
         tree = ast.parse(file.read_text(encoding='utf-8'))

@@ -78,7 +78,7 @@ class Results:
         return str(self.classes[label]) if label < len(self.classes) else str(label)
 
     def table(self) -> Table:
-        """One row an image, of the first ones."""
+        """One row per image, of the first ones."""
         columns = [f'class {k}, confidence %' for k in range(1, len(self.rows[0]))]
         shown = len(self.rows)
         first = '' if self.count == shown else f'the first {shown} of '

@@ -71,7 +71,7 @@ class Listing:
         paths: Of each image, relative to the folder, with forward slashes; sorted within a class.
         labels: Class of each image, int32 (N,).
         classes: Name of each class.
-        left_out: What is no image of a class, in words.
+        left_out: What is not an image of a class, in words.
         read_back: Whether the listing was read back from a file.
     """
     paths: list[str]
@@ -182,7 +182,7 @@ class ClassFolders:
         images: Path and class of each, by folder, sorted.
         numbers: Number of the class of each folder.
         empty: Folders without images.
-        left_out: What is no image of a class.
+        left_out: What is not an image of a class.
     """
     images: list[tuple[str, int]]
     numbers: dict[str, int]
@@ -231,7 +231,7 @@ def list_folder(root: Path, progress: Progress = no_progress) -> Listing:
         progress: Called with the numbers of class folders that have been listed and that there are.
 
     Raises:
-        ValueError: If it is no folder, or has no class folder, a class has no image, or a list
+        ValueError: If it is not a folder, or has no class folder, a class has no image, or a list
             cannot hold a path.
     """
     found = list_classes(root, progress=progress)

@@ -27,7 +27,7 @@ class LoadImageFromFile(StockLoader):
 
     8-bit images without transparency (JPEG, PNG, BMP ...) are the same, bit for bit. Transparency
     lies over a background; 16-bit and float images become 8-bit ones, instead of black or white;
-    the first frame of a GIF is read. What is no picture, too large, or too long is an
+    the first frame of a GIF is read. What is not a picture, too large, or too long is an
     :class:`ImageFault`; the size is read from the file's first bytes, before it is decoded.
     ``color_type='unchanged'`` and the backend ``tifffile`` give what is stored, as with mmcv.
 
@@ -76,7 +76,7 @@ class LoadImageFromFile(StockLoader):
         """The file, from wherever the backend has it.
 
         Raises:
-            ImageFault: If it is empty, or the backend knows nothing of that name.
+            ImageFault: If it is empty, or the backend does not have that name.
         """
         if self.file_client_args is not None:
             content = fileio.FileClient.infer_client(self.file_client_args, path).get(path)

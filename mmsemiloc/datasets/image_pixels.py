@@ -21,7 +21,7 @@ UPRIGHT = {
 
 
 class ImageFault(ValueError):
-    """A file that is no picture, or one that cannot be shown as a person sees it."""
+    """A file that is not a picture, or one that cannot be shown as a person sees it."""
 
 
 def check_size(width: int, height: int, max_pixels: int, max_aspect_ratio: float) -> None:

@@ -1,4 +1,4 @@
-"""List files: a path a line, with or without a label."""
+"""List files: one path per line, with or without a label."""
 import posixpath
 import re
 from collections.abc import Iterator, Sequence

@@ -39,7 +39,7 @@ def subset_of(dataset: BaseDataset, num_images: int | None, seed: int = 0) -> np
         return np.arange(len(dataset))
     try:
         labels = labels_of(dataset)
-    except ValueError:  # several labels an image
+    except ValueError:  # several labels per image
         labels = None
     return draw_subset(labels, len(dataset), num_images, seed)
 

@@ -79,6 +79,7 @@ class SemiSupSetupHook(Hook):
         if runner.val_loop:
             self._check_evaluation(runner.model, runner.val_loop.dataloader, runner.val_loop.evaluator, 'val')
         print_log(describe_data(loader.dataset, validation), logger='current', level=logging.INFO)
+        self.saved_meta = {}  # from here on the weights are those of this run, and of its classes
 
     def before_test(self, runner: Runner) -> None:
         """Check the test images and metrics."""

@@ -27,7 +27,7 @@ class Fitted:
     Attributes:
         tensors: A state dict that has all the model's tensors, under its own names.
         line: What was loaded, for the log.
-        unused: Names in the file of what is no part of the model.
+        unused: Names in the file of what is not part of the model.
     """
     tensors: OrderedDict[str, Tensor]
     line: str

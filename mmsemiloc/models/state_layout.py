@@ -82,7 +82,7 @@ class Arranged:
     Attributes:
         state: Those of the model, and those that would be parts of it but that it does not have.
         metadata: As in :class:`StateDict`, under the model's names.
-        unused: Names in the file of what is no part of the model.
+        unused: Names in the file of what is not part of the model.
         where: See :meth:`Match.described`.
     """
     state: dict[str, Tensor]

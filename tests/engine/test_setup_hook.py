@@ -87,3 +87,19 @@ def test_head_and_preprocessor_have_the_same_number_of_classes():
     model.data_preprocessor.num_classes = 7
     with pytest.raises(ValueError, match='num_classes=5 differs from num_classes=7 .* by num_classes=5'):
         check_model(model)
+
+
+def test_a_test_after_training_does_not_ask_for_the_classes_of_the_checkpoint_it_started_from(monkeypatch):
+    asked = []
+    monkeypatch.setattr(setup_hook, 'check_weights', lambda runner, checkpoint: None)
+    monkeypatch.setattr(setup_hook, 'check_against_checkpoint', lambda data, count, meta, kind: asked.append(meta))
+    monkeypatch.setattr(SemiSupSetupHook, '_check_evaluation', lambda *args: None)
+    runner, hook, meta = runner_with_prior(None, loader()), SemiSupSetupHook(), dict(dataset_meta=dict(classes=('a', 'b')))
+    runner.test_loop = SimpleNamespace(
+        dataloader=SimpleNamespace(dataset=DigitScenes('test', num_images=2, pipeline=[dict(type='PackInputs')])),
+        evaluator=None)
+    hook.after_load_checkpoint(runner, dict(meta=meta))
+    hook.before_test(runner)  # negative control: of the checkpoint that was loaded
+    hook.before_train(runner)
+    hook.before_test(runner)
+    assert asked == [meta, {}]
