@@ -1,8 +1,10 @@
 """Metadata of mmsemiloc, and its configs and tools as package data.
 
-OpenMMLab looks for a package's configs (``_base_ = 'mmsemiloc::...'``) and tools (``mim``) in ``<package>/.mim``. Wheels
-get copies there; an editable install gets links to the source tree, so that edits count.
+OpenMMLab looks for a package's configs (``_base_ = 'mmsemiloc::...'``) and tools (``mim``) in
+``<package>/.mim``. Wheels get copies there; an editable install gets links to the source tree, so
+that edits count.
 """
+
 import os
 import re
 import shutil
@@ -37,13 +39,17 @@ def copy(source: Path, target: Path) -> None:
 def link(source: Path, target: Path) -> None:
     """Make a relative link, or a copy where the file system or the user's rights allow no links."""
     try:
-        target.symlink_to(os.path.relpath(source, target.parent), target_is_directory=source.is_dir())
+        target.symlink_to(
+            os.path.relpath(source, target.parent), target_is_directory=source.is_dir()
+        )
     except OSError:
         copy(source, target)
 
 
 class BuildPyWithMim(build_py):
-    """``build_py`` that fills ``mmsemiloc/.mim``. Setuptools runs it for wheels and, with ``editable_mode``, for
+    """``build_py`` that fills ``mmsemiloc/.mim``.
+
+    Setuptools runs it for wheels and, with ``editable_mode``, for
     editable installs (PEP 660), for which it does not run ``develop``."""
 
     def run(self) -> None:
@@ -59,7 +65,10 @@ class BuildPyWithMim(build_py):
 setup(
     name='mmsemiloc',
     version=read_version(),
-    description='Semi-supervised classification with clustering and locality penalties, for the OpenMMLab ecosystem',
+    description=(
+        'Semi-supervised classification with clustering and locality penalties, for the OpenMMLab '
+        'ecosystem'
+    ),
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
@@ -73,8 +82,11 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['mmsemiloc', 'mmsemiloc.*']),
     install_requires=read_requirements('runtime'),
-    # The OpenMMLab packages are extras: there are two distributions of each, and neither may overwrite the other.
-    extras_require={name: read_requirements(name) for name in ('onedl', 'openmmlab', 'transfer', 'tests')},
+    # The OpenMMLab packages are extras: there are two distributions of each, and neither may
+    # overwrite the other.
+    extras_require={
+        name: read_requirements(name) for name in ('onedl', 'openmmlab', 'transfer', 'tests')
+    },
     cmdclass={'build_py': BuildPyWithMim},
     zip_safe=False,
 )

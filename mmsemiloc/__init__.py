@@ -1,4 +1,7 @@
-"""Semi-supervised classification with clustering and locality penalties, for the OpenMMLab ecosystem."""
+"""Semi-supervised classification with clustering and locality penalties, for the OpenMMLab
+ecosystem.
+"""
+
 from mmsemiloc import distributions
 from mmsemiloc.version import __version__
 

@@ -1,8 +1,10 @@
-"""Whether the OpenMMLab packages are in one piece: either OneDL's distributions or the original ones.
+"""Whether the OpenMMLab packages are in one piece: either OneDL's distributions or the original
+ones.
 
 Both families have the same modules, so the one that is installed last overwrites files of the
 other, and who removes one of them removes the files of both.
 """
+
 from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
@@ -10,18 +12,18 @@ from importlib.util import find_spec
 # For each family the distributions of each module. In the order of what we test with.
 FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
     'onedl': {
-        'mmengine': ('onedl-mmengine', ),
-        'mmcv': ('onedl-mmcv', ),
-        'mmpretrain': ('onedl-mmpretrain', ),
-        'mmdet': ('onedl-mmdetection', ),
-        'mmseg': ('onedl-mmsegmentation', ),
+        'mmengine': ('onedl-mmengine',),
+        'mmcv': ('onedl-mmcv',),
+        'mmpretrain': ('onedl-mmpretrain',),
+        'mmdet': ('onedl-mmdetection',),
+        'mmseg': ('onedl-mmsegmentation',),
     },
     'openmmlab': {
         'mmengine': ('mmengine', 'mmengine-lite'),
         'mmcv': ('mmcv', 'mmcv-lite', 'mmcv-full'),
-        'mmpretrain': ('mmpretrain', ),
-        'mmdet': ('mmdet', ),
-        'mmseg': ('mmsegmentation', ),
+        'mmpretrain': ('mmpretrain',),
+        'mmdet': ('mmdet',),
+        'mmseg': ('mmsegmentation',),
     },
 }
 ORIGINAL = ", or with the original OpenMMLab packages '[openmmlab]' instead of '[onedl]'"
@@ -69,10 +71,12 @@ def fault(installed: Collection[str], importable: Collection[str]) -> str | None
         mixed = [name for family in present for name in found[family]]
     if mixed:
         instead = ORIGINAL if len(present) > 1 else ''
-        return (f'{", ".join(mixed[:-1])} and {mixed[-1]} do not go together: they are '
-                'distributions of the same OpenMMLab modules, and overwrite each other. Remove '
-                f'them, and install one family: pip uninstall -y {" ".join(mixed)}, then '
-                f'{install_line(present[0])}{instead}')
+        return (
+            f'{", ".join(mixed[:-1])} and {mixed[-1]} do not go together: they are '
+            'distributions of the same OpenMMLab modules, and overwrite each other. Remove '
+            f'them, and install one family: pip uninstall -y {" ".join(mixed)}, then '
+            f'{install_line(present[0])}{instead}'
+        )
 
     missing = [module for module in NEEDED if module not in importable]
     if not missing:
@@ -80,12 +84,16 @@ def fault(installed: Collection[str], importable: Collection[str]) -> str | None
     family = present[0] if present else 'onedl'
     torn = [name for module in missing for name in FAMILIES[family][module] if name in installed]
     if torn:
-        return (f'the files of {", ".join(torn)} are gone, perhaps with another distribution of '
-                'the same modules that was removed: pip install --force-reinstall --no-deps '
-                f'{" ".join(torn)}')
+        return (
+            f'the files of {", ".join(torn)} are gone, perhaps with another distribution of '
+            'the same modules that was removed: pip install --force-reinstall --no-deps '
+            f'{" ".join(torn)}'
+        )
     instead = '' if present else ORIGINAL
-    return (f'mmsemiloc needs {", ".join(NEEDED)}, and {", ".join(missing)} cannot be found: '
-            f'{install_line(family)}{instead}')
+    return (
+        f'mmsemiloc needs {", ".join(NEEDED)}, and {", ".join(missing)} cannot be found: '
+        f'{install_line(family)}{instead}'
+    )
 
 
 def is_installed(name: str) -> bool:

@@ -1,11 +1,13 @@
 """Registries of mmsemiloc: children of MMEngine's, with scope ``mmsemiloc``.
 
-``locations`` name the modules that are imported when a type such as ``mmsemiloc.CAMClsHead`` is looked up, so a config
-needs no ``custom_imports``.
+``locations`` name the modules that are imported when a type such as ``mmsemiloc.CAMClsHead`` is
+looked up, so a config needs no ``custom_imports``.
 
-A config that is inherited by ``mmsemiloc::`` has all its types looked up in this scope, those of MMPretrain as well. So there
-is a child of every kind of registry that MMPretrain has, and what it does not know is looked up in MMPretrain's.
+A config that is inherited by ``mmsemiloc::`` has all its types looked up in this scope, those of
+MMPretrain as well. So there is a child of every kind of registry that MMPretrain has, and what it
+does not know is looked up in MMPretrain's.
 """
+
 from mmengine.registry import Registry
 from mmpretrain import registry as mmpretrain_registry
 
@@ -20,13 +22,18 @@ class PretrainRegistry(Registry):
 
     def __init__(self, kind: str, location: str) -> None:
         self.pretrain: Registry = getattr(mmpretrain_registry, kind)
-        # MMPretrain's cannot be the parent: MMEngine finds a scope only in the children of the root.
-        super().__init__(self.pretrain.name, parent=self.pretrain.parent, scope='mmsemiloc', locations=[location])
+        # MMPretrain's cannot be the parent: MMEngine finds a scope only in the children of the
+        # root.
+        super().__init__(
+            self.pretrain.name, parent=self.pretrain.parent, scope='mmsemiloc', locations=[location]
+        )
 
     def get(self, key: str) -> type | None:
         """The class of a type, with or without a scope; None if there is none."""
         self.import_from_location()
-        return super().get(key) if '.' in key or key in self._module_dict else self.pretrain.get(key)
+        return (
+            super().get(key) if '.' in key or key in self._module_dict else self.pretrain.get(key)
+        )
 
 
 MODELS = PretrainRegistry('MODELS', 'mmsemiloc.models')
@@ -38,6 +45,19 @@ OPTIM_WRAPPERS = PretrainRegistry('OPTIM_WRAPPERS', 'mmsemiloc.engine')
 MODEL_WRAPPERS = PretrainRegistry('MODEL_WRAPPERS', 'mmsemiloc.engine')
 RUNNERS = PretrainRegistry('RUNNERS', 'mmsemiloc.engine')
 METRICS = PretrainRegistry('METRICS', 'mmsemiloc.evaluation')
-OTHERS = [PretrainRegistry(kind, 'mmsemiloc') for kind in (
-    'RUNNER_CONSTRUCTORS', 'LOOPS', 'LOG_PROCESSORS', 'OPTIMIZERS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'PARAM_SCHEDULERS',
-    'WEIGHT_INITIALIZERS', 'TASK_UTILS', 'EVALUATORS', 'VISUALIZERS', 'VISBACKENDS')]
+OTHERS = [
+    PretrainRegistry(kind, 'mmsemiloc')
+    for kind in (
+        'RUNNER_CONSTRUCTORS',
+        'LOOPS',
+        'LOG_PROCESSORS',
+        'OPTIMIZERS',
+        'OPTIM_WRAPPER_CONSTRUCTORS',
+        'PARAM_SCHEDULERS',
+        'WEIGHT_INITIALIZERS',
+        'TASK_UTILS',
+        'EVALUATORS',
+        'VISUALIZERS',
+        'VISBACKENDS',
+    )
+]

@@ -14,7 +14,9 @@ CLASSES = 5
 
 @pytest.fixture(scope='session', autouse=True)
 def plain_config_texts():
-    """MMEngine formats a config's text at each start and checkpoint, for seconds: here only processes of their own do."""
+    """MMEngine formats a config's text at each start and checkpoint, for seconds: here only
+    processes of their own do.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **kwargs: (text, False))
         yield
@@ -33,7 +35,9 @@ def make_samples(labels):
 def make_batch(labels, size=32, seed=0):
     """A collated batch of random images, one for each label (None: unlabelled)."""
     generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(0, 256, (len(labels), 3, size, size), generator=generator, dtype=torch.uint8)
+    images = torch.randint(
+        0, 256, (len(labels), 3, size, size), generator=generator, dtype=torch.uint8
+    )
     return dict(inputs=list(images), data_samples=make_samples(labels))
 
 
@@ -42,14 +46,23 @@ def with_views(batch, numbers, seed=7):
     generator = torch.Generator().manual_seed(seed)
     for image, sample, number in zip(batch['inputs'], batch['data_samples'], numbers, strict=True):
         if number > 1:
-            others = torch.randint(0, 256, (number - 1, *image.shape), generator=generator, dtype=torch.uint8)
+            others = torch.randint(
+                0, 256, (number - 1, *image.shape), generator=generator, dtype=torch.uint8
+            )
             sample.set_field(others, 'views')
     return batch
 
 
 def make_predictions(logits, numbers, labeled=None, targets=None):
-    """Predictions (N, C) of a whole batch whose image i has ``numbers[i]`` views: all first views, then all second ones, ..."""
-    table = [(view, image) for view in range(max(numbers)) for image, number in enumerate(numbers) if view < number]
+    """Predictions (N, C) of a whole batch whose image i has ``numbers[i]`` views: all first views,
+    then all second ones, ...
+    """
+    table = [
+        (view, image)
+        for view in range(max(numbers))
+        for image, number in enumerate(numbers)
+        if view < number
+    ]
     assert len(table) == len(logits)
     view, image = torch.tensor(table).T
     labeled = torch.tensor(labeled or [False] * len(numbers))[image]
@@ -64,21 +77,29 @@ def make_predictions(logits, numbers, labeled=None, targets=None):
         image=image,
         cam_target='top1',
         whole=whole,
-        share=len(logits) / whole.count())
+        share=len(logits) / whole.count(),
+    )
 
 
-def make_model(mel=0.0, nbel=0.0, locality=0.0, norm_cfg=None, seed=0, drop_rate=0, head=None, backbone=None):
-    """A tiny SemiSupClassifier, of a DenseNet or another backbone with 16 channels; the weights of the penalties may be 0."""
+def make_model(
+    mel=0.0, nbel=0.0, locality=0.0, norm_cfg=None, seed=0, drop_rate=0, head=None, backbone=None
+):
+    """A tiny SemiSupClassifier, of a DenseNet or another backbone with 16 channels.
+
+    The weights of the penalties may be 0.
+    """
     torch.manual_seed(seed)
     model = MODELS.build(
         dict(
             type='mmsemiloc.SemiSupClassifier',
             data_preprocessor=dict(mean=[128] * 3, std=[64] * 3, num_classes=CLASSES),
-            backbone=backbone or dict(
+            backbone=backbone
+            or dict(
                 type='DenseNet',
                 arch=dict(growth_rate=4, depths=[2, 2], init_channels=8),
                 drop_rate=drop_rate,
-                norm_cfg=norm_cfg or dict(type='BN')),
+                norm_cfg=norm_cfg or dict(type='BN'),
+            ),
             head={
                 **dict(
                     type='mmsemiloc.CAMClsHead',
@@ -87,16 +108,23 @@ def make_model(mel=0.0, nbel=0.0, locality=0.0, norm_cfg=None, seed=0, drop_rate
                     loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=mel),
                     loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=nbel),
                     loss_locality=dict(type='mmsemiloc.LocalityLoss', loss_weight=locality),
-                    init_cfg=dict(type='Normal', layer='Linear', std=0.5)),
-                **(head or {})
-            }))
+                    init_cfg=dict(type='Normal', layer='Linear', std=0.5),
+                ),
+                **(head or {}),
+            },
+        )
+    )
     model.init_weights()
     return model
 
 
 def in_double(model):
-    """The model in float64, its images too, and with BatchNorm at rest (it would tell parts of a batch apart)."""
-    model.data_preprocessor.register_forward_hook(lambda module, args, out: {**out, 'inputs': out['inputs'].double()})
+    """The model in float64, its images too, and with BatchNorm at rest (it would tell parts of a
+    batch apart).
+    """
+    model.data_preprocessor.register_forward_hook(
+        lambda module, args, out: {**out, 'inputs': out['inputs'].double()}
+    )
     model.backbone.eval()
     return model.double()
 

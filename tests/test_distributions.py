@@ -1,4 +1,5 @@
 """Which OpenMMLab distributions go together, and what `import mmsemiloc` says of others."""
+
 import os
 import subprocess
 import sys
@@ -16,30 +17,39 @@ ORIGINAL = {'mmengine', 'mmcv', 'mmpretrain'}
 MODULES = set(NEEDED)
 
 
-@pytest.mark.parametrize('installed', [
-    ONEDL, ONEDL | {'onedl-mmdetection', 'onedl-mmsegmentation'},
-    ORIGINAL, ORIGINAL | {'mmdet', 'mmsegmentation'}, {'mmengine-lite', 'mmcv-lite', 'mmpretrain'},
-    set(),  # source trees on PYTHONPATH
-])
+@pytest.mark.parametrize(
+    'installed',
+    [
+        ONEDL,
+        ONEDL | {'onedl-mmdetection', 'onedl-mmsegmentation'},
+        ORIGINAL,
+        ORIGINAL | {'mmdet', 'mmsegmentation'},
+        {'mmengine-lite', 'mmcv-lite', 'mmpretrain'},
+        set(),  # source trees on PYTHONPATH
+    ],
+)
 def test_one_family(installed):
     assert fault(installed, MODULES) is None
     assert fault(installed | {'torch', 'openmim'}, MODULES) is None
 
 
-@pytest.mark.parametrize('installed, named', [
-    (ONEDL | {'mmengine'}, {'mmengine'}),
-    (ONEDL | {'mmcv'}, {'mmcv'}),
-    (ONEDL | {'mmcv-lite'}, {'mmcv-lite'}),
-    (ONEDL | {'mmpretrain'}, {'mmpretrain'}),
-    (ONEDL | {'mmdet'}, {'mmdet'}),
-    (ONEDL | {'mmsegmentation'}, {'mmsegmentation'}),
-    (ONEDL | ORIGINAL, ORIGINAL),
-    (ORIGINAL | {'onedl-mmdetection'}, {'onedl-mmdetection'}),
-    (ORIGINAL | {'onedl-mmsegmentation'}, {'onedl-mmsegmentation'}),
-    ({'onedl-mmengine', 'mmcv', 'mmpretrain'}, {'onedl-mmengine', 'mmcv'}),
-    ({'mmengine', 'onedl-mmcv', 'onedl-mmpretrain'}, {'mmengine', 'onedl-mmcv'}),
-    ({'onedl-mmcv', 'mmcv'}, {'onedl-mmcv', 'mmcv'}),
-])
+@pytest.mark.parametrize(
+    'installed, named',
+    [
+        (ONEDL | {'mmengine'}, {'mmengine'}),
+        (ONEDL | {'mmcv'}, {'mmcv'}),
+        (ONEDL | {'mmcv-lite'}, {'mmcv-lite'}),
+        (ONEDL | {'mmpretrain'}, {'mmpretrain'}),
+        (ONEDL | {'mmdet'}, {'mmdet'}),
+        (ONEDL | {'mmsegmentation'}, {'mmsegmentation'}),
+        (ONEDL | ORIGINAL, ORIGINAL),
+        (ORIGINAL | {'onedl-mmdetection'}, {'onedl-mmdetection'}),
+        (ORIGINAL | {'onedl-mmsegmentation'}, {'onedl-mmsegmentation'}),
+        ({'onedl-mmengine', 'mmcv', 'mmpretrain'}, {'onedl-mmengine', 'mmcv'}),
+        ({'mmengine', 'onedl-mmcv', 'onedl-mmpretrain'}, {'mmengine', 'onedl-mmcv'}),
+        ({'onedl-mmcv', 'mmcv'}, {'onedl-mmcv', 'mmcv'}),
+    ],
+)
 @pytest.mark.parametrize('importable', [MODULES, set()])
 def test_a_mixture_is_named_with_the_way_out(installed, named, importable):
     message = fault(installed, importable)
@@ -56,13 +66,16 @@ def test_two_distributions_of_a_module_of_one_family():
     assert "pip install 'mmsemiloc[openmmlab]'" in message and '[onedl]' not in message
 
 
-@pytest.mark.parametrize('installed, importable, family', [
-    (set(), set(), 'onedl'),
-    (set(), {'mmengine'}, 'onedl'),
-    ({'onedl-mmengine'}, {'mmengine'}, 'onedl'),
-    ({'mmengine', 'mmcv'}, {'mmengine', 'mmcv'}, 'openmmlab'),
-    ({'mmdet', 'mmengine'}, {'mmengine'}, 'openmmlab'),
-])
+@pytest.mark.parametrize(
+    'installed, importable, family',
+    [
+        (set(), set(), 'onedl'),
+        (set(), {'mmengine'}, 'onedl'),
+        ({'onedl-mmengine'}, {'mmengine'}, 'onedl'),
+        ({'mmengine', 'mmcv'}, {'mmengine', 'mmcv'}, 'openmmlab'),
+        ({'mmdet', 'mmengine'}, {'mmengine'}, 'openmmlab'),
+    ],
+)
 def test_what_is_missing_is_named_with_the_family_that_is_there(installed, importable, family):
     message = fault(installed, importable)
     absent = [module for module in NEEDED if module not in importable]
@@ -74,37 +87,44 @@ def test_what_is_missing_is_named_with_the_family_that_is_there(installed, impor
 def test_a_distribution_whose_files_are_gone():
     """As after `pip uninstall onedl-mmengine` where mmengine was beside it."""
     assert 'pip install --force-reinstall --no-deps mmengine mmcv' in fault(
-        ORIGINAL, {'mmpretrain'})
+        ORIGINAL, {'mmpretrain'}
+    )
 
 
 def test_every_distribution_is_an_extra_and_none_is_required():
     unconditional = {Requirement(line).name for line in requires_of_source('runtime')}
     extras = {
-        family: {Requirement(line).name
-                 for line in requires_of_source(family)}
-        for family in FAMILIES}
+        family: {Requirement(line).name for line in requires_of_source(family)}
+        for family in FAMILIES
+    }
     assert not unconditional & {
-        name
-        for modules in FAMILIES.values()
-        for names in modules.values()
-        for name in names}
+        name for modules in FAMILIES.values() for names in modules.values() for name in names
+    }
     for family, modules in FAMILIES.items():
         assert extras[family] - {'torch'} == {modules[module][0] for module in NEEDED}
     assert {Requirement(line).name for line in requires_of_source('transfer')} == {
-        FAMILIES['onedl'][module][0] for module in ('mmdet', 'mmseg')}
+        FAMILIES['onedl'][module][0] for module in ('mmdet', 'mmseg')
+    }
 
 
 def requires_of_source(name):
     """The lines of a file of requirements."""
     return [
-        line for line in (ROOT / f'requirements/{name}.txt').read_text().splitlines()
-        if line and line[0] != '#']
+        line
+        for line in (ROOT / f'requirements/{name}.txt').read_text().splitlines()
+        if line and line[0] != '#'
+    ]
 
 
 def run(code, site):
     """Run Python with a folder of distributions in front of what is installed."""
-    return subprocess.run([sys.executable, *code], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, 'PYTHONPATH': f'{site}{os.pathsep}{ROOT}'})
+    return subprocess.run(
+        [sys.executable, *code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, 'PYTHONPATH': f'{site}{os.pathsep}{ROOT}'},
+    )
 
 
 def add_distribution(site, name):
@@ -116,8 +136,10 @@ def add_distribution(site, name):
 
 def test_importing_with_a_mixture_is_an_error_before_mmengine_is_imported(tmp_path):
     add_distribution(tmp_path, 'mmengine')
-    code = ('import sys\ntry:\n import mmsemiloc\nexcept ImportError as error:\n'
-            ' print(error, "mmengine" in sys.modules, "torch" in sys.modules)\n')
+    code = (
+        'import sys\ntry:\n import mmsemiloc\nexcept ImportError as error:\n'
+        ' print(error, "mmengine" in sys.modules, "torch" in sys.modules)\n'
+    )
     shown = run(['-c', code], tmp_path).stdout
     assert ' and mmengine do not go together' in shown and shown.endswith(' False False\n')
     assert run(['-c', 'import mmsemiloc'], tmp_path / 'empty').returncode == 0  # negative control
@@ -127,8 +149,10 @@ def test_a_tool_says_so_in_one_line(tmp_path):
     add_distribution(tmp_path, 'mmdet')
     done = run([ROOT / 'tools/train.py', 'config.py'], tmp_path)
     assert done.returncode == 2 and done.stderr.count('\n') == 1
-    assert done.stderr.startswith(
-        'train.py: error: onedl-mmengine, ') and 'and mmdet do not go together' in done.stderr
+    assert (
+        done.stderr.startswith('train.py: error: onedl-mmengine, ')
+        and 'and mmdet do not go together' in done.stderr
+    )
 
 
 def test_a_missing_package_is_one_line(tmp_path):
@@ -144,7 +168,8 @@ def test_a_missing_package_is_one_line(tmp_path):
 def test_the_check_reads_few_files(monkeypatch):
     """It is part of every import: one look at each name, and no module is imported."""
     asked = []
-    monkeypatch.setattr(distributions, 'is_installed',
-                        lambda name: asked.append(name) or name.startswith('onedl'))
+    monkeypatch.setattr(
+        distributions, 'is_installed', lambda name: asked.append(name) or name.startswith('onedl')
+    )
     distributions.check()
     assert len(asked) == len(set(asked)) <= 15

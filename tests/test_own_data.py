@@ -1,4 +1,7 @@
-"""The examples in README.md, docs/data.md and docs/terms.md, as they stand there, on a folder as they describe it."""
+"""The examples in README.md, docs/data.md and docs/terms.md, as they stand there, on a folder as
+they describe it.
+"""
+
 import importlib
 import re
 import subprocess
@@ -36,7 +39,7 @@ def folder(tmp_path, monkeypatch):
     for i in range(12):
         label = i % 3
         name = f'{CLASSES[label]}/{i}.jpg'
-        for part in ('val', ) if i < 3 else ('train', 'labeled'):
+        for part in ('val',) if i < 3 else ('train', 'labeled'):
             save_image(pets / part / name, (260, 280), seed=i)
         kind = 'val' if i < 3 else ('labeled', 'unlabeled')[i % 2]
         lists[kind].append(name if kind == 'unlabeled' else f'{name} {label}')
@@ -50,9 +53,19 @@ def folder(tmp_path, monkeypatch):
 
 def train(config, tmp_path, workers=0, begin_at_once=False):
     """Two steps with a small backbone; the runner."""
-    cfg = load_config(config, ('model', 'train_dataloader'), {
-        'max_epochs': 1, 'batch_size': 4, 'train_dataloader.sampler.epoch_length': 2, 'model.head.in_channels': 16,
-        'visualizer.vis_backends': [], 'experiment_name': config.stem}, work_dir=str(tmp_path / 'out'))
+    cfg = load_config(
+        config,
+        ('model', 'train_dataloader'),
+        {
+            'max_epochs': 1,
+            'batch_size': 4,
+            'train_dataloader.sampler.epoch_length': 2,
+            'model.head.in_channels': 16,
+            'visualizer.vis_backends': [],
+            'experiment_name': config.stem,
+        },
+        work_dir=str(tmp_path / 'out'),
+    )
     for hook in cfg.custom_hooks if begin_at_once else ():
         for values in hook.get('schedule', {}).values():
             values.update(begin=0, end=0)
@@ -68,14 +81,18 @@ def train(config, tmp_path, workers=0, begin_at_once=False):
 @pytest.mark.slow
 def test_lists_of_the_readme(folder):
     config = folder / 'configs' / 'pets.py'
-    config.write_text(re.search(r'```python\n(_base_.*?)```', (ROOT / 'README.md').read_text(), re.S)[1])
+    config.write_text(
+        re.search(r'```python\n(_base_.*?)```', (ROOT / 'README.md').read_text(), re.S)[1]
+    )
     dataset = train(config, folder).train_dataloader.dataset
     assert dataset.metainfo['classes'] == CLASSES
     assert (dataset.num_labeled, dataset.num_unlabeled) == (4, 5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('way, labeled, unlabeled', [('folders', 9, 24), ('lists', 4, 5), ('lmdb', 4, 12)])
+@pytest.mark.parametrize(
+    'way, labeled, unlabeled', [('folders', 9, 24), ('lists', 4, 5), ('lmdb', 4, 12)]
+)
 def test_three_ways(folder, way, labeled, unlabeled):
     files = blocks('docs/data.md')
     if way == 'lmdb':
@@ -91,7 +108,12 @@ def test_three_ways(folder, way, labeled, unlabeled):
 def terms(folder, monkeypatch):
     """The folder with the files that docs/terms.md shows, beside those that they inherit from."""
     files = {**blocks('docs/data.md'), **blocks('docs/terms.md')}
-    for name in ('pets_terms.py', 'configs/pets_lists.py', 'configs/pets_fixmatch.py', 'configs/pets_gini.py'):
+    for name in (
+        'pets_terms.py',
+        'configs/pets_lists.py',
+        'configs/pets_fixmatch.py',
+        'configs/pets_gini.py',
+    ):
         (folder / name).write_text(files[name])
     monkeypatch.syspath_prepend(folder)
     return folder
@@ -103,7 +125,9 @@ def test_a_term_of_ones_own(terms):
     logged = runner.message_hub.log_scalars
     largest = logged['train/largest_q'].current()
     assert 1 / 3 <= largest <= 1  # of 3 classes
-    assert 0.5 * (1 - largest) <= logged['train/loss_gini'].current() <= 0.5 * (1 - largest**2)  # weight 0.5
+    assert (
+        0.5 * (1 - largest) <= logged['train/loss_gini'].current() <= 0.5 * (1 - largest**2)
+    )  # weight 0.5
     assert {'train/loss_mel', 'train/loss_nbel', 'train/weight_gini'} < set(logged)
 
 
@@ -113,12 +137,18 @@ def test_parts_of_a_term_of_ones_own_add_up(terms, monkeypatch):
 
     def of_micro_batches(size):
         model = in_double(make_model(head=dict(terms=dict(gini=dict(type='GiniLoss')))))
-        wrapper = KeepGradients(optimizer=torch.optim.SGD(model.parameters(), lr=0.1), micro_batch_size=size)
+        wrapper = KeepGradients(
+            optimizer=torch.optim.SGD(model.parameters(), lr=0.1), micro_batch_size=size
+        )
         logs = model.train_step(make_batch(batch_of_labels), wrapper)
-        return torch.cat([logs['loss_gini'].flatten(), *(grad.flatten() for grad in gradients(model).values())])
+        return torch.cat(
+            [logs['loss_gini'].flatten(), *(grad.flatten() for grad in gradients(model).values())]
+        )
 
     whole = of_micro_batches(None)
-    torch.testing.assert_close(of_micro_batches(4), whole, rtol=1e-5, atol=1e-7)  # 2 unlabelled images, and 1
+    torch.testing.assert_close(
+        of_micro_batches(4), whole, rtol=1e-5, atol=1e-7
+    )  # 2 unlabelled images, and 1
     monkeypatch.setattr(Predictions, 'in_whole', lambda self, mean: mean)
     assert not torch.allclose(of_micro_batches(4), whole, rtol=1e-2)  # negative control
 
@@ -127,9 +157,16 @@ def test_parts_of_a_term_of_ones_own_add_up(terms, monkeypatch):
 def test_views_of_ones_own_images(terms):
     runner = train(terms / 'configs/pets_fixmatch.py', terms)
     logged = runner.message_hub.log_scalars
-    assert {'train/loss_fixmatch', 'train/pseudo_labeled'} < set(logged) and 'train/loss_mel' not in logged
+    assert {'train/loss_fixmatch', 'train/pseudo_labeled'} < set(
+        logged
+    ) and 'train/loss_mel' not in logged
     batch = next(iter(runner.train_dataloader))
-    assert sorted(len(sample.get('views', ())) for sample in batch['data_samples']) == [0, 0, 0, 1]  # 3 labelled, 1 not
+    assert sorted(len(sample.get('views', ())) for sample in batch['data_samples']) == [
+        0,
+        0,
+        0,
+        1,
+    ]  # 3 labelled, 1 not
 
 
 def lines_of_terms():
@@ -146,18 +183,30 @@ def test_lines_of_the_page_on_terms_build_what_they_say():
     for values in lines_of_terms():
         for name, value in values.items():
             if name == 'terms':
-                head = MODELS.build(dict(type='mmsemiloc.CAMClsHead', num_classes=3, in_channels=4, terms=value))
+                head = MODELS.build(
+                    dict(type='mmsemiloc.CAMClsHead', num_classes=3, in_channels=4, terms=value)
+                )
                 built |= {type(term).__name__ for term in head.terms.values()}
             else:
                 assert name == 'custom_hooks'
                 built |= {type(HOOKS.build(hook)).__name__ for hook in value}
-    assert {'PseudoLabelLoss', 'FixMatchLoss', 'SoftConsistencyLoss', 'TransformConsistencyLoss', 'MeanTeacherHook'} <= built
+    assert {
+        'PseudoLabelLoss',
+        'FixMatchLoss',
+        'SoftConsistencyLoss',
+        'TransformConsistencyLoss',
+        'MeanTeacherHook',
+    } <= built
 
 
 def test_the_page_on_terms_lists_all_of_them():
     terms = {name for name, module in vars(mmsemiloc.models).items() if hasattr(module, 'term')}
     listed = re.findall(r'^\| `(\w+Loss)` \|', (ROOT / 'docs/terms.md').read_text(), re.M)
     assert set(listed) == terms and len(listed) == len(terms)
-    public = {name for name in vars(Predictions) if not name.startswith('_')} | set(Predictions.__annotations__)
+    public = {name for name in vars(Predictions) if not name.startswith('_')} | set(
+        Predictions.__annotations__
+    )
     page = (ROOT / 'docs/terms.md').read_text().partition('| `predictions.…` |')[2]
-    assert public - {'cam_target', 'whole', 'share'} == {name for name in public if f'`{name}' in page}
+    assert public - {'cam_target', 'whole', 'share'} == {
+        name for name in public if f'`{name}' in page
+    }

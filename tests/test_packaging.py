@@ -1,4 +1,7 @@
-"""Wheels, source distributions and editable installs carry configs, tools and the model index in ``mmsemiloc/.mim``."""
+"""Wheels, source distributions and editable installs carry configs, tools and the model index in
+``mmsemiloc/.mim``.
+"""
+
 import shutil
 import subprocess
 import sys
@@ -15,8 +18,12 @@ import mmsemiloc
 
 ROOT = Path(__file__).parents[1]
 MIM_FILES = [
-    'configs/metafile.yml', 'tools/train.py', 'tools/_cli.py', 'tools/dist_train.sh',
-    'model-index.yml']
+    'configs/metafile.yml',
+    'tools/train.py',
+    'tools/_cli.py',
+    'tools/dist_train.sh',
+    'model-index.yml',
+]
 
 
 def run(*command, cwd):
@@ -25,22 +32,37 @@ def run(*command, cwd):
 
 
 def build(kind, source, out):
-    """Build ``kind`` (sdist or editable) of a source tree through the hook that pip calls, and return the file's path."""
+    """Build ``kind`` (sdist or editable) of a source tree through the hook that pip calls, and
+    return the file's path.
+    """
     code = f'from setuptools import build_meta; build_meta.build_{kind}({str(out)!r})'
     run(sys.executable, '-c', code, cwd=source)
     return next(out.iterdir())
 
 
 def build_wheel(source, out):
-    """Build the wheel of a source tree or source distribution, and return the names of the files in it."""
-    run(sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation', str(source), cwd=out)
+    """Build the wheel of a source tree or source distribution, and return the names of the files in
+    it.
+    """
+    run(
+        sys.executable,
+        '-m',
+        'pip',
+        'wheel',
+        '--no-deps',
+        '--no-build-isolation',
+        str(source),
+        cwd=out,
+    )
     return set(zipfile.ZipFile(next(out.glob('*.whl'))).namelist())
 
 
 @pytest.fixture
 def source(tmp_path):
     """A copy of the source tree without environments, caches and results."""
-    ignore = shutil.ignore_patterns('.*', '__pycache__', '*.egg-info', 'build', 'dist', 'work_dirs', 'data')
+    ignore = shutil.ignore_patterns(
+        '.*', '__pycache__', '*.egg-info', 'build', 'dist', 'work_dirs', 'data'
+    )
     return shutil.copytree(ROOT, tmp_path / 'source', ignore=ignore)
 
 
@@ -55,31 +77,46 @@ def out(tmp_path):
 def assert_complete(names):
     """Every module, and every config and tool in .mim, is among the names of a wheel."""
     expected = {f'mmsemiloc/.mim/{name}' for name in MIM_FILES}
-    expected |= {f'mmsemiloc/.mim/{path.relative_to(ROOT)}' for path in (ROOT / 'configs').rglob('*.py')}
-    expected |= {str(path.relative_to(ROOT)) for path in (ROOT / 'mmsemiloc').rglob('*.py') if '.mim' not in path.parts}
+    expected |= {
+        f'mmsemiloc/.mim/{path.relative_to(ROOT)}' for path in (ROOT / 'configs').rglob('*.py')
+    }
+    expected |= {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / 'mmsemiloc').rglob('*.py')
+        if '.mim' not in path.parts
+    }
     assert expected <= names
-    assert not [name for name in names if '__pycache__' in name or name.startswith(('tests/', 'configs/', 'tools/'))]
+    assert not [
+        name
+        for name in names
+        if '__pycache__' in name or name.startswith(('tests/', 'configs/', 'tools/'))
+    ]
 
 
 def test_wheel(source, out):
     assert_complete(build_wheel(source, out))
     wheel = zipfile.ZipFile(next(out.glob('*.whl')))
-    metadata = wheel.read(next(
-        name for name in wheel.namelist() if name.endswith('/METADATA'))).decode()
+    metadata = wheel.read(
+        next(name for name in wheel.namelist() if name.endswith('/METADATA'))
+    ).decode()
     lines = [
-        line.partition(': ')[2] for line in metadata.splitlines()
-        if line.startswith('Requires-Dist: ')]
+        line.partition(': ')[2]
+        for line in metadata.splitlines()
+        if line.startswith('Requires-Dist: ')
+    ]
     always = [
-        line for line in map(Requirement, lines)
-        if line.marker is None or line.marker.evaluate(dict(extra=''))]
+        line
+        for line in map(Requirement, lines)
+        if line.marker is None or line.marker.evaluate(dict(extra=''))
+    ]
     # There are two distributions of each OpenMMLab package: a plain `pip install .` must not put
     # one over the other.
     assert always and not [line for line in always if 'mm' in line.name]
     assert {
         line.name
         for line in map(Requirement, lines)
-        if line.marker and line.marker.evaluate(dict(extra='onedl'))} >= {
-            'onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain'}
+        if line.marker and line.marker.evaluate(dict(extra='onedl'))
+    } >= {'onedl-mmengine', 'onedl-mmcv', 'onedl-mmpretrain'}
 
 
 def test_wheel_of_the_source_distribution(source, out, tmp_path):
@@ -100,10 +137,12 @@ def test_editable_install_links_to_the_source(source, out):
 
 
 def test_editable_install_copies_where_links_are_not_allowed(source, out):
-    build_without_links = ('import pathlib\n'
-                           'def refuse(*args, **kwargs): raise OSError("no links here")\n'
-                           'pathlib.Path.symlink_to = refuse\n'
-                           f'from setuptools import build_meta; build_meta.build_editable({str(out)!r})')
+    build_without_links = (
+        'import pathlib\n'
+        'def refuse(*args, **kwargs): raise OSError("no links here")\n'
+        'pathlib.Path.symlink_to = refuse\n'
+        f'from setuptools import build_meta; build_meta.build_editable({str(out)!r})'
+    )
     run(sys.executable, '-c', build_without_links, cwd=source)
     mim = source / 'mmsemiloc' / '.mim'
     assert not (mim / 'configs').is_symlink()
@@ -127,9 +166,14 @@ def test_model_index():
 def test_tested_versions_are_within_the_allowed_ranges():
     def read(name):
         lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
-        return {r.name: r for r in (Requirement(line) for line in lines if line and not line.startswith('#'))}
+        return {
+            r.name: r
+            for r in (Requirement(line) for line in lines if line and not line.startswith('#'))
+        }
 
     tested = {name: next(iter(pin.specifier)).version for name, pin in read('constraints').items()}
     for file in ('runtime', 'onedl', 'transfer', 'tests'):
         for name, requirement in read(file).items():
-            assert requirement.specifier.contains(tested[name]), f'{file}.txt: {requirement}, tested with {tested[name]}'
+            assert requirement.specifier.contains(tested[name]), (
+                f'{file}.txt: {requirement}, tested with {tested[name]}'
+            )

@@ -1,4 +1,8 @@
-"""What the doors of the tools share. It imports nothing slow, so that --help and wrong arguments are answered at once."""
+"""What the doors of the tools share.
+
+It imports nothing slow, so that --help and wrong arguments are answered at once.
+"""
+
 import argparse
 import contextlib
 import importlib
@@ -22,11 +26,17 @@ CLAIMS = 'MMSEMILOC_CLAIMS'  # variable with the folder that _torchrun.py makes 
 
 
 class Parser(argparse.ArgumentParser):
-    """Argument parser with an example below its help, whose errors are one line on stderr and exit code 2."""
+    """Argument parser with an example below its help, whose errors are one line on stderr and exit
+    code 2.
+    """
 
     def __init__(self, description: str, example: str, **kwargs) -> None:
-        super().__init__(description=description, epilog=f'example:\n  {example}',
-                         formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
+        super().__init__(
+            description=description,
+            epilog=f'example:\n  {example}',
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **kwargs,
+        )
 
     def error(self, message: str) -> NoReturn:
         """Print ``message`` as one line and exit."""
@@ -34,7 +44,10 @@ class Parser(argparse.ArgumentParser):
 
 
 class KeyValues(argparse.Action):
-    """Collects words ``key=value``; the commands read the values (``mmsemiloc.commands.common.read_options``)."""
+    """Collects words ``key=value``.
+
+    The commands read the values (``mmsemiloc.commands.common.read_options``).
+    """
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         """Add ``values`` to the namespace."""
@@ -60,22 +73,34 @@ def pair(text: str) -> tuple[str, str]:
 
 def add_cfg_options(parser: Parser, of: str = 'the config') -> None:
     """Add ``--cfg-options``, whose values replace those ``of`` the config."""
-    parser.add_argument('--cfg-options', nargs='+', action=KeyValues, metavar='KEY=VALUE',
-                        help=f'values that replace those of {of}, e.g. optim_wrapper.optimizer.lr=0.01')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=KeyValues,
+        metavar='KEY=VALUE',
+        help=f'values that replace those of {of}, e.g. optim_wrapper.optimizer.lr=0.01',
+    )
 
 
 def add_runner_arguments(parser: Parser) -> None:
     """Add the arguments that every tool that builds a runner has."""
-    parser.add_argument('--work-dir', metavar='DIR', help='folder of logs and checkpoints (default: that of the config, '
-                        'else work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--work-dir',
+        metavar='DIR',
+        help='folder of logs and checkpoints (default: that of the config, '
+        'else work_dirs/<name of the config>)',
+    )
     add_cfg_options(parser)
-    parser.add_argument('--launcher', choices=list(LAUNCHERS), default='none', help='what started the processes')
+    parser.add_argument(
+        '--launcher', choices=list(LAUNCHERS), default='none', help='what started the processes'
+    )
     # Older launchers pass one of the two spellings instead of setting LOCAL_RANK.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def run_command(parser: Parser, name: str) -> NoReturn:
-    """Parse the arguments, then import ``mmsemiloc.commands.<name>`` and call its ``run(args)``, which returns the exit code.
+    """Parse the arguments, then import ``mmsemiloc.commands.<name>`` and call its ``run(args)``,
+    which returns the exit code.
 
     The work is not imported before: torch and the OpenMMLab packages take seconds. What it raises
     is one line on stderr, and the traceback goes to the log of the run: exit code 2 for what the
@@ -91,7 +116,12 @@ def run_command(parser: Parser, name: str) -> NoReturn:
     except KeyboardInterrupt as error:
         stop(130, f'{parser.prog}: {str(error) or "stopped"}', distributed=distributed)
     except Exception as error:
-        stop(2 if is_users(error) else 1, f'{parser.prog}: error: {explain(error)}', error, distributed)
+        stop(
+            2 if is_users(error) else 1,
+            f'{parser.prog}: error: {explain(error)}',
+            error,
+            distributed,
+        )
     sys.exit(code)
 
 
@@ -110,7 +140,9 @@ def check_outputs(parser: Parser, args: argparse.Namespace) -> None:
             parser.error(f'{option}: the file is there and cannot be written')
 
 
-def stop(code: int, line: str, error: Exception | None = None, distributed: bool = False) -> NoReturn:
+def stop(
+    code: int, line: str, error: Exception | None = None, distributed: bool = False
+) -> NoReturn:
     """End the process after a line on stderr, which one process of a distributed run prints.
 
     Args:
@@ -144,11 +176,18 @@ def first_to_stop(distributed: bool, code: int = 2) -> Iterator[bool]:
     if not distributed:
         yield True
         return
-    names = ('MASTER_PORT', 'TORCHELASTIC_RUN_ID', 'SLURM_JOB_ID', 'SLURM_STEP_ID',
-             'PMIX_NAMESPACE')
+    names = (
+        'MASTER_PORT',
+        'TORCHELASTIC_RUN_ID',
+        'SLURM_JOB_ID',
+        'SLURM_STEP_ID',
+        'PMIX_NAMESPACE',
+    )
     run = '-'.join(re.sub(r'\W', '_', os.environ.get(name, '')) for name in names)
-    claim = os.path.join(os.environ.get(CLAIMS) or tempfile.gettempdir(),
-                         f'mmsemiloc-{os.getuid()}-{os.getppid()}-{run}')
+    claim = os.path.join(
+        os.environ.get(CLAIMS) or tempfile.gettempdir(),
+        f'mmsemiloc-{os.getuid()}-{os.getppid()}-{run}',
+    )
     try:
         os.close(os.open(claim, os.O_CREAT | os.O_EXCL))
     except FileExistsError:

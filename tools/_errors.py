@@ -1,4 +1,5 @@
 """What an error says in one line, and the place of its details."""
+
 import builtins
 import linecache
 import logging
@@ -22,7 +23,7 @@ def original(error: BaseException) -> tuple[str, str]:
     lines = text.splitlines()
     frames = [i for i, line in enumerate(lines) if re.match(r'  File ".*", line \d+', line)]
     below = range(frames[-1] + 1 if frames else 1, len(lines))
-    message = '\n'.join(lines[next((i for i in below if not lines[i].startswith(' ')), 0):])
+    message = '\n'.join(lines[next((i for i in below if not lines[i].startswith(' ')), 0) :])
     found = re.match(r'(?:[\w.]+\.)?(\w+)(?:: (.*))?$', message, re.S)
     return (found[1], found[2] or '') if found else (name, message)
 

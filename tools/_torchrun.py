@@ -1,7 +1,8 @@
 """torchrun, without its report of a process that failed: that has said what was wrong in one line.
 
-    python _torchrun.py [options of torchrun] SCRIPT [arguments of the script]
+python _torchrun.py [options of torchrun] SCRIPT [arguments of the script]
 """
+
 import contextlib
 import logging
 import os

@@ -1,4 +1,5 @@
 """Localisation of a run over its checkpoints, or of several runs side by side."""
+
 from pathlib import Path
 
 from _cli import Parser, add_cfg_options, positive, run_command
@@ -18,19 +19,52 @@ EXAMPLES = """python tools/analyze_cam.py configs/pets.py work_dirs/pets --num-i
 def make_parser() -> Parser:
     """The arguments of this tool."""
     parser = Parser(DESCRIPTION, EXAMPLES)
-    parser.add_argument('files', nargs='*', metavar='CONFIG CHECKPOINT', help='config file, and checkpoint files or the folder '
-                        'of a run, which stands for all its epoch_*.pth and iter_*.pth')
-    parser.add_argument('--run', nargs='+', action='append', default=[], metavar=('NAME CONFIG', 'CHECKPOINT'),
-                        help='a run with a name instead of CONFIG CHECKPOINT...; give it once for each run')
-    parser.add_argument('--split', choices=('val', 'test'), default='val', help="the config's dataloader (default: val)")
-    parser.add_argument('--num-images', type=positive, metavar='N',
-                        help='score N images, the classes evenly, the same ones of all runs; all '
-                             'by default')
-    parser.add_argument('--images', nargs='+', type=Path, metavar='IMAGE',
-                        help='draw these image files, or all in these folders, instead of a split; no values')
-    parser.add_argument('--strips', type=positive, metavar='N', help='images to draw (default: 8; with --images all)')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the results')
-    parser.add_argument('--html', action='store_true', help='write DIR/report.html too, one page with all of it')
+    parser.add_argument(
+        'files',
+        nargs='*',
+        metavar='CONFIG CHECKPOINT',
+        help='config file, and checkpoint files or the folder '
+        'of a run, which stands for all its epoch_*.pth and iter_*.pth',
+    )
+    parser.add_argument(
+        '--run',
+        nargs='+',
+        action='append',
+        default=[],
+        metavar=('NAME CONFIG', 'CHECKPOINT'),
+        help='a run with a name instead of CONFIG CHECKPOINT...; give it once for each run',
+    )
+    parser.add_argument(
+        '--split',
+        choices=('val', 'test'),
+        default='val',
+        help="the config's dataloader (default: val)",
+    )
+    parser.add_argument(
+        '--num-images',
+        type=positive,
+        metavar='N',
+        help='score N images, the classes evenly, the same ones of all runs; all by default',
+    )
+    parser.add_argument(
+        '--images',
+        nargs='+',
+        type=Path,
+        metavar='IMAGE',
+        help='draw these image files, or all in these folders, instead of a split; no values',
+    )
+    parser.add_argument(
+        '--strips',
+        type=positive,
+        metavar='N',
+        help='images to draw (default: 8; with --images all)',
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='DIR', help='folder of the results'
+    )
+    parser.add_argument(
+        '--html', action='store_true', help='write DIR/report.html too, one page with all of it'
+    )
     add_cfg_options(parser, 'all configs')
     return parser
 

@@ -1,4 +1,5 @@
 """Measure what parts of the package cost."""
+
 from pathlib import Path
 
 from _cli import Parser, positive, run_command
@@ -23,46 +24,140 @@ contours of every binarisation and once of the different ones, which gives the s
 
 def make_parser() -> Parser:
     """The arguments of this tool: one subcommand a part."""
-    parser = Parser('Measure what parts of the package cost, in ratios within one run.', 'python tools/benchmark.py nbel')
+    parser = Parser(
+        'Measure what parts of the package cost, in ratios within one run.',
+        'python tools/benchmark.py nbel',
+    )
     parts = parser.add_subparsers(dest='part', required=True, metavar='PART')
-    nbel = parts.add_parser('nbel', help='exact NBEL over micro-batches', description=NBEL,
-                            example='python tools/benchmark.py nbel --micro-batches 1 8 --image-size 64 --repeats 3')
-    nbel.add_argument('--micro-batches', nargs='+', type=positive, default=[1, 2, 4, 8, 16, 32], metavar='M',
-                      help='(default: 1 2 4 8 16 32)')
-    nbel.add_argument('--micro-batch-size', type=positive, metavar='N',
-                      help='images (default: 32 on a GPU; on a CPU 2 for the time, 5 for the memory)')
-    nbel.add_argument('--image-size', type=positive, metavar='N',
-                      help='pixels (default: 224; on a CPU 112 for the time)')
-    nbel.add_argument('--repeats', type=positive, default=3, metavar='N', help='turns of all modes (default: 3)')
-    nbel.add_argument('--amp', choices=('float16', 'bfloat16'), help='mixed precision (default: none)')
-    bias = parts.add_parser('nbel-bias', help='what the NBEL of small batches does to MEL', description=BIAS,
-                            example='python tools/benchmark.py nbel-bias --classes 200 --batch-sizes 64 256')
-    bias.add_argument('--classes', nargs='+', type=positive, default=[10, 100, 1000], metavar='C',
-                      help='(default: 10 100 1000)')
-    bias.add_argument('--batch-sizes', nargs='+', type=positive, default=[2**i for i in range(13)], metavar='T',
-                      help='powers of two (default: 1 2 4 ... 4096)')
-    sampler = parts.add_parser('sampler', help='drawing from millions of images', description=SAMPLER,
-                               example='python tools/benchmark.py sampler --unlabeled 1000000')
-    sampler.add_argument('--labeled', type=positive, default=64_000, metavar='N', help='images (default: 64,000)')
-    sampler.add_argument('--unlabeled', type=positive, default=14_000_000, metavar='N', help='images (default: 14,000,000)')
-    sampler.add_argument('--batch-size', type=positive, default=64, metavar='N', help='images (default: 64)')
-    sampler.add_argument('--repeats', type=positive, default=5, metavar='N', help='turns of all samplers (default: 5)')
-    localization = parts.add_parser('localization', help='boxes of maps at all thresholds', description=LOCALIZATION,
-                                    example='python tools/benchmark.py localization --maps 50')
-    localization.add_argument('--maps', type=positive, default=20, metavar='N', help='random maps a size (default: 20)')
-    localization.add_argument('--repeats', type=positive, default=5, metavar='N', help='turns of both ways (default: 5)')
-    locality = parts.add_parser('locality', help='the locality penalty', description=LOCALITY,
-                                example='python tools/benchmark.py locality --sizes 7 28 --repeats 20')
-    locality.add_argument('--sizes', nargs='+', type=positive, default=[7, 14, 28], metavar='N',
-                          help='sides of the maps (default: 7 14 28)')
-    locality.add_argument('--images', type=positive, default=56, metavar='N', help='maps at once (default: 56)')
-    locality.add_argument('--step-images', type=positive, metavar='N',
-                          help='images of a training step (default: 56 on a GPU, 4 on a CPU)')
-    locality.add_argument('--image-size', type=positive, default=224, metavar='N', help='pixels (default: 224)')
-    locality.add_argument('--repeats', type=positive, default=50, metavar='N',
-                          help='turns; a tenth of them for the training step (default: 50)')
+    nbel = parts.add_parser(
+        'nbel',
+        help='exact NBEL over micro-batches',
+        description=NBEL,
+        example='python tools/benchmark.py nbel --micro-batches 1 8 --image-size 64 --repeats 3',
+    )
+    nbel.add_argument(
+        '--micro-batches',
+        nargs='+',
+        type=positive,
+        default=[1, 2, 4, 8, 16, 32],
+        metavar='M',
+        help='(default: 1 2 4 8 16 32)',
+    )
+    nbel.add_argument(
+        '--micro-batch-size',
+        type=positive,
+        metavar='N',
+        help='images (default: 32 on a GPU; on a CPU 2 for the time, 5 for the memory)',
+    )
+    nbel.add_argument(
+        '--image-size',
+        type=positive,
+        metavar='N',
+        help='pixels (default: 224; on a CPU 112 for the time)',
+    )
+    nbel.add_argument(
+        '--repeats', type=positive, default=3, metavar='N', help='turns of all modes (default: 3)'
+    )
+    nbel.add_argument(
+        '--amp', choices=('float16', 'bfloat16'), help='mixed precision (default: none)'
+    )
+    bias = parts.add_parser(
+        'nbel-bias',
+        help='what the NBEL of small batches does to MEL',
+        description=BIAS,
+        example='python tools/benchmark.py nbel-bias --classes 200 --batch-sizes 64 256',
+    )
+    bias.add_argument(
+        '--classes',
+        nargs='+',
+        type=positive,
+        default=[10, 100, 1000],
+        metavar='C',
+        help='(default: 10 100 1000)',
+    )
+    bias.add_argument(
+        '--batch-sizes',
+        nargs='+',
+        type=positive,
+        default=[2**i for i in range(13)],
+        metavar='T',
+        help='powers of two (default: 1 2 4 ... 4096)',
+    )
+    sampler = parts.add_parser(
+        'sampler',
+        help='drawing from millions of images',
+        description=SAMPLER,
+        example='python tools/benchmark.py sampler --unlabeled 1000000',
+    )
+    sampler.add_argument(
+        '--labeled', type=positive, default=64_000, metavar='N', help='images (default: 64,000)'
+    )
+    sampler.add_argument(
+        '--unlabeled',
+        type=positive,
+        default=14_000_000,
+        metavar='N',
+        help='images (default: 14,000,000)',
+    )
+    sampler.add_argument(
+        '--batch-size', type=positive, default=64, metavar='N', help='images (default: 64)'
+    )
+    sampler.add_argument(
+        '--repeats',
+        type=positive,
+        default=5,
+        metavar='N',
+        help='turns of all samplers (default: 5)',
+    )
+    localization = parts.add_parser(
+        'localization',
+        help='boxes of maps at all thresholds',
+        description=LOCALIZATION,
+        example='python tools/benchmark.py localization --maps 50',
+    )
+    localization.add_argument(
+        '--maps', type=positive, default=20, metavar='N', help='random maps a size (default: 20)'
+    )
+    localization.add_argument(
+        '--repeats', type=positive, default=5, metavar='N', help='turns of both ways (default: 5)'
+    )
+    locality = parts.add_parser(
+        'locality',
+        help='the locality penalty',
+        description=LOCALITY,
+        example='python tools/benchmark.py locality --sizes 7 28 --repeats 20',
+    )
+    locality.add_argument(
+        '--sizes',
+        nargs='+',
+        type=positive,
+        default=[7, 14, 28],
+        metavar='N',
+        help='sides of the maps (default: 7 14 28)',
+    )
+    locality.add_argument(
+        '--images', type=positive, default=56, metavar='N', help='maps at once (default: 56)'
+    )
+    locality.add_argument(
+        '--step-images',
+        type=positive,
+        metavar='N',
+        help='images of a training step (default: 56 on a GPU, 4 on a CPU)',
+    )
+    locality.add_argument(
+        '--image-size', type=positive, default=224, metavar='N', help='pixels (default: 224)'
+    )
+    locality.add_argument(
+        '--repeats',
+        type=positive,
+        default=50,
+        metavar='N',
+        help='turns; a tenth of them for the training step (default: 50)',
+    )
     for part in (nbel, bias, sampler, locality, localization):
-        part.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
+        part.add_argument(
+            '--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE'
+        )
     return parser
 
 

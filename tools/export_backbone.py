@@ -1,4 +1,5 @@
 """Write the weights of a checkpoint for MMDetection, MMSegmentation, MMPretrain or timm."""
+
 from pathlib import Path
 
 from _cli import Parser, run_command
@@ -13,11 +14,25 @@ The file's name ends in the first digits of its SHA-256; its meta data say what 
 
 def make_parser() -> Parser:
     """The arguments of this tool."""
-    parser = Parser(DESCRIPTION, 'python tools/export_backbone.py work_dirs/densenet_mel_nbel_loc/epoch_90.pth --to mmdet timm')
+    parser = Parser(
+        DESCRIPTION,
+        'python tools/export_backbone.py work_dirs/densenet_mel_nbel_loc/epoch_90.pth --to mmdet '
+        'timm',
+    )
     parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='checkpoint file')
-    parser.add_argument('--to', nargs='+', choices=('mmdet', 'mmseg', 'mmpretrain', 'timm'), default=['mmdet'],
-                        help='(default: mmdet)')
-    parser.add_argument('--out', type=Path, metavar='DIR', help='folder of the files (default: that of the checkpoint)')
+    parser.add_argument(
+        '--to',
+        nargs='+',
+        choices=('mmdet', 'mmseg', 'mmpretrain', 'timm'),
+        default=['mmdet'],
+        help='(default: mmdet)',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        metavar='DIR',
+        help='folder of the files (default: that of the checkpoint)',
+    )
     return parser
 
 

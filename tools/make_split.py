@@ -1,4 +1,5 @@
 """Choose labelled and unlabelled images, and write their lists."""
+
 import argparse
 from pathlib import Path
 
@@ -19,7 +20,9 @@ def size(text: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise argparse.ArgumentTypeError(f'expected a number of images such as 64000, or a share such as 10%, got {text}')
+        raise argparse.ArgumentTypeError(
+            f'expected a number of images such as 64000, or a share such as 10%, got {text}'
+        )
     return text
 
 
@@ -32,18 +35,48 @@ def seed(text: str) -> int:
 
 def make_parser() -> Parser:
     """The arguments of this tool."""
-    parser = Parser(DESCRIPTION, 'python tools/make_split.py data/imagenet/train --out data/imagenet/meta '
-                    '--unlabeled 130000 200000 250000 400000')
-    parser.add_argument('source', type=Path, metavar='SOURCE', help='folder of class folders, or list file')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the lists')
-    parser.add_argument('--labeled', nargs='+', type=size, default=['64000'], metavar='N',
-                        help='images, or a share of all as 10%% (default: 64000)')
-    parser.add_argument('--unlabeled', nargs='+', type=lambda text: text if text == 'rest' else size(text),
-                        default=['200000'], metavar='N', help="images, a share of all, or 'rest' (default: 200000)")
-    parser.add_argument('--labeled-list', type=Path, metavar='FILE',
-                        help='take these labelled images (a path or file name a line, as the published 1%% and 10%% lists)')
-    parser.add_argument('--balance', choices=('classes', 'proportional'), default='classes',
-                        help='equally many images of each class, or in proportion to all (default: classes)')
+    parser = Parser(
+        DESCRIPTION,
+        'python tools/make_split.py data/imagenet/train --out data/imagenet/meta '
+        '--unlabeled 130000 200000 250000 400000',
+    )
+    parser.add_argument(
+        'source', type=Path, metavar='SOURCE', help='folder of class folders, or list file'
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='DIR', help='folder of the lists'
+    )
+    parser.add_argument(
+        '--labeled',
+        nargs='+',
+        type=size,
+        default=['64000'],
+        metavar='N',
+        help='images, or a share of all as 10%% (default: 64000)',
+    )
+    parser.add_argument(
+        '--unlabeled',
+        nargs='+',
+        type=lambda text: text if text == 'rest' else size(text),
+        default=['200000'],
+        metavar='N',
+        help="images, a share of all, or 'rest' (default: 200000)",
+    )
+    parser.add_argument(
+        '--labeled-list',
+        type=Path,
+        metavar='FILE',
+        help=(
+            'take these labelled images (a path or file name a line, as the published 1%% and 10%% '
+            'lists)'
+        ),
+    )
+    parser.add_argument(
+        '--balance',
+        choices=('classes', 'proportional'),
+        default='classes',
+        help='equally many images of each class, or in proportion to all (default: classes)',
+    )
     parser.add_argument('--seed', type=seed, default=0, help='(default: 0)')
     parser.add_argument('--refresh', action='store_true', help='list the folder again')
     return parser

@@ -1,4 +1,5 @@
 """Classify images and show where the class is seen."""
+
 import argparse
 from pathlib import Path
 
@@ -33,17 +34,38 @@ def count(text: str) -> int:
 
 def make_parser() -> Parser:
     """The arguments of this tool."""
-    parser = Parser(DESCRIPTION, 'python tools/predict.py configs/pets.py work_dirs/pets/epoch_130.pth photos/ --out seen')
+    parser = Parser(
+        DESCRIPTION,
+        'python tools/predict.py configs/pets.py work_dirs/pets/epoch_130.pth photos/ --out seen',
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('images', nargs='+', type=Path, metavar='IMAGE', help='image file, or folder of images')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='folder of the results')
-    parser.add_argument('--topk', type=positive, default=3, metavar='K', help='classes an image (default: 3)')
-    parser.add_argument('--batch-size', type=positive, default=32, metavar='N', help='images at once (default: 32)')
-    parser.add_argument('--threshold', type=share, default=0.5, metavar='T',
-                        help="the box is around what is above T times the map's maximum (default: 0.5)")
-    parser.add_argument('--pictures', type=count, default=50, metavar='N',
-                        help='draw the first N images; predictions.csv has all (default: 50)')
+    parser.add_argument(
+        'images', nargs='+', type=Path, metavar='IMAGE', help='image file, or folder of images'
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='DIR', help='folder of the results'
+    )
+    parser.add_argument(
+        '--topk', type=positive, default=3, metavar='K', help='classes an image (default: 3)'
+    )
+    parser.add_argument(
+        '--batch-size', type=positive, default=32, metavar='N', help='images at once (default: 32)'
+    )
+    parser.add_argument(
+        '--threshold',
+        type=share,
+        default=0.5,
+        metavar='T',
+        help="the box is around what is above T times the map's maximum (default: 0.5)",
+    )
+    parser.add_argument(
+        '--pictures',
+        type=count,
+        default=50,
+        metavar='N',
+        help='draw the first N images; predictions.csv has all (default: 50)',
+    )
     add_cfg_options(parser)
     return parser
 

@@ -1,4 +1,5 @@
 """Train on DigitScenes with and without the penalties, compare, and write a report."""
+
 from pathlib import Path
 
 from _cli import Parser, positive, run_command
@@ -11,14 +12,36 @@ split and write DIR/report.html. Finished trainings are read back when the comma
 
 def make_parser() -> Parser:
     """The arguments of this tool."""
-    parser = Parser(DESCRIPTION, 'python tools/quickstart.py --seed 1 --work-dir work_dirs/quickstart_seed1')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/quickstart'), metavar='DIR',
-                        help='folder of the report and the runs (default: work_dirs/quickstart)')
-    parser.add_argument('--steps', type=positive, metavar='N',
-                        help='optimizer steps, with all schedules in proportion, to try things out (default: the config\'s)')
-    parser.add_argument('--seed', type=int, default=0, help='random seed of all trainings (default: 0)')
-    parser.add_argument('--extra', nargs='+', action='extend', default=[], metavar='CONFIG',
-                        help='more configs to train and compare, for example configs/digits/best.py')
+    parser = Parser(
+        DESCRIPTION, 'python tools/quickstart.py --seed 1 --work-dir work_dirs/quickstart_seed1'
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/quickstart'),
+        metavar='DIR',
+        help='folder of the report and the runs (default: work_dirs/quickstart)',
+    )
+    parser.add_argument(
+        '--steps',
+        type=positive,
+        metavar='N',
+        help=(
+            'optimizer steps, with all schedules in proportion, to try things out (default: the '
+            "config's)"
+        ),
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='random seed of all trainings (default: 0)'
+    )
+    parser.add_argument(
+        '--extra',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='CONFIG',
+        help='more configs to train and compare, for example configs/digits/best.py',
+    )
     parser.add_argument('--force', action='store_true', help='train again what is finished already')
     parser.set_defaults(configs=Path(__file__).resolve().parents[1] / 'configs/digits')
     return parser

@@ -1,4 +1,5 @@
 """Train configs with several seeds and compare them."""
+
 from pathlib import Path
 
 from _cli import KeyValues, Parser, add_cfg_options, pair, positive, run_command
@@ -12,30 +13,89 @@ look at --split test once, at the end."""
 
 def make_parser() -> Parser:
     """The arguments of this tool."""
-    parser = Parser(DESCRIPTION, 'python tools/study.py configs/digits/digits_ce.py configs/digits/digits_full.py '
-                    '--seeds 0 1 2 --jobs 2 --csv study.csv')
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files; the first one is the baseline')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED', help='(default: 0 1 2)')
-    parser.add_argument('--pairs', nargs='+', type=pair, default=[], metavar='NAME:NAME',
-                        help='also show the first less the second of these, by seed; a name is that of a config file without '
-                        '.py, as in the tables')
-    parser.add_argument('--ceiling', metavar='NAME', help='config with all labels, to show how much of the gap in accuracy '
-                        'between the first config and this one each config closes')
-    parser.add_argument('--split', choices=('val', 'test'), default='val', help='split of the results (default: val)')
-    parser.add_argument('--steps', type=positive, metavar='N',
-                        help='optimizer steps, with all schedules in proportion, to try things out (default: the config\'s)')
-    parser.add_argument('--jobs', type=positive, default=1, metavar='N', help='runs side by side (default: 1)')
-    parser.add_argument('--threads', type=positive, default=1, metavar='N', help='CPU threads of each run (default: 1)')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/study'), metavar='DIR',
-                        help='folder of all runs (default: work_dirs/study)')
+    parser = Parser(
+        DESCRIPTION,
+        'python tools/study.py configs/digits/digits_ce.py configs/digits/digits_full.py '
+        '--seeds 0 1 2 --jobs 2 --csv study.csv',
+    )
+    parser.add_argument(
+        'configs', nargs='+', metavar='CONFIG', help='config files; the first one is the baseline'
+    )
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED', help='(default: 0 1 2)'
+    )
+    parser.add_argument(
+        '--pairs',
+        nargs='+',
+        type=pair,
+        default=[],
+        metavar='NAME:NAME',
+        help=(
+            'also show the first less the second of these, by seed; a name is that of a config '
+            'file without .py, as in the tables'
+        ),
+    )
+    parser.add_argument(
+        '--ceiling',
+        metavar='NAME',
+        help='config with all labels, to show how much of the gap in accuracy '
+        'between the first config and this one each config closes',
+    )
+    parser.add_argument(
+        '--split',
+        choices=('val', 'test'),
+        default='val',
+        help='split of the results (default: val)',
+    )
+    parser.add_argument(
+        '--steps',
+        type=positive,
+        metavar='N',
+        help=(
+            'optimizer steps, with all schedules in proportion, to try things out (default: the '
+            "config's)"
+        ),
+    )
+    parser.add_argument(
+        '--jobs', type=positive, default=1, metavar='N', help='runs side by side (default: 1)'
+    )
+    parser.add_argument(
+        '--threads',
+        type=positive,
+        default=1,
+        metavar='N',
+        help='CPU threads of each run (default: 1)',
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/study'),
+        metavar='DIR',
+        help='folder of all runs (default: work_dirs/study)',
+    )
     parser.add_argument('--csv', type=Path, metavar='FILE', help='write one row a run to FILE')
-    parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
-    parser.add_argument('--plot', type=Path, metavar='FILE', help='draw the results of all seeds into FILE, a .png')
+    parser.add_argument(
+        '--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE'
+    )
+    parser.add_argument(
+        '--plot', type=Path, metavar='FILE', help='draw the results of all seeds into FILE, a .png'
+    )
     add_cfg_options(parser, 'every config')
-    parser.add_argument('--vary', nargs='+', action=KeyValues, metavar='KEY=VALUE,VALUE',
-                        help='train every config with each of these values of one key, or all combinations of several; '
-                        'the first ones are the baseline')
-    parser.add_argument('--force', action='store_true', help='train finished runs again, for example after a change of code')
+    parser.add_argument(
+        '--vary',
+        nargs='+',
+        action=KeyValues,
+        metavar='KEY=VALUE,VALUE',
+        help=(
+            'train every config with each of these values of one key, or all combinations of '
+            'several; the first ones are the baseline'
+        ),
+    )
+    parser.add_argument(
+        '--force',
+        action='store_true',
+        help='train finished runs again, for example after a change of code',
+    )
     return parser
 
 

@@ -1,4 +1,7 @@
-"""Fine-tune detectors, segmenters and classifiers from several checkpoints, and compare them with random weights."""
+"""Fine-tune detectors, segmenters and classifiers from several checkpoints, and compare them with
+random weights.
+"""
+
 import argparse
 from pathlib import Path
 
@@ -18,28 +21,76 @@ def named_file(text: str) -> tuple[str, str]:
     """Type of an argument: NAME=FILE."""
     name, equals, file = text.partition('=')
     if not (name and equals and file) or name == RANDOM:
-        raise argparse.ArgumentTypeError(f'expected NAME=FILE with a name other than {RANDOM}, got {text}')
+        raise argparse.ArgumentTypeError(
+            f'expected NAME=FILE with a name other than {RANDOM}, got {text}'
+        )
     return name, file
 
 
 def make_parser() -> Parser:
     """The arguments of this tool."""
-    parser = Parser(DESCRIPTION, 'python tools/transfer.py configs/transfer/det/faster-rcnn_densenet161_fpn_1x_voc0712.py '
-                    '--checkpoints ce=work_dirs/ce.pth full=work_dirs/full.pth\n  python tools/transfer.py digits --jobs 2')
-    parser.add_argument('tasks', nargs='+', metavar='TASK', help='config files; or digits, and its tasks if they are others')
-    parser.add_argument('--checkpoints', nargs='+', type=named_file, default=[], metavar='NAME=FILE',
-                        help='names for tables, and files; {seed} in a file is replaced by the seed')
-    parser.add_argument('--pairs', nargs='+', type=pair, default=[], metavar='NAME:NAME',
-                        help='also show the first less the second of these initialisations, by seed')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED', help='(default: 0 1 2)')
-    parser.add_argument('--jobs', type=positive, default=1, metavar='N', help='runs side by side (default: 1)')
-    parser.add_argument('--threads', type=positive, default=1, metavar='N', help='CPU threads of each run (default: 1)')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/transfer'), metavar='DIR',
-                        help='folder of all runs (default: work_dirs/transfer)')
-    parser.add_argument('--quick', action='store_true', help='digits with less of everything and one seed, to try things out')
-    parser.add_argument('--csv', type=Path, metavar='FILE', help='write one row a run and metric to FILE')
-    parser.add_argument('--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE')
-    parser.add_argument('--html', type=Path, metavar='FILE', help='write the tables as a page to FILE')
+    parser = Parser(
+        DESCRIPTION,
+        'python tools/transfer.py configs/transfer/det/faster-rcnn_densenet161_fpn_1x_voc0712.py '
+        '--checkpoints ce=work_dirs/ce.pth full=work_dirs/full.pth\n  python tools/transfer.py '
+        'digits --jobs 2',
+    )
+    parser.add_argument(
+        'tasks',
+        nargs='+',
+        metavar='TASK',
+        help='config files; or digits, and its tasks if they are others',
+    )
+    parser.add_argument(
+        '--checkpoints',
+        nargs='+',
+        type=named_file,
+        default=[],
+        metavar='NAME=FILE',
+        help='names for tables, and files; {seed} in a file is replaced by the seed',
+    )
+    parser.add_argument(
+        '--pairs',
+        nargs='+',
+        type=pair,
+        default=[],
+        metavar='NAME:NAME',
+        help='also show the first less the second of these initialisations, by seed',
+    )
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED', help='(default: 0 1 2)'
+    )
+    parser.add_argument(
+        '--jobs', type=positive, default=1, metavar='N', help='runs side by side (default: 1)'
+    )
+    parser.add_argument(
+        '--threads',
+        type=positive,
+        default=1,
+        metavar='N',
+        help='CPU threads of each run (default: 1)',
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/transfer'),
+        metavar='DIR',
+        help='folder of all runs (default: work_dirs/transfer)',
+    )
+    parser.add_argument(
+        '--quick',
+        action='store_true',
+        help='digits with less of everything and one seed, to try things out',
+    )
+    parser.add_argument(
+        '--csv', type=Path, metavar='FILE', help='write one row a run and metric to FILE'
+    )
+    parser.add_argument(
+        '--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE'
+    )
+    parser.add_argument(
+        '--html', type=Path, metavar='FILE', help='write the tables as a page to FILE'
+    )
     parser.add_argument('--force', action='store_true', help='train again what is finished already')
     parser.set_defaults(configs=Path(__file__).resolve().parents[1] / 'configs')
     return parser

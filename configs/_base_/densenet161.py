@@ -2,4 +2,5 @@
 model = dict(
     type='mmsemiloc.SemiSupClassifier',
     backbone=dict(type='DenseNet', arch='161'),
-    head=dict(type='mmsemiloc.CAMClsHead', num_classes=1000, in_channels=2208))
+    head=dict(type='mmsemiloc.CAMClsHead', num_classes=1000, in_channels=2208),
+)

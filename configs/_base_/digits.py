@@ -1,4 +1,5 @@
-# DigitScenes, small enough for a laptop's CPU: 32x32 images, 150 labels, a DenseNet of 8 layers with an 8x8 map.
+# DigitScenes, small enough for a laptop's CPU: 32x32 images, 150 labels, a DenseNet of 8 layers
+# with an 8x8 map.
 
 _base_ = 'runtime.py'
 
@@ -9,12 +10,16 @@ batch_size = 64  # images per step
 micro_batch_size = None  # images at once: all
 labeled_ratio = 0.5  # R/T: 32 labelled beside 32 unlabelled
 
-# The penalties join after a supervised warm-up and are whole at half of the run; the learning rate falls after that.
+# The penalties join after a supervised warm-up and are whole at half of the run; the learning rate
+# falls after that.
 mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=1.0)
 nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
-locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True)  # chosen in docs/cam.md
+locality = dict(
+    type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True
+)  # chosen in docs/cam.md
 ramp = dict(begin=steps * 3 // 8, end=steps // 2)
-# Beside consistency between views MEL and NBEL are there from the first step on, see docs/comparison.md.
+# Beside consistency between views MEL and NBEL are there from the first step on, see
+# docs/comparison.md.
 view_mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3)
 view_nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
 view_ramp = dict(begin=0, end=steps // 2)  # of the distance between views
@@ -23,11 +28,18 @@ squared_ramp = dict(begin=0, end=steps // 4)  # the same where it is a squared d
 model = dict(
     type='mmsemiloc.SemiSupClassifier',
     data_preprocessor=dict(mean=[128, 128, 128], std=[64, 64, 64], num_classes=num_classes),
-    backbone=dict(type='DenseNet', arch=dict(growth_rate=16, depths=[8], init_channels=32), bn_size=2),
-    head=dict(type='mmsemiloc.CAMClsHead', num_classes=num_classes, in_channels=160, predict_cam=True))
+    backbone=dict(
+        type='DenseNet', arch=dict(growth_rate=16, depths=[8], init_channels=32), bn_size=2
+    ),
+    head=dict(
+        type='mmsemiloc.CAMClsHead', num_classes=num_classes, in_channels=160, predict_cam=True
+    ),
+)
 
 grey = (128, 128, 128)
-uniform = dict(magnitude_level=1, magnitude_std='inf', total_level=1)  # draw the magnitude evenly from its range
+uniform = dict(
+    magnitude_level=1, magnitude_std='inf', total_level=1
+)  # draw the magnitude evenly from its range
 weak_transforms = [dict(type='RandomCrop', crop_size=32, padding=3, padding_mode='reflect')]
 labeled_transforms = [
     *weak_transforms,
@@ -39,7 +51,8 @@ labeled_transforms = [
     dict(type='Cutout', shape=10, pad_val=grey, prob=0.5),
 ]
 train_pipeline = [*labeled_transforms, dict(type='PackInputs')]
-# Two views of an unlabelled image: the second one as far from the first as a digit can be and still be read.
+# Two views of an unlabelled image: the second one as far from the first as a digit can be and still
+# be read.
 strong_transforms = [
     dict(type='RandomCrop', crop_size=32, padding=4),
     dict(
@@ -60,7 +73,8 @@ strong_transforms = [
             dict(type='Sharpness', magnitude_range=(0, 0.9)),
             dict(type='Shear', magnitude_range=(0, 0.3), direction='horizontal'),
             dict(type='Shear', magnitude_range=(0, 0.3), direction='vertical'),
-        ]),
+        ],
+    ),
     dict(type='Cutout', shape=12, pad_val=grey, prob=1.0),
 ]
 strong_pipeline = [*strong_transforms, dict(type='PackInputs')]
@@ -68,7 +82,10 @@ view_pipeline = [
     dict(type='MultiView', num_views=[1, 1], transforms=[weak_transforms, strong_transforms]),
     dict(type='PackInputs'),
 ]
-alike_pipeline = [dict(type='MultiView', num_views=[2], transforms=[labeled_transforms]), dict(type='PackInputs')]
+alike_pipeline = [
+    dict(type='MultiView', num_views=[2], transforms=[labeled_transforms]),
+    dict(type='PackInputs'),
+]
 test_pipeline = [dict(type='PackInputs', algorithm_keys=('gt_bboxes', 'gt_seg_map'))]
 
 train_dataloader = dict(
@@ -77,31 +94,48 @@ train_dataloader = dict(
     dataset=dict(
         type='mmsemiloc.SemiSupDataset',
         labeled=dict(type='mmsemiloc.DigitScenes', num_images=num_labeled, pipeline=train_pipeline),
-        unlabeled=dict(type='mmsemiloc.DigitScenes', first=num_labeled, num_images=3850, pipeline=train_pipeline)),
+        unlabeled=dict(
+            type='mmsemiloc.DigitScenes',
+            first=num_labeled,
+            num_images=3850,
+            pipeline=train_pipeline,
+        ),
+    ),
     sampler=dict(
         type='mmsemiloc.SemiSupSampler',
         batch_size=batch_size,
         micro_batch_size=micro_batch_size,
         labeled_ratio=labeled_ratio,
-        epoch_length=steps))
+        epoch_length=steps,
+    ),
+)
 val_dataloader = dict(
     batch_size=250,
     num_workers=0,
-    dataset=dict(type='mmsemiloc.DigitScenes', split='val', num_images=2000, pipeline=test_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=False))
+    dataset=dict(
+        type='mmsemiloc.DigitScenes', split='val', num_images=2000, pipeline=test_pipeline
+    ),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+)
 test_dataloader = dict(
     batch_size=250,
     num_workers=0,
-    dataset=dict(type='mmsemiloc.DigitScenes', split='test', num_images=2000, pipeline=test_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=False))
-val_evaluator = dict(type='Accuracy', topk=(1, ))
+    dataset=dict(
+        type='mmsemiloc.DigitScenes', split='test', num_images=2000, pipeline=test_pipeline
+    ),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+)
+val_evaluator = dict(type='Accuracy', topk=(1,))
 test_evaluator = [val_evaluator, dict(type='mmsemiloc.CAMLocalization')]
 
 optim_wrapper = dict(
     type='mmsemiloc.AccumOptimWrapper',
     micro_batch_size=micro_batch_size,
-    optimizer=dict(type='SGD', lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4))
-param_scheduler = dict(type='MultiStepLR', by_epoch=False, milestones=[steps * 3 // 4, steps * 9 // 10], gamma=0.1)
+    optimizer=dict(type='SGD', lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4),
+)
+param_scheduler = dict(
+    type='MultiStepLR', by_epoch=False, milestones=[steps * 3 // 4, steps * 9 // 10], gamma=0.1
+)
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=steps, val_interval=steps)
 val_cfg = dict()
 test_cfg = dict()

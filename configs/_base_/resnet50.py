@@ -2,4 +2,5 @@
 model = dict(
     type='mmsemiloc.SemiSupClassifier',
     backbone=dict(type='ResNet', depth=50),
-    head=dict(type='mmsemiloc.CAMClsHead', num_classes=1000, in_channels=2048))
+    head=dict(type='mmsemiloc.CAMClsHead', num_classes=1000, in_channels=2048),
+)

@@ -10,11 +10,15 @@ default_hooks = dict(
     setup=dict(type='mmsemiloc.SemiSupSetupHook'),  # what must agree before the first step
     finite=dict(type='mmsemiloc.FiniteHook'),  # no number that is not finite is trained on or saved
     first_steps=dict(type='mmsemiloc.FirstStepsHook'),
-    health=dict(type='mmsemiloc.HealthHook', interval=100))
+    health=dict(type='mmsemiloc.HealthHook', interval=100),
+)
 custom_hooks = []
 model_wrapper_cfg = dict(type='mmsemiloc.SemiSupDistributedDataParallel')
 env_cfg = dict(
-    cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl'))
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
 vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
 visualizer = dict(type='UniversalVisualizer', vis_backends=vis_backends)
 log_level = 'INFO'

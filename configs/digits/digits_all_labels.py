@@ -1,11 +1,15 @@
-"""DigitScenes, cross-entropy with the labels of all 4,000 images, as many images a step as the full loss: the ceiling.
+"""DigitScenes, cross-entropy with the labels of all 4,000 images, as many images a step as the full
+loss: the ceiling.
 
     python tools/train.py configs/digits/digits_all_labels.py
 
 Hardware: a CPU, about 5 minutes with one thread.
 Expected: 95.9 ± 0.1 % of the test images right (mean and standard deviation of 3 seeds).
 """
+
 _base_ = '../_base_/digits.py'
 num_labeled, labeled_ratio = 4000, 1.0
 train_dataloader = dict(
-    dataset=dict(labeled=dict(num_images=num_labeled), unlabeled=None), sampler=dict(labeled_ratio=labeled_ratio))
+    dataset=dict(labeled=dict(num_images=num_labeled), unlabeled=None),
+    sampler=dict(labeled_ratio=labeled_ratio),
+)

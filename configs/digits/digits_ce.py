@@ -5,7 +5,9 @@
 Hardware: a CPU, about 3 minutes with one thread.
 Expected: 81.9 ± 0.7 % of the test images right (mean and standard deviation of 3 seeds).
 """
+
 _base_ = '../_base_/digits.py'
 batch_size, labeled_ratio = 32, 1.0
 train_dataloader = dict(
-    batch_size=batch_size, sampler=dict(batch_size=batch_size, labeled_ratio=labeled_ratio))
+    batch_size=batch_size, sampler=dict(batch_size=batch_size, labeled_ratio=labeled_ratio)
+)

@@ -1,11 +1,14 @@
-"""DenseNet-161 on ImageNet with the recipe of configs/digits/best.py: mean teacher + MEL + NBEL + locality penalty.
+"""DenseNet-161 on ImageNet with the recipe of configs/digits/best.py: mean teacher + MEL + NBEL +
+locality penalty.
 
     tools/dist_train.sh configs/imagenet/imagenet_best.py 8
 
-The mean teacher is that of its authors for ImageNet (configs/_base_/imagenet_views.py, which all methods share); the
-penalties have the weights and, in shares of the run, the schedule that were the best on DigitScenes (docs/comparison.md).
-64,000 labelled and 200,000 unlabelled images. Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
+The mean teacher is that of its authors for ImageNet (configs/_base_/imagenet_views.py, which all
+methods share); the penalties have the weights and, in shares of the run, the schedule that were the
+best on DigitScenes (docs/comparison.md). 64,000 labelled and 200,000 unlabelled images. Hardware: 8
+GPUs with 80 GB. Expected result: not yet run.
 """
+
 _base_ = ['../_base_/imagenet_views.py', '../_base_/densenet161.py']
 ramp = dict(begin=22500, end=30000)  # from 3/8 to 1/2 of the 60,000 steps
 model = dict(
@@ -13,11 +16,14 @@ model = dict(
         loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3),
         loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0),
         loss_locality={{_base_.locality}},
-        terms=dict(consistency={{_base_.consistency}})))
+        terms=dict(consistency={{_base_.consistency}}),
+    )
+)
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
 custom_hooks = [
     {{_base_.teacher}},
     dict(
         type='mmsemiloc.LossScheduleHook',
-        schedule=dict(consistency={{_base_.consistency_ramp}}, mel=ramp, nbel=ramp, locality=ramp)),
+        schedule=dict(consistency={{_base_.consistency_ramp}}, mel=ramp, nbel=ramp, locality=ramp),
+    ),
 ]

@@ -1,4 +1,5 @@
 """The work of tools/analyze_cam.py."""
+
 import argparse
 import sys
 from collections.abc import Callable, Sequence
@@ -32,33 +33,46 @@ def read_runs(args: argparse.Namespace) -> list[RunFiles]:
         ValueError: If files are missing or broken, or names come twice.
     """
     if bool(args.files) == bool(args.run) or len(args.files) == 1:
-        raise ValueError('expected CONFIG CHECKPOINT..., or --run NAME CONFIG CHECKPOINT... for each run')
+        raise ValueError(
+            'expected CONFIG CHECKPOINT..., or --run NAME CONFIG CHECKPOINT... for each run'
+        )
     named = args.run or [[Path(args.files[0]).stem, *args.files]]
     options = read_options(args.cfg_options)
     runs = []
     for words in named:
         if len(words) < 3:
-            raise ValueError(f'each run needs a name, a config and a checkpoint, got {" ".join(map(str, words))}')
+            raise ValueError(
+                f'each run needs a name, a config and a checkpoint, got {" ".join(map(str, words))}'
+            )
         name, config, *checkpoints = words
-        cfg = load_config(config, ('model', ), options)
+        cfg = load_config(config, ('model',), options)
         runs.append(RunFiles(name, cfg, find_checkpoints([Path(path) for path in checkpoints])))
     if len({run.name for run in runs}) < len(runs):
-        raise ValueError(f'each --run needs a name of its own, got {", ".join(run.name for run in runs)}')
+        raise ValueError(
+            f'each --run needs a name of its own, got {", ".join(run.name for run in runs)}'
+        )
     for path in (path for run in runs for path in run.checkpoints):
         check_checkpoint(str(path))
     return runs
 
 
-def write_strips(folder: Path, pictures: Sequence[Picture], moments: Sequence[Moment]) -> list[tuple[str, bytes]]:
+def write_strips(
+    folder: Path, pictures: Sequence[Picture], moments: Sequence[Moment]
+) -> list[tuple[str, bytes]]:
     """Write the strips into a folder of their own, and return them with the names of the images."""
     (folder / 'strips').mkdir(parents=True, exist_ok=True)
-    strips = [(picture.name, to_png(strip)) for picture, strip in zip(pictures, draw_strips(pictures, moments), strict=True)]
+    strips = [
+        (picture.name, to_png(strip))
+        for picture, strip in zip(pictures, draw_strips(pictures, moments), strict=True)
+    ]
     for index, (_, png) in enumerate(strips):
         (folder / 'strips' / f'{index:03d}.png').write_bytes(png)
     return strips
 
 
-def write_values(folder: Path, moments: Sequence[Moment], knowing_nothing: dict[str, Values], table: Table) -> None:
+def write_values(
+    folder: Path, moments: Sequence[Moment], knowing_nothing: dict[str, Values], table: Table
+) -> None:
     """Write the table, and the plot if there is something to follow."""
     write_cam_csv(moments, knowing_nothing, folder / 'cam_analysis.csv')
     write_markdown([table], folder / 'cam_analysis.md')
@@ -66,10 +80,11 @@ def write_values(folder: Path, moments: Sequence[Moment], knowing_nothing: dict[
         (folder / 'cam_evolution.png').write_bytes(evolution_plot(moments, knowing_nothing))
 
 
-def analyze_files(args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance,
-                  say: Callable[[str], None]) -> dict[Path, str]:
+def analyze_files(
+    args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance, say: Callable[[str], None]
+) -> dict[Path, str]:
     """Draw image files, and return those that cannot be read, with the reasons."""
-    paths = find_images(args.images, args.out, say)[:args.strips]
+    paths = find_images(args.images, args.out, say)[: args.strips]
     moments, pictures, faults = draw_files(runs, paths, advance)
     strips = write_strips(args.out, pictures, moments)
     if args.html:
@@ -77,7 +92,9 @@ def analyze_files(args: argparse.Namespace, runs: Sequence[RunFiles], advance: A
     return faults
 
 
-def analyze_split(args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance) -> list[str | Table]:
+def analyze_split(
+    args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance
+) -> list[str | Table]:
     """Score and draw the images of a split, and return what is to be shown."""
     moments, images = analyze(runs, args.split, args.num_images, args.strips or 8, advance)
     knowing_nothing = baselines(images)
@@ -86,8 +103,13 @@ def analyze_split(args: argparse.Namespace, runs: Sequence[RunFiles], advance: A
     strips = write_strips(args.out, images.pictures, moments)
     write_values(args.out, moments, knowing_nothing, table)
     if args.html:
-        (args.out / 'report.html').write_text(cam_page(moments, strips, table, knowing_nothing, count), encoding='utf-8')
-    note = f'{count - images.boxed} of {count} images have no box (gt_bboxes): they count in accuracy and area only'
+        (args.out / 'report.html').write_text(
+            cam_page(moments, strips, table, knowing_nothing, count), encoding='utf-8'
+        )
+    note = (
+        f'{count - images.boxed} of {count} images have no box (gt_bboxes): they count in accuracy '
+        'and area only'
+    )
     return [table, *([note] if images.boxed < count else [])]
 
 

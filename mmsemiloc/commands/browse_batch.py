@@ -1,4 +1,5 @@
 """The work of tools/browse_batch.py."""
+
 import argparse
 
 import numpy as np
@@ -39,8 +40,14 @@ def class_of(sample: DataSample, classes: tuple) -> str:
 
 def titles_of(samples: list, classes: tuple) -> list[str]:
     """Class of each view, and for images in several views which image and view it is."""
-    views = [f'#{sample.image} {"strong" if sample.view else "weak"}' if 'view' in sample else '' for sample in samples]
-    return [f'{class_of(sample, classes)} {view}'.strip() for sample, view in zip(samples, views, strict=True)]
+    views = [
+        f'#{sample.image} {"strong" if sample.view else "weak"}' if 'view' in sample else ''
+        for sample in samples
+    ]
+    return [
+        f'{class_of(sample, classes)} {view}'.strip()
+        for sample, view in zip(samples, views, strict=True)
+    ]
 
 
 def by_image(samples: list) -> list[int]:
@@ -64,11 +71,19 @@ def run(args: argparse.Namespace) -> int:
         batch = preprocessor(data, training=True)
         samples = batch['data_samples']
         file = args.out / f'batch_{number}.png'
-        places = by_image(samples)[:args.images]
+        places = by_image(samples)[: args.images]
         shown = [samples[i] for i in places]
-        file.write_bytes(batch_plot(to_images(batch['inputs'][places], preprocessor), titles_of(shown, classes),
-                                    [is_labeled(sample) for sample in shown]))
+        file.write_bytes(
+            batch_plot(
+                to_images(batch['inputs'][places], preprocessor),
+                titles_of(shown, classes),
+                [is_labeled(sample) for sample in shown],
+            )
+        )
         kind = 'views' if len(samples) > len(data['data_samples']) else 'images'
-        console.print(f'{file}: {len(shown)} of {len(samples)} {kind}; {sum(map(is_labeled, samples))} of the batch are '
-                      'labelled', markup=False)
+        console.print(
+            f'{file}: {len(shown)} of {len(samples)} {kind}; {sum(map(is_labeled, samples))} of '
+            'the batch are labelled',
+            markup=False,
+        )
     return 0

@@ -1,4 +1,5 @@
 """What the commands share: reading a config, and building MMEngine's runner on GPUs or CPUs."""
+
 import argparse
 import gc
 import os
@@ -27,37 +28,53 @@ def read_options(words: Sequence[str] | None) -> dict:
 
 
 def set_loader_defaults(loader: ConfigDict) -> None:
-    """Fill in what mmpretrain's configs leave to its tools: batches are stacked by the workers, which live on.
+    """Fill in what mmpretrain's configs leave to its tools: batches are stacked by the workers,
+    which live on.
 
     What needs an accelerator or workers is off without them, whatever the config says.
     """
     loader.setdefault('collate_fn', dict(type='default_collate'))
     loader['pin_memory'] = loader.get('pin_memory', True) and torch.cuda.is_available()
-    loader['persistent_workers'] = loader.get('persistent_workers', True) and loader.get('num_workers', 0) > 0
+    loader['persistent_workers'] = (
+        loader.get('persistent_workers', True) and loader.get('num_workers', 0) > 0
+    )
 
 
 def distribute_on_cpu(cfg: Config) -> None:
-    """Let the processes of a machine without an accelerator talk through gloo, and DDP not ask for a device."""
-    wrapper = cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel', broadcast_buffers=False,
-                                                   find_unused_parameters=cfg.get('find_unused_parameters', False))
+    """Let the processes of a machine without an accelerator talk through gloo, and DDP not ask for
+    a device.
+    """
+    wrapper = cfg.get('model_wrapper_cfg') or dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
     cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
     cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
 
 
-def load_config(config: str | Path, sections: Sequence[str], options: dict | None = None,
-                work_dir: str | None = None, launcher: str = 'none', local_rank: int = 0) -> Config:
+def load_config(
+    config: str | Path,
+    sections: Sequence[str],
+    options: dict | None = None,
+    work_dir: str | None = None,
+    launcher: str = 'none',
+    local_rank: int = 0,
+) -> Config:
     """Read a config and merge what the command line says into it.
 
     Args:
         config: Its file.
         sections: Top-level keys that the command needs.
-        options: Values that replace those of the config, by their dotted names; see :func:`read_options`.
+        options: Values that replace those of the config, by their dotted names; see
+            :func:`read_options`.
         work_dir: Folder of logs and checkpoints; by default that of the config.
         launcher: What started the processes.
         local_rank: Number of this process on its machine, if the launcher does not say so itself.
 
     Raises:
-        ValueError: If the config cannot be read or lacks a section, or if the launcher did not start this process.
+        ValueError: If the config cannot be read or lacks a section, or if the launcher did not
+            start this process.
     """
     if not Path(config).is_file():
         raise ValueError(f'no such config file: {config}')
@@ -79,8 +96,10 @@ def load_config(config: str | Path, sections: Sequence[str], options: dict | Non
                 set_loader_defaults(cfg[name])
     if launcher != 'none':
         if LAUNCHERS[launcher] not in os.environ:
-            raise ValueError(f'--launcher {launcher}, but {LAUNCHERS[launcher]} is not set: start with '
-                             'tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh')
+            raise ValueError(
+                f'--launcher {launcher}, but {LAUNCHERS[launcher]} is not set: start with '
+                'tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh'
+            )
         os.environ.setdefault('LOCAL_RANK', str(local_rank))
         if get_device() == 'cpu':
             distribute_on_cpu(cfg)
@@ -89,14 +108,23 @@ def load_config(config: str | Path, sections: Sequence[str], options: dict | Non
 
 def runner_config(args: argparse.Namespace, sections: Sequence[str]) -> Config:
     """:func:`load_config` with the arguments that every tool that builds a runner has."""
-    return load_config(args.config, sections, read_options(args.cfg_options), args.work_dir, args.launcher, args.local_rank)
+    return load_config(
+        args.config,
+        sections,
+        read_options(args.cfg_options),
+        args.work_dir,
+        args.launcher,
+        args.local_rank,
+    )
 
 
 def enable_amp(optim_wrapper: ConfigDict, device: str) -> None:
-    """Change the type of an optimizer wrapper to its mixed-precision counterpart; on CPUs, to bfloat16.
+    """Change the type of an optimizer wrapper to its mixed-precision counterpart; on CPUs, to
+    bfloat16.
 
     Args:
-        optim_wrapper: Config of the wrapper, changed in place. A scope such as ``mmsemiloc.`` is kept.
+        optim_wrapper: Config of the wrapper, changed in place. A scope such as ``mmsemiloc.`` is
+            kept.
         device: Type of the device, e.g. 'cuda' or 'cpu'.
 
     Raises:
@@ -106,13 +134,18 @@ def enable_amp(optim_wrapper: ConfigDict, device: str) -> None:
     scope, dot, name = str(kind).rpartition('.')
     if name not in AMP_TYPES.values():
         if name not in AMP_TYPES:
-            raise ValueError(f'--amp: no mixed-precision counterpart of optim_wrapper.type {kind!r}, only of '
-                             f'{", ".join(AMP_TYPES)}')
+            raise ValueError(
+                f'--amp: no mixed-precision counterpart of optim_wrapper.type {kind!r}, only of '
+                f'{", ".join(AMP_TYPES)}'
+            )
         name = AMP_TYPES[name]
         optim_wrapper['type'] = scope + dot + name
     if device == 'cpu':
         if name == 'AmpOptimWrapper':
-            raise ValueError('--amp: AmpOptimWrapper of MMEngine does not run on CPUs; use mmsemiloc.AccumOptimWrapper')
+            raise ValueError(
+                '--amp: AmpOptimWrapper of MMEngine does not run on CPUs; use '
+                'mmsemiloc.AccumOptimWrapper'
+            )
         optim_wrapper['dtype'] = 'bfloat16'  # what CPUs compute fast, and without loss scaling
 
 
@@ -127,10 +160,13 @@ def check_checkpoint(path: str) -> None:
     if not Path(path).is_file():
         raise ValueError(f'no such checkpoint: {path}')
     try:
-        # mmap leaves the tensors on disk; files of old PyTorch versions, which are no zip archives, do not allow it.
+        # mmap leaves the tensors on disk; files of old PyTorch versions, which are no zip archives,
+        # do not allow it.
         torch.load(path, map_location='cpu', mmap=zipfile.is_zipfile(path), weights_only=False)
     except Exception as error:  # depends on where the file is cut off
-        raise ValueError(f'cannot load checkpoint {path}: {type(error).__name__}: {error}') from error
+        raise ValueError(
+            f'cannot load checkpoint {path}: {type(error).__name__}: {error}'
+        ) from error
 
 
 def check_writable(path: Path) -> None:
@@ -150,11 +186,14 @@ def check_writable(path: Path) -> None:
 
 
 def leave_group() -> None:
-    """End the threads of the process group, if there is one: the last thing of a tool whose run succeeded.
+    """End the threads of the process group, if there is one: the last thing of a tool whose run
+    succeeded.
 
-    A thread of gloo's that still drops the tensors of the last exchange while Python shuts down aborts the process. Not for a
-    run that failed, since the other processes may be waiting for this one in an exchange.
+    A thread of gloo's that still drops the tensors of the last exchange while Python shuts down
+    aborts the process. Not for a run that failed, since the other processes may be waiting for this
+    one in an exchange.
     """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-        gc.collect()  # the threads end with the last reference to the group, and the runner's cycles hold some
+        # The threads end with the last reference to the group, and the runner's cycles hold some.
+        gc.collect()

@@ -1,4 +1,5 @@
 """The work of tools/export_backbone.py."""
+
 import argparse
 
 from rich.console import Console
@@ -12,5 +13,7 @@ def run(args: argparse.Namespace) -> int:
     check_checkpoint(str(args.checkpoint))
     for target in args.to:
         file = export(args.checkpoint, target, args.out or args.checkpoint.parent)
-        Console(soft_wrap=True).print(f'{file} ({file.stat().st_size / 2**20:.1f} MiB)', highlight=False)
+        Console(soft_wrap=True).print(
+            f'{file} ({file.stat().st_size / 2**20:.1f} MiB)', highlight=False
+        )
     return 0

@@ -1,4 +1,5 @@
 """The work of tools/make_split.py."""
+
 import argparse
 import hashlib
 import json
@@ -61,15 +62,21 @@ def read_source(args: argparse.Namespace, console: Console) -> Listing:
     if args.source.is_file():
         return read_list(args.source)
     if args.source.resolve() in (args.out.resolve(), *args.out.resolve().parents):
-        raise ValueError(f'--out {args.out} is in the folder of images {args.source}, '
-                         'where it would be taken for a class: '
-                         'choose a folder beside it')
+        raise ValueError(
+            f'--out {args.out} is in the folder of images {args.source}, '
+            'where it would be taken for a class: '
+            'choose a folder beside it'
+        )
     cache = args.out / 'listing.txt'
     if args.refresh:
         cache.unlink(missing_ok=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task('listing class folders', total=None)
-        return list_folder_cached(args.source, cache, lambda done, total: progress.update(task, completed=done, total=total))
+        return list_folder_cached(
+            args.source,
+            cache,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
 
 
 def write_lines(file: Path, lines: list[str]) -> dict:
@@ -79,8 +86,12 @@ def write_lines(file: Path, lines: list[str]) -> dict:
     return dict(lines=len(lines), sha256=hashlib.sha256(text).hexdigest())
 
 
-def write_splits(args: argparse.Namespace, listing: Listing, labeled: dict[int, np.ndarray],
-                 unlabeled: dict[int, np.ndarray]) -> Table:
+def write_splits(
+    args: argparse.Namespace,
+    listing: Listing,
+    labeled: dict[int, np.ndarray],
+    unlabeled: dict[int, np.ndarray],
+) -> Table:
     """Write the lists and the manifest; a table of them."""
     args.out.mkdir(parents=True, exist_ok=True)
     files = {'classes.txt': write_lines(args.out / 'classes.txt', listing.classes)}
@@ -88,29 +99,49 @@ def write_splits(args: argparse.Namespace, listing: Listing, labeled: dict[int, 
     for kind, sets in (('labeled', labeled), ('unlabeled', unlabeled)):
         for number, indices in sets.items():
             name = f'{kind}_{number}.txt'
-            lines = [to_line(listing.paths[i], listing.labels[i] if kind == 'labeled' else None)
-                     for i in indices]
+            lines = [
+                to_line(listing.paths[i], listing.labels[i] if kind == 'labeled' else None)
+                for i in indices
+            ]
             counts = np.bincount(listing.labels[indices], minlength=len(listing.classes))
-            files[name] = {**write_lines(args.out / name, lines), 'images_per_class': counts.tolist()}
-            rows.append([name, str(number), f'{counts.min()} to {counts.max()}', files[name]['sha256'][:12]])
-    manifest = dict(source=str(args.source), images=len(listing.paths), seed=args.seed, balance=args.balance,
-                    labeled_list=args.labeled_list and str(args.labeled_list), files=files)
+            files[name] = {
+                **write_lines(args.out / name, lines),
+                'images_per_class': counts.tolist(),
+            }
+            rows.append(
+                [name, str(number), f'{counts.min()} to {counts.max()}', files[name]['sha256'][:12]]
+            )
+    manifest = dict(
+        source=str(args.source),
+        images=len(listing.paths),
+        seed=args.seed,
+        balance=args.balance,
+        labeled_list=args.labeled_list and str(args.labeled_list),
+        files=files,
+    )
     (args.out / 'manifest.json').write_text(json.dumps(manifest, indent=1), encoding='utf-8')
-    return Table(f'{len(listing.paths)} images of {len(listing.classes)} classes',
-                 ['list', 'images', 'of each class', 'SHA-256'], rows)
+    return Table(
+        f'{len(listing.paths)} images of {len(listing.classes)} classes',
+        ['list', 'images', 'of each class', 'SHA-256'],
+        rows,
+    )
 
 
 def notes(args: argparse.Namespace, listing: Listing, labeled: dict[int, np.ndarray]) -> list[str]:
     """What to know of the lists: what was left out, read back, and has no labelled image."""
     lines = list(listing.left_out)
     if listing.read_back:
-        lines.append(f'The listing of {args.source} was read back from {args.out / "listing.txt"}: no folder '
-                     'in it has changed.')
+        lines.append(
+            f'The listing of {args.source} was read back from {args.out / "listing.txt"}: no '
+            'folder in it has changed.'
+        )
     for number, indices in labeled.items():
         missing = np.setdiff1d(np.arange(len(listing.classes)), listing.labels[indices])
         if len(missing):
-            lines.append(f'labeled_{number}.txt has no image of {len(missing)} of {len(listing.classes)} classes, which cannot '
-                         f'be learned: {listed([listing.classes[i] for i in missing])}')
+            lines.append(
+                f'labeled_{number}.txt has no image of {len(missing)} of {len(listing.classes)} '
+                f'classes, which cannot be learned: {listed([listing.classes[i] for i in missing])}'
+            )
     return lines
 
 

@@ -1,4 +1,5 @@
 """Keeps notices that OpenMMLab packages print at import off the terminal of our tools."""
+
 import functools
 import logging
 import warnings

@@ -1,10 +1,11 @@
 """Options of a config: what a file or the command line sets has an effect, or is refused.
 
-The configs of OpenMMLab are Python files. A variable at the top of one (``batch_size = 64``) is used while that
-file is read, so in a file that inherits it, or by ``--cfg-options batch_size=4``, a change of the variable alone
-would change nothing. Here such a *knob* is carried to the places that it stands for; a name that stands for
-nothing is refused.
+The configs of OpenMMLab are Python files. A variable at the top of one (``batch_size = 64``) is
+used while that file is read, so in a file that inherits it, or by ``--cfg-options batch_size=4``, a
+change of the variable alone would change nothing. Here such a *knob* is carried to the places that
+it stands for; a name that stands for nothing is refused.
 """
+
 import ast
 import difflib
 import inspect
@@ -22,23 +23,46 @@ from mmsemiloc.study.steps import with_length
 
 # What MMEngine and MMPretrain read of a config beside the arguments of the runner.
 OTHER_SECTIONS = (
-    'activation_checkpointing', 'auto_scale_lr', 'compile', 'custom_imports', 'efficient_conv_bn_eval',
-    'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'sync_bn', 'tta_model', 'tta_pipeline')
+    'activation_checkpointing',
+    'auto_scale_lr',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+)
 SECTIONS = {*inspect.signature(Runner.__init__).parameters, *OTHER_SECTIONS} - {'self', 'cfg'}
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
-# The places of a knob, of which those that the config has are set. A sampler or wrapper of another type than
-# ours has no place for ours.
+# The places of a knob, of which those that the config has are set. A sampler or wrapper of another
+# type than ours has no place for ours.
 PLACES = {
-    'num_classes': ('model.head.num_classes', 'model.data_preprocessor.num_classes', 'data_preprocessor.num_classes'),
+    'num_classes': (
+        'model.head.num_classes',
+        'model.data_preprocessor.num_classes',
+        'data_preprocessor.num_classes',
+    ),
     'batch_size': ('train_dataloader.batch_size', 'train_dataloader.sampler.batch_size'),
-    'micro_batch_size': ('optim_wrapper.micro_batch_size', 'train_dataloader.sampler.micro_batch_size'),
-    'labeled_ratio': ('train_dataloader.sampler.labeled_ratio', ),
-    'num_labeled': ('train_dataloader.dataset.labeled.num_images', 'train_dataloader.dataset.unlabeled.first'),
+    'micro_batch_size': (
+        'optim_wrapper.micro_batch_size',
+        'train_dataloader.sampler.micro_batch_size',
+    ),
+    'labeled_ratio': ('train_dataloader.sampler.labeled_ratio',),
+    'num_labeled': (
+        'train_dataloader.dataset.labeled.num_images',
+        'train_dataloader.dataset.unlabeled.first',
+    ),
 }
 LENGTHS = {'steps': 'max_iters', 'max_epochs': 'max_epochs'}
 KNOBS = ('data_root', *PLACES, *LENGTHS)
-OURS = {'micro_batch_size': ('AccumOptimWrapper', 'SemiSupSampler'), 'labeled_ratio': ('SemiSupSampler', )}
+OURS = {
+    'micro_batch_size': ('AccumOptimWrapper', 'SemiSupSampler'),
+    'labeled_ratio': ('SemiSupSampler',),
+}
 CLOSE = 0.9  # similarity of a misspelt name to that of a section
 
 
@@ -51,6 +75,7 @@ class OwnName:
         inherited: The plain values that the files which are inherited give it.
         known: Whether one of these files has the name.
     """
+
     name: str
     inherited: list
     known: bool
@@ -90,7 +115,9 @@ def places_of(cfg: Config, name: str) -> dict[str, Any]:
             if key in parent or ours:
                 found[place] = parent.get(key)
     if not found:
-        raise ValueError(f'{name} has no place in the config, which has none of {", ".join(PLACES[name])}')
+        raise ValueError(
+            f'{name} has no place in the config, which has none of {", ".join(PLACES[name])}'
+        )
     return found
 
 
@@ -98,7 +125,7 @@ def replace_root(part: Any, old: str, new: str) -> None:
     """Replace the folder ``old`` at the beginning of all strings of a part of a config, in place."""
     for key, value in list(part.items() if isinstance(part, dict) else enumerate(part)):
         if isinstance(value, str) and (value.rstrip('/') == old or value.startswith(f'{old}/')):
-            part[key] = new + value[len(old):]
+            part[key] = new + value[len(old) :]
         elif isinstance(value, dict | list):
             replace_root(value, old, new)
 
@@ -107,12 +134,15 @@ def data_roots(part: Any) -> Iterator[str]:
     """All values of ``data_root`` in a part of a config."""
     if isinstance(part, dict) and isinstance(part.get('data_root'), str):
         yield part['data_root']
-    for value in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+    for value in (
+        part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    ):
         yield from data_roots(value)
 
 
 def set_data_root(cfg: Config, value: str) -> Config:
-    """Let the paths of all dataloaders that begin with the config's one folder of data begin with another one.
+    """Let the paths of all dataloaders that begin with the config's one folder of data begin with
+    another one.
 
     Raises:
         ValueError: If the config has no such folder, or several.
@@ -120,8 +150,10 @@ def set_data_root(cfg: Config, value: str) -> Config:
     loaders = [cfg[name] for name in LOADERS if cfg.get(name) is not None]
     roots = {root.rstrip('/') for root in data_roots(loaders)}
     if len(roots) != 1:
-        raise ValueError(f'data_root={value} stands for one folder, but the datasets of the config have '
-                         f'{", ".join(sorted(roots)) or "none"}: set data_root of each dataset')
+        raise ValueError(
+            f'data_root={value} stands for one folder, but the datasets of the config have '
+            f'{", ".join(sorted(roots)) or "none"}: set data_root of each dataset'
+        )
     [old] = roots
     replace_root(loaders, old, value.rstrip('/'))
     return cfg
@@ -161,7 +193,13 @@ def apply_knobs(cfg: Config, knobs: dict[str, Any]) -> Config:
 
 def same_places(part: Any, wanted: Any, path: str = '') -> Iterator[str]:
     """Dotted names of the parts of a config that equal a dict or list."""
-    items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list | tuple) else ()
+    items = (
+        part.items()
+        if isinstance(part, dict)
+        else enumerate(part)
+        if isinstance(part, list | tuple)
+        else ()
+    )
     for key, value in items:
         name = f'{path}.{key}' if path else str(key)
         if value == wanted:
@@ -185,14 +223,20 @@ def without_effect(cfg: Config, name: str, value: Any) -> str:
         value: What it was when the file was read.
     """
     sections = {key: cfg[key] for key in cfg if key in SECTIONS}
-    places = list(same_places(sections, value))[:3] if isinstance(value, dict | list) and value else []
+    places = (
+        list(same_places(sections, value))[:3] if isinstance(value, dict | list) and value else []
+    )
     remedy = ' or '.join(places) if places else 'the keys that it stands for'
-    return (f'{name} is used only while its file is read, so another value of it would have no effect: '
-            f'set {remedy} instead')
+    return (
+        f'{name} is used only while its file is read, so another value of it would have no effect: '
+        f'set {remedy} instead'
+    )
 
 
 def top_level_names(tree: ast.Module) -> tuple[dict[str, ast.expr | None], set[str], set[str]]:
-    """Names that a config file assigns at its top (with the value, if that is one), reads, and reads as ``_base_.name``."""
+    """Names that a config file assigns at its top (with the value, if that is one), reads, and
+    reads as ``_base_.name``.
+    """
     assigned: dict[str, ast.expr | None] = {}
     for node in tree.body:
         if isinstance(node, ast.Assign):
@@ -205,9 +249,18 @@ def top_level_names(tree: ast.Module) -> tuple[dict[str, ast.expr | None], set[s
             for part in ast.walk(target):
                 if isinstance(part, ast.Name):
                     assigned[part.id] = value if part is target else None
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    of_base = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)
-               and isinstance(node.value, ast.Name) and node.value.id == '_base_'}
+    read = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    of_base = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == '_base_'
+    }
     return assigned, read, of_base
 
 
@@ -222,7 +275,8 @@ def base_file(file: Path, base: str) -> Path:
 def syntax_trees(file: Path) -> list[ast.Module]:
     """The syntax trees of a config file and of those that it inherits, the file itself first.
 
-    One that cannot be found, or is not plain Python before MMEngine fills in variables of the environment, is left out.
+    One that cannot be found, or is not plain Python before MMEngine fills in variables of the
+    environment, is left out.
     """
     try:
         tree = ast.parse(file.read_text(encoding='utf-8'))
@@ -241,7 +295,12 @@ def syntax_trees(file: Path) -> list[ast.Module]:
 
 def plain_value(node: ast.expr | None) -> Any:
     """The value of a literal, or of ``dict(name=literal, ...)``; None of anything else."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == 'dict'
+        and not node.args
+    ):
         return {str(keyword.arg): plain_value(keyword.value) for keyword in node.keywords}
     try:
         return None if node is None else ast.literal_eval(node)
@@ -250,10 +309,12 @@ def plain_value(node: ast.expr | None) -> Any:
 
 
 def names_without_effect(file: Path) -> list[OwnName]:
-    """Top-level names that a config file, or one that it inherits, assigns though nothing reads them from there.
+    """Top-level names that a config file, or one that it inherits, assigns though nothing reads
+    them from there.
 
-    ``batch_size = 4`` in a file that inherits is such a name: what it inherits has been read by then. What a file at
-    the bottom, which inherits nothing, offers to others (pipelines, say) is none, unless it is a section misspelt.
+    ``batch_size = 4`` in a file that inherits is such a name: what it inherits has been read by
+    then. What a file at the bottom, which inherits nothing, offers to others (pipelines, say) is
+    none, unless it is a section misspelt.
     """
     trees = syntax_trees(file)
     tables = [top_level_names(tree) for tree in trees]
@@ -262,7 +323,7 @@ def names_without_effect(file: Path) -> list[OwnName]:
     settled: set[str] = set()  # assigned by files that inherit
 
     for level, (assigned, read, of_base) in enumerate(tables):
-        below = [table[0] for table in tables[level + 1:]]
+        below = [table[0] for table in tables[level + 1 :]]
         for name in sorted(assigned.keys() - read - read_above - settled - SECTIONS - {'_base_'}):
             known = [names[name] for names in below if name in names]
             misspelt = bool(difflib.get_close_matches(name, SECTIONS, n=1, cutoff=CLOSE))
@@ -277,7 +338,8 @@ def knobs_of_file(cfg: Config, file: Path) -> dict[str, Any]:
     """The knobs that a config's own file turns without effect so far.
 
     Raises:
-        ValueError: If a name of the file is unknown or can have no effect, or if the file contradicts itself.
+        ValueError: If a name of the file is unknown or can have no effect, or if the file
+            contradicts itself.
     """
     knobs = {}
     for own in names_without_effect(file):
@@ -292,7 +354,10 @@ def knobs_of_file(cfg: Config, file: Path) -> dict[str, Any]:
         if own.name in PLACES and None not in own.inherited:
             for place, value in places_of(cfg, own.name).items():
                 if value not in (*own.inherited, cfg[own.name]):
-                    raise ValueError(f'{file}: {own.name} = {cfg[own.name]}, but {place} = {value}: set one of them')
+                    raise ValueError(
+                        f'{file}: {own.name} = {cfg[own.name]}, but {place} = {value}: set one of '
+                        'them'
+                    )
     return knobs
 
 
@@ -305,7 +370,8 @@ def with_options(cfg: Config, file: Path, options: dict[str, Any]) -> Config:
         options: By their dotted names.
 
     Raises:
-        ValueError: If a name, in the file or on the command line, would have no effect, or its value is wrong.
+        ValueError: If a name, in the file or on the command line, would have no effect, or its
+            value is wrong.
     """
     cfg = apply_knobs(cfg, knobs_of_file(cfg, file))
 

@@ -1,4 +1,5 @@
 """The work of tools/predict.py."""
+
 import argparse
 import csv
 import sys
@@ -90,11 +91,15 @@ class Results:
         if self.count > len(self.rows):
             yield f'{self.count - len(self.rows)} more images: {self.folder / "predictions.csv"}'
         if self.without_maps:
-            yield ('no maps and boxes, class and confidence only: maps need a linear head over '
-                   'average-pooled maps, which this model does not have')
+            yield (
+                'no maps and boxes, class and confidence only: maps need a linear head over '
+                'average-pooled maps, which this model does not have'
+            )
         if self.without_place:
-            yield (f'{self.without_place} boxes are left empty: the test pipeline is random or '
-                   'turns the images, so that their places in the photos are not known')
+            yield (
+                f'{self.without_place} boxes are left empty: the test pipeline is random or '
+                'turns the images, so that their places in the photos are not known'
+            )
         pictures = '1 picture' if self.drawn == 1 else f'{self.drawn} pictures'
         if self.drawn < self.count:
             pictures += f' of the first {self.drawn} images (--pictures N for more)'
@@ -121,7 +126,15 @@ def predict(args: argparse.Namespace, console: Console) -> Results:
             results.add(predictions, faults)
             progress.advance(task, len(predictions) + len(faults))
 
-        predict_files(model, paths, pipeline, batch_size=args.batch_size, topk=args.topk, threshold=args.threshold, done=done)
+        predict_files(
+            model,
+            paths,
+            pipeline,
+            batch_size=args.batch_size,
+            topk=args.topk,
+            threshold=args.threshold,
+            done=done,
+        )
     return results
 
 

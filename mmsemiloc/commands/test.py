@@ -1,4 +1,5 @@
 """The work of tools/test.py."""
+
 import argparse
 import copy
 import json
@@ -8,24 +9,23 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
 
-from mmsemiloc.commands.common import (
-    check_checkpoint,
-    check_writable,
-    leave_group,
-    runner_config,
-)
+from mmsemiloc.commands.common import check_checkpoint, check_writable, leave_group, runner_config
 from mmsemiloc.engine.build import build_runner
 
 SECTIONS = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
 
 def use_augmentation(cfg: Config) -> None:
-    """Test the mean prediction of each image and its mirror image, or what the config's ``tta_*`` say, as MMPretrain."""
+    """Test the mean prediction of each image and its mirror image, or what the config's ``tta_*``
+    say, as MMPretrain.
+    """
     pipeline = cfg.test_dataloader.dataset.pipeline
     if 'tta_pipeline' not in cfg:
         flips = [dict(type='RandomFlip', prob=share) for share in (1.0, 0.0)]
-        cfg.tta_pipeline = [*copy.deepcopy(pipeline[:-1]),
-                            dict(type='TestTimeAug', transforms=[flips, [copy.deepcopy(pipeline[-1])]])]
+        cfg.tta_pipeline = [
+            *copy.deepcopy(pipeline[:-1]),
+            dict(type='TestTimeAug', transforms=[flips, [copy.deepcopy(pipeline[-1])]]),
+        ]
     cfg.setdefault('tta_model', dict(type='mmpretrain.AverageClsScoreTTA'))
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
@@ -35,7 +35,8 @@ def draw_predictions(cfg: Config, folder: Path, interval: int) -> None:
     """Let the run draw every so many predictions into a folder."""
     cfg.setdefault('default_hooks', ConfigDict())
     cfg.default_hooks.visualization = dict(
-        type='VisualizationHook', enable=True, interval=interval, out_dir=str(folder.resolve()))
+        type='VisualizationHook', enable=True, interval=interval, out_dir=str(folder.resolve())
+    )
 
 
 def plain(value: Any) -> Any:

@@ -1,4 +1,5 @@
 """The work of tools/train.py."""
+
 import argparse
 
 from mmengine.config import Config

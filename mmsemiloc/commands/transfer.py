@@ -1,4 +1,5 @@
 """The work of tools/transfer.py."""
+
 import argparse
 import csv
 import itertools
@@ -56,8 +57,11 @@ def read(path: str | Path) -> Config:
     return load_config(path, SECTIONS)
 
 
-def plan_tasks(tasks: dict[str, Config], checkpoints: dict[str, dict[int, str]], args: argparse.Namespace) -> list[TransferRun]:
-    """The runs of all tasks from random weights and from the checkpoint of each name and seed, seed by seed.
+def plan_tasks(
+    tasks: dict[str, Config], checkpoints: dict[str, dict[int, str]], args: argparse.Namespace
+) -> list[TransferRun]:
+    """The runs of all tasks from random weights and from the checkpoint of each name and seed, seed
+    by seed.
 
     Raises:
         ValueError: If a checkpoint cannot be loaded, or does not fit the backbone of a task.
@@ -71,7 +75,9 @@ def plan_tasks(tasks: dict[str, Config], checkpoints: dict[str, dict[int, str]],
             for task, cfg in tasks.items():
                 if checkpoint is not None:
                     check_start(cfg, checkpoint)
-                runs.append(plan_transfer(name, task, initialised(cfg, checkpoint), seed, args.work_dir))
+                runs.append(
+                    plan_transfer(name, task, initialised(cfg, checkpoint), seed, args.work_dir)
+                )
     return runs
 
 
@@ -86,7 +92,9 @@ def plan_pretraining(args: argparse.Namespace) -> list[TransferRun]:
     for seed in args.seeds:
         for name, path in PRETRAINING.items():
             cfg = read(args.configs / path)
-            cfg = with_length(cfg, round(cfg.train_cfg.max_iters * (QUICK_SHARE if args.quick else SHARE)))
+            cfg = with_length(
+                cfg, round(cfg.train_cfg.max_iters * (QUICK_SHARE if args.quick else SHARE))
+            )
             runs.append(plan_transfer(name, 'pre-training', cfg, seed, args.work_dir))
     return runs
 
@@ -98,13 +106,26 @@ def digits_tasks(args: argparse.Namespace) -> dict[str, Config]:
         write_dense_scenes(data_root, split, count // 2 if args.quick else count)
     paths = [Path(path) for path in args.tasks[1:]] or [args.configs / path for path in TASKS]
     tasks = {path.stem: moved(read(path), data_root) for path in paths}
-    return {name: set_length(cfg, 'steps', QUICK_STEPS) for name, cfg in tasks.items()} if args.quick else tasks
+    return (
+        {name: set_length(cfg, 'steps', QUICK_STEPS) for name, cfg in tasks.items()}
+        if args.quick
+        else tasks
+    )
 
 
-def report(results: list[TransferResult], costs: list[TransferResult], args: argparse.Namespace, console: Console) -> None:
+def report(
+    results: list[TransferResult],
+    costs: list[TransferResult],
+    args: argparse.Namespace,
+    console: Console,
+) -> None:
     """Print the tables and write the files."""
     differences = difference_table(results, args.pairs)
-    tables = [transfer_table(results), *([differences] if differences else []), cost_table([*costs, *results])]
+    tables = [
+        transfer_table(results),
+        *([differences] if differences else []),
+        cost_table([*costs, *results]),
+    ]
     for table in tables:
         print_table(table, console)
     if args.csv:
@@ -118,21 +139,35 @@ def report(results: list[TransferResult], costs: list[TransferResult], args: arg
         write_markdown(tables, args.markdown)
     if args.html:
         args.html.parent.mkdir(parents=True, exist_ok=True)
-        args.html.write_text(page('Transfer', 'Each task, fine-tuned from each initialisation.',
-                                  [(table.title, '', table_html(table)) for table in tables]), encoding='utf-8')
+        args.html.write_text(
+            page(
+                'Transfer',
+                'Each task, fine-tuned from each initialisation.',
+                [(table.title, '', table_html(table)) for table in tables],
+            ),
+            encoding='utf-8',
+        )
 
 
-def launch_all(runs: Sequence[Run], split: str, args: argparse.Namespace, console: Console) -> list[TransferResult]:
+def launch_all(
+    runs: Sequence[Run], split: str, args: argparse.Namespace, console: Console
+) -> list[TransferResult]:
     """Train and test; the results, if there is no failure.
 
     Raises:
         SystemExit: If a run has failed, after all others have ended.
     """
     with ProgressDisplay(console) as display:
-        outcomes: list[Any] = list(launch(runs, split, display, args.jobs, args.threads, args.force))
+        outcomes: list[Any] = list(
+            launch(runs, split, display, args.jobs, args.threads, args.force)
+        )
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     for failed in failures:
-        console.print(f'FAILED {failed.label}: {failed.message}\n  log: {failed.log}', markup=False, soft_wrap=True)
+        console.print(
+            f'FAILED {failed.label}: {failed.message}\n  log: {failed.log}',
+            markup=False,
+            soft_wrap=True,
+        )
     if failures:
         raise SystemExit(1)
     return outcomes
@@ -142,14 +177,18 @@ def check_names(args: argparse.Namespace, digits: bool) -> None:
     """Check what the arguments ask for.
 
     Raises:
-        ValueError: If ``--quick`` is given for other tasks than ``digits``, or ``--pairs`` has an unknown name.
+        ValueError: If ``--quick`` is given for other tasks than ``digits``, or ``--pairs`` has an
+            unknown name.
     """
     if args.quick and not digits:
         raise ValueError('--quick goes with digits')
     names = {RANDOM, *(dict(args.checkpoints) or (PRETRAINING if digits else {}))}
     unknown = sorted({*itertools.chain(*args.pairs)} - names)
     if unknown:
-        raise ValueError(f'--pairs needs names of the study, {", ".join(sorted(names))}; got {", ".join(unknown)}')
+        raise ValueError(
+            f'--pairs needs names of the study, {", ".join(sorted(names))}; got '
+            f'{", ".join(unknown)}'
+        )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -160,7 +199,10 @@ def run(args: argparse.Namespace) -> int:
         args.seeds = args.seeds[:1]
     pretraining = plan_pretraining(args) if digits and not args.checkpoints else []
     tasks = digits_tasks(args) if digits else {Path(path).stem: read(path) for path in args.tasks}
-    given = {name: {seed: file.format(seed=seed) for seed in args.seeds} for name, file in args.checkpoints}
+    given = {
+        name: {seed: file.format(seed=seed) for seed in args.seeds}
+        for name, file in args.checkpoints
+    }
     runs = plan_tasks(tasks, given, args)
     costs = launch_all(pretraining, NO_TEST, args, console)
     if pretraining:

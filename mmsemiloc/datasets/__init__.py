@@ -8,6 +8,13 @@ from mmsemiloc.datasets.semi_sup_sampler import SemiSupSampler
 from mmsemiloc.datasets.tolerant_dataset import TolerantDataset
 
 __all__ = [
-    'CustomDataset', 'DigitScenes', 'ImageNet', 'LmdbDataset', 'LoadImageFromFile', 'LoadLocalizationBoxes',
-    'SemiSupDataset', 'SemiSupSampler', 'TolerantDataset'
+    'CustomDataset',
+    'DigitScenes',
+    'ImageNet',
+    'LmdbDataset',
+    'LoadImageFromFile',
+    'LoadLocalizationBoxes',
+    'SemiSupDataset',
+    'SemiSupSampler',
+    'TolerantDataset',
 ]

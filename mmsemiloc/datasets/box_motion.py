@@ -1,4 +1,5 @@
 """Whether the true boxes of images move along with their pixels, seen by doing it."""
+
 import copy
 from collections.abc import Sequence
 
@@ -21,7 +22,7 @@ def box_mask(box: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Pixels (H, W), uint8 0 or 1, of a box [x1, y1, x2, y2]."""
     mask = np.zeros(tuple(size), np.uint8)
     x1, y1, x2, y2 = np.rint(box).astype(int)
-    mask[max(y1, 0):max(y2, 0), max(x1, 0):max(x2, 0)] = 1
+    mask[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)] = 1
     return mask
 
 
@@ -31,9 +32,12 @@ def marked(results: dict, box: np.ndarray) -> list[dict]:
     inside = box_mask(box, image.shape[:2])
     states = []
     for mask in (np.zeros_like(inside), inside, 1 - inside):
-        state = {**copy.deepcopy({key: value for key, value in results.items() if key != 'img'}),
-                 'img': (255 * mask.reshape(*mask.shape, *[1] * (image.ndim - 2))
-                         * np.ones_like(image)).astype(image.dtype)}
+        state = {
+            **copy.deepcopy({key: value for key, value in results.items() if key != 'img'}),
+            'img': (
+                255 * mask.reshape(*mask.shape, *[1] * (image.ndim - 2)) * np.ones_like(image)
+            ).astype(image.dtype),
+        }
         if 'gt_bboxes' in results:
             state['gt_bboxes'] = box[None].astype(np.float32)
         if 'gt_seg_map' in results:
@@ -135,12 +139,16 @@ def check_image(dataset: BaseDataset, place: int, kind: str) -> None:
             name = transform_name(transform)
             if apart and early:
                 reader = transform_name(transforms[loading])
-                raise TransformError(f'transform {name} moves the pixels of {description} before '
-                                     f'{reader} reads {apart}, which belong to the image as it is stored: '
-                                     'put it behind')
+                raise TransformError(
+                    f'transform {name} moves the pixels of {description} before '
+                    f'{reader} reads {apart}, which belong to the image as it is stored: '
+                    'put it behind'
+                )
             if apart:
-                raise TransformError(f'transform {name} moves the pixels of {description} without '
-                                     f'their {apart}: {REMEDY}')
+                raise TransformError(
+                    f'transform {name} moves the pixels of {description} without '
+                    f'their {apart}: {REMEDY}'
+                )
 
 
 def check_moves_boxes(dataset: BaseDataset, kind: str) -> None:

@@ -1,4 +1,5 @@
 """Which class has which number: names are compared, not places."""
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,8 +8,23 @@ from mmengine import fileio
 from mmsemiloc.datasets.classes import alike_name, check_class_names, listed, same_name
 
 # Folders of these names alone are parts of a data set, and not its classes.
-SPLITS = frozenset(('train', 'training', 'val', 'valid', 'validation', 'test', 'testing', 'labeled',
-                    'labelled', 'unlabeled', 'unlabelled', 'meta', 'images'))
+SPLITS = frozenset(
+    (
+        'train',
+        'training',
+        'val',
+        'valid',
+        'validation',
+        'test',
+        'testing',
+        'labeled',
+        'labelled',
+        'unlabeled',
+        'unlabelled',
+        'meta',
+        'images',
+    )
+)
 
 
 def read_class_names(file: str | Path) -> tuple[str, ...]:
@@ -40,13 +56,16 @@ def sorted_folders(folders: Sequence[str], where: str) -> list[str]:
     folders = sorted(folders, key=lambda name: (same_name(name), name))
     check_class_names(folders, f'class folders of {where}')
     if folders and all(name.lower() in SPLITS for name in folders):
-        raise ValueError(f'the folders of {where} are {listed(folders)}, which are no classes: '
-                         'set data_root or data_prefix to the folder that has one folder a class')
+        raise ValueError(
+            f'the folders of {where} are {listed(folders)}, which are no classes: '
+            'set data_root or data_prefix to the folder that has one folder a class'
+        )
     return folders
 
 
-def number_folders(folders: Sequence[str], classes: Sequence[str] | None,
-                   where: str) -> dict[str, int]:
+def number_folders(
+    folders: Sequence[str], classes: Sequence[str] | None, where: str
+) -> dict[str, int]:
     """Number of the class of each folder.
 
     Args:
@@ -71,21 +90,29 @@ def number_folders(folders: Sequence[str], classes: Sequence[str] | None,
     loose = {alike_name(name): name for name in classes}
     for name in folders:
         if same_name(name) not in numbers and alike_name(name) in loose:
-            raise ValueError(f'class folder {ascii(name)} of {where} and class '
-                             f'{ascii(loose[alike_name(name)])} differ only in case, outer blanks '
-                             'or Unicode normalisation: write them alike')
+            raise ValueError(
+                f'class folder {ascii(name)} of {where} and class '
+                f'{ascii(loose[alike_name(name)])} differ only in case, outer blanks '
+                'or Unicode normalisation: write them alike'
+            )
     if named:
         others = [name for name in folders if same_name(name) not in numbers]
-        raise ValueError(f'{where} has class folders that are not in classes: {listed(others)}; '
-                         f'classes are {listed(classes)}')
+        raise ValueError(
+            f'{where} has class folders that are not in classes: {listed(others)}; '
+            f'classes are {listed(classes)}'
+        )
     if len(folders) != len(classes):
-        raise ValueError(f'{where} has {len(folders)} class folders ({listed(folders)}), but there '
-                         f'are {len(classes)} classes ({listed(classes)}): set classes=(...) to '
-                         'the names of the folders')
+        raise ValueError(
+            f'{where} has {len(folders)} class folders ({listed(folders)}), but there '
+            f'are {len(classes)} classes ({listed(classes)}): set classes=(...) to '
+            'the names of the folders'
+        )
 
     # '10' comes before '2' in the order of names, but the author of the classes counts.
     if all(name.isdecimal() for name in folders) and folders != sorted(folders, key=int):
-        raise ValueError(f'the class folders of {where} are numbers, which sort as '
-                         f'{listed(folders)}: write them with leading zeros, or give the folders '
-                         'the names of the classes')
+        raise ValueError(
+            f'the class folders of {where} are numbers, which sort as '
+            f'{listed(folders)}: write them with leading zeros, or give the folders '
+            'the names of the classes'
+        )
     return {name: number for number, name in enumerate(folders)}

@@ -1,4 +1,7 @@
-"""Which names have which numbers: the same ones in every data set, in the model, and in a checkpoint."""
+"""Which names have which numbers: the same ones in every data set, in the model, and in a
+checkpoint.
+"""
+
 import unicodedata
 from collections.abc import Sequence
 
@@ -17,7 +20,9 @@ def same_name(name: str) -> str:
 
 
 def alike_name(name: str) -> str:
-    """What names have in common that a person could not tell apart: letters, not case or outer blanks."""
+    """What names have in common that a person could not tell apart: letters, not case or outer
+    blanks.
+    """
     return same_name(same_name(name.strip()).casefold())
 
 
@@ -29,24 +34,34 @@ def check_class_names(names: Sequence[str], where: str) -> None:
         where: What has these names, for the message.
 
     Raises:
-        ValueError: If a name is empty or no text, or two are equal up to case and Unicode normalisation.
+        ValueError: If a name is empty or no text, or two are equal up to case and Unicode
+            normalisation.
     """
     known: dict[str, int] = {}
     for number, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():
-            raise ValueError(f'{where}: class {number} of {len(names)} has the name {name!r} (a blank line in a file '
-                             'of classes?)')
+            raise ValueError(
+                f'{where}: class {number} of {len(names)} has the name {name!r} (a blank line in a '
+                'file of classes?)'
+            )
         key = alike_name(name)
         if key in known:
             other = names[known[key]]
-            shown = (ascii(other), ascii(name)) if repr(other) == repr(name) or same_name(other) == same_name(name) else (
-                repr(other), repr(name))
-            raise ValueError(f'{where}: classes {known[key]} and {number} have names that are the same or differ only in '
-                             f'case, blanks or Unicode normalisation: {shown[0]} and {shown[1]}')
+            shown = (
+                (ascii(other), ascii(name))
+                if repr(other) == repr(name) or same_name(other) == same_name(name)
+                else (repr(other), repr(name))
+            )
+            raise ValueError(
+                f'{where}: classes {known[key]} and {number} have names that are the same or '
+                f'differ only in case, blanks or Unicode normalisation: {shown[0]} and {shown[1]}'
+            )
         known[key] = number
 
 
-def check_same_classes(names: Sequence[str], others: Sequence[str], where: str, elsewhere: str) -> None:
+def check_same_classes(
+    names: Sequence[str], others: Sequence[str], where: str, elsewhere: str
+) -> None:
     """Refuse two lists of classes in which a name has two numbers.
 
     Args:
@@ -64,13 +79,21 @@ def check_same_classes(names: Sequence[str], others: Sequence[str], where: str, 
     only_first = [name for name in first if name not in {*second}]
     only_second = [name for name in second if name not in {*first}]
     if only_first or only_second:
-        faults = [f'{listed(missing)} only in {place}' for place, missing in (
-            (where, only_first), (elsewhere, only_second)) if missing]
-        raise ValueError(f'{where} and {elsewhere} have different classes, so their numbers would not agree: '
-                         f'{"; ".join(faults)}. Give both the same classes, with classes=... if one lacks images of some')
+        faults = [
+            f'{listed(missing)} only in {place}'
+            for place, missing in ((where, only_first), (elsewhere, only_second))
+            if missing
+        ]
+        raise ValueError(
+            f'{where} and {elsewhere} have different classes, so their numbers would not agree: '
+            f'{"; ".join(faults)}. Give both the same classes, with classes=... if one lacks '
+            'images of some'
+        )
     number = next(i for i, name in enumerate(first) if second[i] != name)
-    raise ValueError(f'{where} and {elsewhere} number their classes differently: class {number} is {first[number]!r} in '
-                     f'{where} and {second[number]!r} in {elsewhere}')
+    raise ValueError(
+        f'{where} and {elsewhere} number their classes differently: class {number} is '
+        f'{first[number]!r} in {where} and {second[number]!r} in {elsewhere}'
+    )
 
 
 def check_number_of_classes(names: Sequence[str], num_classes: int, where: str) -> None:
@@ -80,5 +103,8 @@ def check_number_of_classes(names: Sequence[str], num_classes: int, where: str) 
         ValueError: With both numbers and some names.
     """
     if len(names) != num_classes:
-        raise ValueError(f'{where} has {len(names)} classes ({listed(names)}), but the model has num_classes={num_classes}: '
-                         f'set num_classes={len(names)}, or the classes= of the data set')
+        raise ValueError(
+            f'{where} has {len(names)} classes ({listed(names)}), but the model has '
+            f'num_classes={num_classes}: set num_classes={len(names)}, or the classes= of the data '
+            'set'
+        )

@@ -1,4 +1,5 @@
 """The embedded data set: handwritten digits over crops of photographs, with class, box and mask."""
+
 import functools
 from collections.abc import Sequence
 
@@ -16,7 +17,9 @@ INK = 0.3  # share of full ink from which a pixel belongs to the digit's mask
 
 @functools.cache
 def digit_pools(split: str) -> list[np.ndarray]:
-    """The handwritten digits (N, 8, 8) of each class that belong to a split, by writing identity: no digit is in two splits."""
+    """The handwritten digits (N, 8, 8) of each class that belong to a split, by writing identity:
+    no digit is in two splits.
+    """
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))
     pools = []
@@ -33,8 +36,9 @@ def photographs() -> list[np.ndarray]:
     return [np.ascontiguousarray(image[..., ::-1]) for image in load_sample_images().images]
 
 
-def paste_digit(image: np.ndarray, digit: np.ndarray, height: int, contrast: float,
-                rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def paste_digit(
+    image: np.ndarray, digit: np.ndarray, height: int, contrast: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw a digit at a random place, lighter than a dark background and darker than a light one.
 
     Args:
@@ -65,7 +69,8 @@ def mask_to_box(mask: np.ndarray) -> list[int]:
 
 
 def class_shares(imbalance: float) -> np.ndarray:
-    """Share (10,) of each class: they fall exponentially, the first is ``imbalance`` times the last.
+    """Share (10,) of each class: they fall exponentially, the first is ``imbalance`` times the
+    last.
 
     Example:
         >>> class_shares(10.0).round(3).tolist()
@@ -76,11 +81,15 @@ def class_shares(imbalance: float) -> np.ndarray:
 
 
 def scene_labels(count: int, imbalance: float) -> np.ndarray:
-    """Classes (N,) of the first scenes, of which every run has the shares of :func:`class_shares` within an image or two."""
+    """Classes (N,) of the first scenes, of which every run has the shares of :func:`class_shares`
+    within an image or two.
+    """
     if imbalance == 1:
         return np.arange(count) % NUM_CLASSES
     golden = (np.sqrt(5) - 1) / 2  # its multiples fill the unit interval evenly
-    return np.searchsorted(class_shares(imbalance).cumsum()[:-1], np.arange(count) * golden % 1, side='right')
+    return np.searchsorted(
+        class_shares(imbalance).cumsum()[:-1], np.arange(count) * golden % 1, side='right'
+    )
 
 
 def earlier_of_class(labels: np.ndarray) -> np.ndarray:
@@ -92,35 +101,54 @@ def earlier_of_class(labels: np.ndarray) -> np.ndarray:
     return turns
 
 
-def digit_scene(split: str, index: int, label: int, turn: int, seed: int, image_size: int = 32,
-                height: Sequence[int] = (14, 20), contrast: Sequence[int] = (110, 200)) -> dict:
-    """Scene number ``index`` of a split: one digit of class ``label``, of which it is scene number ``turn``.
+def digit_scene(
+    split: str,
+    index: int,
+    label: int,
+    turn: int,
+    seed: int,
+    image_size: int = 32,
+    height: Sequence[int] = (14, 20),
+    contrast: Sequence[int] = (110, 200),
+) -> dict:
+    """Scene number ``index`` of a split: one digit of class ``label``, of which it is scene number
+    ``turn``.
 
     Returns:
-        ``img`` (S, S, 3) BGR uint8, ``img_shape``, ``gt_label``, ``gt_bboxes`` (1, 4) [x1, y1, x2, y2] and ``gt_seg_map``
-        (S, S) uint8, 1 on the digit and 0 off it.
+        ``img`` (S, S, 3) BGR uint8, ``img_shape``, ``gt_label``, ``gt_bboxes`` (1, 4) [x1, y1, x2,
+        y2] and ``gt_seg_map`` (S, S) uint8, 1 on the digit and 0 off it.
     """
     rng = np.random.default_rng([seed, list(SPLITS).index(split), index])
     pool = digit_pools(split)[label]
     photo = photographs()[rng.integers(2)]
     y, x = rng.integers(0, np.array(photo.shape[:2]) - image_size + 1)
-    background = photo[y:y + image_size, x:x + image_size]
-    # Scenes pass through the pool before a digit comes again, so few labelled images are of as many different digits.
+    background = photo[y : y + image_size, x : x + image_size]
+    # Scenes pass through the pool before a digit comes again, so few labelled images are of as many
+    # different digits.
     digit = pool[turn % len(pool)]
-    side, ink = int(rng.integers(height[0], height[1] + 1)), float(rng.uniform(contrast[0], contrast[1]))
+    side, ink = (
+        int(rng.integers(height[0], height[1] + 1)),
+        float(rng.uniform(contrast[0], contrast[1])),
+    )
     img, mask = paste_digit(background, digit, side, ink, rng)
     return dict(
-        img=img, img_shape=img.shape[:2], gt_label=label, gt_bboxes=np.array([mask_to_box(mask)], np.float32),
-        gt_seg_map=mask.astype(np.uint8))
+        img=img,
+        img_shape=img.shape[:2],
+        gt_label=label,
+        gt_bboxes=np.array([mask_to_box(mask)], np.float32),
+        gt_seg_map=mask.astype(np.uint8),
+    )
 
 
 @DATASETS.register_module()
 class DigitScenes(BaseDataset):
-    """Small photographs with one handwritten digit each; made in seconds, without a download, from a seed.
+    """Small photographs with one handwritten digit each; made in seconds, without a download, from
+    a seed.
 
-    scikit-learn's 1,797 digits (8 x 8) are pasted at a random place and size over crops of its two photographs. Digits are
-    split by identity: 60 % train, 20 % val, 20 % test. Classes alternate, so any run of scenes is balanced (or equally long-
-    tailed): take ``num_images=150`` as the labelled images and ``first=150, num_images=3850`` as the unlabelled ones.
+    scikit-learn's 1,797 digits (8 x 8) are pasted at a random place and size over crops of its two
+    photographs. Digits are split by identity: 60 % train, 20 % val, 20 % test. Classes alternate,
+    so any run of scenes is balanced (or equally long- tailed): take ``num_images=150`` as the
+    labelled images and ``first=150, num_images=3850`` as the unlabelled ones.
 
     Args:
         split: 'train', 'val' or 'test'.
@@ -130,34 +158,44 @@ class DigitScenes(BaseDataset):
         height: Smallest and largest side of the digit in pixels.
         contrast: Smallest and largest difference of the ink from the background in grey levels.
         seed: Seed of the scenes; the split of the digits does not depend on it.
-        imbalance: How many times as many images the first class has as the last one, at least 1; see :func:`class_shares`.
+        imbalance: How many times as many images the first class has as the last one, at least 1;
+            see :func:`class_shares`.
         **kwargs: For mmpretrain's ``BaseDataset`` (``pipeline``, ``test_mode`` ...).
 
     Raises:
-        ValueError: If the split is unknown, the imbalance below 1, or the digits do not fit into the image.
+        ValueError: If the split is unknown, the imbalance below 1, or the digits do not fit into
+            the image.
     """
+
     METAINFO = {'classes': tuple('0123456789')}
 
-    def __init__(self,
-                 split: str = 'train',
-                 num_images: int = 4000,
-                 first: int = 0,
-                 image_size: int = 32,
-                 height: Sequence[int] = (14, 20),
-                 contrast: Sequence[int] = (110, 200),
-                 seed: int = 0,
-                 imbalance: float = 1.0,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        split: str = 'train',
+        num_images: int = 4000,
+        first: int = 0,
+        image_size: int = 32,
+        height: Sequence[int] = (14, 20),
+        contrast: Sequence[int] = (110, 200),
+        seed: int = 0,
+        imbalance: float = 1.0,
+        **kwargs,
+    ) -> None:
         if split not in SPLITS:
             raise ValueError(f'split must be one of {tuple(SPLITS)}, got {split!r}')
         if num_images < 1 or first < 0 or not 1 <= height[0] <= height[1] <= image_size:
-            raise ValueError(f'DigitScenes needs num_images >= 1, first >= 0 and 1 <= height <= image_size, got '
-                             f'num_images={num_images}, first={first}, height={tuple(height)}, image_size={image_size}')
+            raise ValueError(
+                'DigitScenes needs num_images >= 1, first >= 0 and 1 <= height <= image_size, got '
+                f'num_images={num_images}, first={first}, height={tuple(height)}, '
+                f'image_size={image_size}'
+            )
         if imbalance < 1:
             raise ValueError(f'imbalance must be at least 1, got {imbalance}')
         self.scenes = range(first, first + num_images)
         self.imbalance = imbalance
-        self.scene = functools.partial(digit_scene, split, seed=seed, image_size=image_size, height=height, contrast=contrast)
+        self.scene = functools.partial(
+            digit_scene, split, seed=seed, image_size=image_size, height=height, contrast=contrast
+        )
         super().__init__(ann_file='', **kwargs)
 
     def load_data_list(self) -> list[dict]:

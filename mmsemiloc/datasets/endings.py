@@ -1,4 +1,5 @@
 """Files that are no images by their endings: left out, but counted aloud."""
+
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -6,10 +7,30 @@ from pathlib import PurePath
 from PIL import features
 
 # Endings of what LoadImageFromFile reads; some formats depend on how Pillow was built.
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.gif', '.ppm', '.pgm',
-              '.pbm', '.pnm', '.jpe', '.jfif', '.dib', '.mpo', '.apng', '.tga', '.pcx', '.ras',
-              *(('.avif', ) if 'avif' in features.modules and features.check_module('avif') else ()),
-              *(('.jp2', '.j2k') if features.check_codec('jpg_2000') else ()))
+EXTENSIONS = (
+    '.jpg',
+    '.jpeg',
+    '.png',
+    '.webp',
+    '.bmp',
+    '.tif',
+    '.tiff',
+    '.gif',
+    '.ppm',
+    '.pgm',
+    '.pbm',
+    '.pnm',
+    '.jpe',
+    '.jfif',
+    '.dib',
+    '.mpo',
+    '.apng',
+    '.tga',
+    '.pcx',
+    '.ras',
+    *(('.avif',) if 'avif' in features.modules and features.check_module('avif') else ()),
+    *(('.jp2', '.j2k') if features.check_codec('jpg_2000') else ()),
+)
 
 
 def is_image(name: str, endings: tuple[str, ...] = EXTENSIONS) -> bool:
@@ -31,7 +52,9 @@ def describe_endings(counts: Counter[str], folder: object) -> str:
     """
     if not counts:
         return ''
-    listed = ', '.join(f'{ending or "none"} ({number})' for ending, number in counts.most_common(10))
+    listed = ', '.join(
+        f'{ending or "none"} ({number})' for ending, number in counts.most_common(10)
+    )
     more = ', ...' if len(counts) > 10 else ''
     files = '1 file' if counts.total() == 1 else f'{counts.total()} files'
     verb = 'is no image' if counts.total() == 1 else 'are no images'

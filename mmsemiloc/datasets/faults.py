@@ -1,4 +1,5 @@
 """What happens when an image cannot be read, and when a transform of its pipeline fails."""
+
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
@@ -81,8 +82,9 @@ def is_of_the_file(error: BaseException) -> bool:
 def cannot_be_read(error: BaseException) -> bool:
     """Whether an exception is a fault of the image file: a loading transform fails on it."""
     transform = failing_transform(error)
-    return is_of_the_file(error) and (transform is None
-                                      or transform_name(transform).startswith('Load'))
+    return is_of_the_file(error) and (
+        transform is None or transform_name(transform).startswith('Load')
+    )
 
 
 def transform_error(error: Exception, description: str) -> Exception:
@@ -96,7 +98,8 @@ def transform_error(error: Exception, description: str) -> Exception:
     if transform is None or isinstance(error, DataError):
         return error
     return TransformError(
-        f'transform {transform_name(transform)} fails on {description}: {in_words(error)}')
+        f'transform {transform_name(transform)} fails on {description}: {in_words(error)}'
+    )
 
 
 class FaultPolicy:
@@ -115,8 +118,10 @@ class FaultPolicy:
         if action not in ACTIONS:
             raise ValueError(f'action must be one of {ACTIONS}, got {action!r}')
         if budget < 0 or (budget and action == 'raise'):
-            raise ValueError("budget must be at least 0, and is for action='skip' alone; "
-                             f'got {budget} for {action!r}')
+            raise ValueError(
+                "budget must be at least 0, and is for action='skip' alone; "
+                f'got {budget} for {action!r}'
+            )
         self.action, self.budget = action, budget
         self._skipped = torch.zeros(0, dtype=torch.bool)
 
@@ -134,11 +139,13 @@ class FaultPolicy:
         """Different images that have been skipped so far, by all workers."""
         return int(self._skipped.sum())
 
-    def first_readable(self,
-                       places: Iterable[int],
-                       read: Callable[[int], dict],
-                       describe: Callable[[int], str],
-                       start: int = 0) -> dict:
+    def first_readable(
+        self,
+        places: Iterable[int],
+        read: Callable[[int], dict],
+        describe: Callable[[int], str],
+        start: int = 0,
+    ) -> dict:
         """The sample of the first image that can be read.
 
         Args:
@@ -180,8 +187,12 @@ class FaultPolicy:
         if self.num_skipped >= self.budget:
             raise UnreadableImageError(
                 f'{message}; {self.num_skipped + 1} unreadable images, but only {self.budget} are '
-                'tolerated') from error
+                'tolerated'
+            ) from error
         self._skipped[index] = True
-        print_log(f'{message}; the next image takes its place '
-                  f'({self.num_skipped} of {self.budget} tolerated)',
-                  logger='current', level=logging.WARNING)
+        print_log(
+            f'{message}; the next image takes its place '
+            f'({self.num_skipped} of {self.budget} tolerated)',
+            logger='current',
+            level=logging.WARNING,
+        )

@@ -1,13 +1,34 @@
 """Files and folders that are not part of a data set: hidden ones, and what systems leave behind."""
+
 from collections import Counter
 from functools import lru_cache
 
 # Compared in lower case. Names that begin with a dot (.ipynb_checkpoints, .DS_Store) need no entry.
-FOREIGN_NAMES = frozenset(name.lower() for name in (
-    '__MACOSX', 'Icon\r', 'Network Trash Folder', 'Temporary Items', 'TheVolumeSettingsFolder',
-    '$RECYCLE.BIN', 'System Volume Information', 'Thumbs.db', 'ehthumbs.db', 'desktop.ini',
-    'found.000', 'lost+found', '__pycache__',
-    '@eaDir', '@tmp', '@Recycle', '@Recently-Snapshot', '#recycle', '#snapshot', '~snapshot'))
+FOREIGN_NAMES = frozenset(
+    name.lower()
+    for name in (
+        '__MACOSX',
+        'Icon\r',
+        'Network Trash Folder',
+        'Temporary Items',
+        'TheVolumeSettingsFolder',
+        '$RECYCLE.BIN',
+        'System Volume Information',
+        'Thumbs.db',
+        'ehthumbs.db',
+        'desktop.ini',
+        'found.000',
+        'lost+found',
+        '__pycache__',
+        '@eaDir',
+        '@tmp',
+        '@Recycle',
+        '@Recently-Snapshot',
+        '#recycle',
+        '#snapshot',
+        '~snapshot',
+    )
+)
 PREFIXES = ('.', '~$')  # hidden files, and the locks of office programs
 
 
@@ -35,6 +56,9 @@ def describe_foreign(counts: Counter[str], folder: object) -> str:
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     names = ', '.join(f'{name} ({number})' for name, number in ranked[:10])
     more = ', ...' if len(counts) > 10 else ''
-    what = ('1 hidden or foreign file or folder in {} is' if counts.total() == 1 else
-            f'{counts.total()} hidden or foreign files or folders in {{}} are')
+    what = (
+        '1 hidden or foreign file or folder in {} is'
+        if counts.total() == 1
+        else f'{counts.total()} hidden or foreign files or folders in {{}} are'
+    )
     return f'{what.format(folder)} left out: {names}{more}'

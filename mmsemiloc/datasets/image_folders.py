@@ -1,4 +1,5 @@
 """Datasets of folders and lists that number classes by their names and read lists with care."""
+
 import logging
 from collections.abc import Mapping, Sequence
 from os.path import expanduser
@@ -43,9 +44,11 @@ def check_label_range(file: str, labels: Mapping[str, int], classes: Sequence[st
     if len(bad):
         path = list(labels)[bad[0]]
         hint = ' (does the list count from 1?)' if values.min() == 1 else ''
-        raise ValueError(f'{file}, line {find_line(file, path, True)}: {path} has label '
-                         f'{values[bad[0]]}, but there are {len(classes)} classes, 0 to '
-                         f'{len(classes) - 1}: {listed(classes)}{hint}')
+        raise ValueError(
+            f'{file}, line {find_line(file, path, True)}: {path} has label '
+            f'{values[bad[0]]}, but there are {len(classes)} classes, 0 to '
+            f'{len(classes) - 1}: {listed(classes)}{hint}'
+        )
 
 
 class ImageFolderMixin(mmpretrain.datasets.CustomDataset):
@@ -78,8 +81,10 @@ class ImageFolderMixin(mmpretrain.datasets.CustomDataset):
             classes = read_class_names(expanduser(classes))
         merged = super()._compat_classes(metainfo, classes)
         if isinstance(classes, list | tuple) and tuple(merged['classes']) != tuple(classes):
-            raise ValueError(f'classes={listed(list(map(str, classes)))} differs from '
-                             f'metainfo.classes={listed(list(map(str, merged["classes"])))}: set one')
+            raise ValueError(
+                f'classes={listed(list(map(str, classes)))} differs from '
+                f'metainfo.classes={listed(list(map(str, merged["classes"])))}: set one'
+            )
         return merged
 
     def load_data_list(self) -> list[dict]:
@@ -91,8 +96,9 @@ class ImageFolderMixin(mmpretrain.datasets.CustomDataset):
         images = self._find_listed() if self.ann_file else self._find_samples()
         join = get_file_backend(self.img_prefix, enable_singleton=True).join_path
         if self.with_label:
-            return [dict(img_path=join(self.img_prefix, path), gt_label=label)
-                    for path, label in images]
+            return [
+                dict(img_path=join(self.img_prefix, path), gt_label=label) for path, label in images
+            ]
         return [dict(img_path=join(self.img_prefix, path)) for path, _ in images]
 
     def _find_listed(self) -> list[tuple[str, int]]:
@@ -127,10 +133,14 @@ class ImageFolderMixin(mmpretrain.datasets.CustomDataset):
         """Say which classes have no folder, or that folders were numbered by place."""
         names = set(map(same_name, numbers))
         if names.isdisjoint(self.CLASSES):
-            pairs = [f'{name} is {number} ({self.CLASSES[number]})'
-                     for name, number in numbers.items()]
-            say(f'no folder of {root} has the name of a class, so they are numbered in order: '
-                f'{", ".join(pairs[:3])}{", ..." if len(pairs) > 3 else ""}', logging.INFO)
+            pairs = [
+                f'{name} is {number} ({self.CLASSES[number]})' for name, number in numbers.items()
+            ]
+            say(
+                f'no folder of {root} has the name of a class, so they are numbered in order: '
+                f'{", ".join(pairs[:3])}{", ..." if len(pairs) > 3 else ""}',
+                logging.INFO,
+            )
         elif len(names) < len(self.CLASSES):
             missing = [name for name in self.CLASSES if name not in names]
             say(f'{root} has no folder of {len(missing)} classes: {listed(missing)}')
@@ -154,14 +164,29 @@ class CustomDataset(ImageFolderMixin):
         ValueError: If the folder, the list or the class names are wrong, in one line.
     """
 
-    def __init__(self, data_root: str = '', data_prefix: str | dict = '', ann_file: str = '',
-                 with_label: bool = True, extensions: Sequence[str] = EXTENSIONS,
-                 metainfo: dict | None = None, lazy_init: bool = False, **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str = '',
+        data_prefix: str | dict = '',
+        ann_file: str = '',
+        with_label: bool = True,
+        extensions: Sequence[str] = EXTENSIONS,
+        metainfo: dict | None = None,
+        lazy_init: bool = False,
+        **kwargs,
+    ) -> None:
         if not (ann_file or data_prefix or data_root):
             raise ValueError('CustomDataset needs data_root, data_prefix or ann_file')
-        super().__init__(data_root=data_root, data_prefix=data_prefix, ann_file=ann_file,
-                         with_label=with_label, extensions=extensions, metainfo=metainfo,
-                         lazy_init=lazy_init, **kwargs)
+        super().__init__(
+            data_root=data_root,
+            data_prefix=data_prefix,
+            ann_file=ann_file,
+            with_label=with_label,
+            extensions=extensions,
+            metainfo=metainfo,
+            lazy_init=lazy_init,
+            **kwargs,
+        )
 
 
 @DATASETS.register_module()
@@ -182,11 +207,24 @@ class ImageNet(ImageFolderMixin, mmpretrain.datasets.ImageNet):
 
     IMG_EXTENSIONS = EXTENSIONS
 
-    def __init__(self, data_root: str = '', split: str = '', data_prefix: str | dict = '',
-                 ann_file: str = '', metainfo: dict | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        data_root: str = '',
+        split: str = '',
+        data_prefix: str | dict = '',
+        ann_file: str = '',
+        metainfo: dict | None = None,
+        **kwargs,
+    ) -> None:
         if split and split not in SPLITS:
             raise ValueError(f'ImageNet: split must be one of {", ".join(SPLITS)}, got {split!r}')
         if not (data_root or data_prefix or ann_file or split):
             raise ValueError('ImageNet needs data_root, data_prefix or ann_file')
-        super().__init__(data_root=data_root, split=split, data_prefix=data_prefix,
-                         ann_file=ann_file, metainfo=metainfo, **kwargs)
+        super().__init__(
+            data_root=data_root,
+            split=split,
+            data_prefix=data_prefix,
+            ann_file=ann_file,
+            metainfo=metainfo,
+            **kwargs,
+        )

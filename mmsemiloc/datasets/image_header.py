@@ -1,4 +1,5 @@
 """What the first bytes of an image file say: its size, and whether its pixels are plain."""
+
 import contextlib
 import io
 import struct
@@ -37,6 +38,7 @@ class Header:
         orientation: 1 to 8, as in EXIF, of what OpenCV does not turn by itself.
         odd: Why deep values are no picture that can be shown; '' if they are.
     """
+
     width: int
     height: int
     plain: bool = True
@@ -82,7 +84,7 @@ def jpeg_header(content: bytes) -> Header | None:
             height, width = struct.unpack_from('>HH', content, place + 5)
             return Header(width, height)
         else:
-            place += 2 + int.from_bytes(content[place + 2:place + 4], 'big')
+            place += 2 + int.from_bytes(content[place + 2 : place + 4], 'big')
     return None
 
 
@@ -107,7 +109,7 @@ def png_header(content: bytes) -> Header | None:
         if kind == b'IDAT':
             break
         if kind in (b'tRNS', b'sBIT', b'eXIf'):
-            chunks[kind] = content[place + 8:place + 8 + size]
+            chunks[kind] = content[place + 8 : place + 8 + size]
         place += 12 + size
     grey, has_alpha = color in (0, 4), color in (4, 6)
     transparent, stated = chunks.get(b'tRNS'), chunks.get(b'sBIT')
@@ -115,19 +117,22 @@ def png_header(content: bytes) -> Header | None:
     if transparent and grey:  # of 1, 2 or 4 bits, which decoders spread over 8
         spread = 255 // (2**depth - 1) if depth < 8 else 1
         hidden = int.from_bytes(transparent[:2], 'big') * spread
-    return Header(width, height,
-                  plain=depth <= 8 and not has_alpha and transparent is None,
-                  deep=depth > 8,
-                  bits=stated[0] if stated and depth > 8 else None,
-                  hidden=hidden,
-                  orientation=exif_orientation(chunks[b'eXIf']) if b'eXIf' in chunks else 1)
+    return Header(
+        width,
+        height,
+        plain=depth <= 8 and not has_alpha and transparent is None,
+        deep=depth > 8,
+        bits=stated[0] if stated and depth > 8 else None,
+        hidden=hidden,
+        orientation=exif_orientation(chunks[b'eXIf']) if b'eXIf' in chunks else 1,
+    )
 
 
 def tiff_header(content: bytes) -> Header | None:
     """Size and kind of values of the first page of a TIFF; None if it is damaged."""
     big = content[2:3] == b'+' or content[3:4] == b'+'
     try:
-        tags = TiffImagePlugin.ImageFileDirectory_v2(content[:16 if big else 8])
+        tags = TiffImagePlugin.ImageFileDirectory_v2(content[: 16 if big else 8])
         file = io.BytesIO(content)
         file.seek(tags.next)
         with any_size():
@@ -135,7 +140,7 @@ def tiff_header(content: bytes) -> Header | None:
         width, height = int(tags[256]), int(tags[257])
     except Exception:  # a damaged directory raises all kinds of errors
         return None
-    bits, formats = tuple(tags.get(258, (1, ))), tuple(tags.get(339, (1, )))
+    bits, formats = tuple(tags.get(258, (1,))), tuple(tags.get(339, (1,)))
     photometric, samples = int(tags.get(262, 1)), int(tags.get(277, 1))
     extra, largest = tuple(tags.get(338, ())), tags.get(281)
     deep = max(bits) > 8 or set(formats) != {1}
@@ -144,16 +149,20 @@ def tiff_header(content: bytes) -> Header | None:
     if samples > 4 or (deep and samples == 2):
         odd = f'{samples} channels, which are no picture'
     elif deep and photometric not in (0, 1, 2):
-        odd = (f'values of {max(bits)} bits that are neither grey nor RGB '
-               f'(photometric {photometric})')
+        odd = (
+            f'values of {max(bits)} bits that are neither grey nor RGB (photometric {photometric})'
+        )
     ordinary = (samples in (1, 3) and not extra) or (samples == 4 and photometric == CMYK)
-    return Header(width, height,
-                  plain=ordinary and not deep,
-                  deep=deep,
-                  bits=stated if deep and stated < 8 * -(-max(bits) // 8) else None,
-                  inverted=deep and photometric == 0,
-                  alpha=ALPHAS.get(extra[0] if extra else 0, ''),
-                  odd=odd)
+    return Header(
+        width,
+        height,
+        plain=ordinary and not deep,
+        deep=deep,
+        bits=stated if deep and stated < 8 * -(-max(bits) // 8) else None,
+        inverted=deep and photometric == 0,
+        alpha=ALPHAS.get(extra[0] if extra else 0, ''),
+        odd=odd,
+    )
 
 
 def other_header(content: bytes) -> Header | None:
@@ -164,8 +173,12 @@ def other_header(content: bytes) -> Header | None:
         return None
     # A PPM whose largest value is not 255 has a decoder of its own, which scales the values.
     scaled = image.format == 'PPM' and any(tile[0] != 'raw' for tile in image.tile)
-    plain = (image.format in OPENCV_FORMATS and image.mode in PLAIN_MODES
-             and 'transparency' not in image.info and not scaled)
+    plain = (
+        image.format in OPENCV_FORMATS
+        and image.mode in PLAIN_MODES
+        and 'transparency' not in image.info
+        and not scaled
+    )
     # Pillow scales deep values of a PGM to 16 bits.
     return Header(*image.size, plain=plain, bits=16 if image.format == 'PPM' else None)
 

@@ -1,4 +1,5 @@
 """Which labelled images there are: listings of folders of classes, and list files."""
+
 import json
 import os
 import time
@@ -34,6 +35,7 @@ class LeftOut:
         endings: How many files have another ending than images, by ending.
         loose: Images that are in no class folder.
     """
+
     foreign: Counter[str] = field(default_factory=Counter)
     endings: Counter[str] = field(default_factory=Counter)
     loose: list[str] = field(default_factory=list)
@@ -58,6 +60,7 @@ class Tree:
         folders: Folders of the first level, in the order in which they were found.
         left_out: The rest.
     """
+
     images: list[str]
     folders: list[str]
     left_out: LeftOut
@@ -74,6 +77,7 @@ class Listing:
         left_out: What is not an image of a class, in words.
         read_back: Whether the listing was read back from a file.
     """
+
     paths: list[str]
     labels: np.ndarray
     classes: list[str]
@@ -116,8 +120,9 @@ def remote_files(root: str, foreign: Counter[str]) -> tuple[list[str], list[str]
     kept: dict[bool, list[str]] = {}
     for is_file in (False, True):
         kept[is_file] = []
-        for path in backend.list_dir_or_file(root, list_dir=not is_file, list_file=is_file,
-                                             recursive=is_file):
+        for path in backend.list_dir_or_file(
+            root, list_dir=not is_file, list_file=is_file, recursive=is_file
+        ):
             name = foreign_part(path)
             if name is None:
                 kept[is_file].append(path.rstrip('/'))
@@ -126,12 +131,16 @@ def remote_files(root: str, foreign: Counter[str]) -> tuple[list[str], list[str]
     return kept[False], kept[True]
 
 
-def local_files(root: str, foreign: Counter[str],
-                progress: Progress) -> tuple[list[str], list[str]]:
+def local_files(
+    root: str, foreign: Counter[str], progress: Progress
+) -> tuple[list[str], list[str]]:
     """As :func:`remote_files`, of a local folder."""
     if not os.path.isdir(root):
-        raise ValueError(f'{root} is a file, not a folder of images' if os.path.exists(root) else
-                         f'no such folder: {root}')
+        raise ValueError(
+            f'{root} is a file, not a folder of images'
+            if os.path.exists(root)
+            else f'no such folder: {root}'
+        )
     folders: list[str] = []
     files: list[str] = []
     with os.scandir(root) as entries:
@@ -149,8 +158,9 @@ def local_files(root: str, foreign: Counter[str],
     return folders, files
 
 
-def list_tree(root: str | Path, endings: Sequence[str] = EXTENSIONS,
-              progress: Progress = no_progress) -> Tree:
+def list_tree(
+    root: str | Path, endings: Sequence[str] = EXTENSIONS, progress: Progress = no_progress
+) -> Tree:
     """All images below a folder, by one rule for what is hidden or foreign; see ``is_foreign``.
 
     Args:
@@ -184,15 +194,19 @@ class ClassFolders:
         empty: Folders without images.
         left_out: What is not an image of a class.
     """
+
     images: list[tuple[str, int]]
     numbers: dict[str, int]
     empty: list[str]
     left_out: LeftOut
 
 
-def list_classes(root: str | Path, classes: Sequence[str] | None = None,
-                 endings: Sequence[str] = EXTENSIONS,
-                 progress: Progress = no_progress) -> ClassFolders:
+def list_classes(
+    root: str | Path,
+    classes: Sequence[str] | None = None,
+    endings: Sequence[str] = EXTENSIONS,
+    progress: Progress = no_progress,
+) -> ClassFolders:
     """Images of a folder that has one folder a class; see ``number_folders`` for the numbers.
 
     Raises:
@@ -201,8 +215,10 @@ def list_classes(root: str | Path, classes: Sequence[str] | None = None,
     """
     tree = list_tree(root, endings, progress)
     if not tree.folders:
-        raise ValueError(f'{root} has no folder for each class in it ({len(tree.images)} images): '
-                         'give the list file of its images instead')
+        raise ValueError(
+            f'{root} has no folder for each class in it ({len(tree.images)} images): '
+            'give the list file of its images instead'
+        )
     folders = sorted_folders(tree.folders, str(root))
     numbers = number_folders(folders, classes, str(root))
 
@@ -236,13 +252,19 @@ def list_folder(root: Path, progress: Progress = no_progress) -> Listing:
     """
     found = list_classes(root, progress=progress)
     if found.empty:
-        raise ValueError(f'class folder {root / found.empty[0]} has no image '
-                         f'({", ".join(EXTENSIONS)}): fill it or delete it')
+        raise ValueError(
+            f'class folder {root / found.empty[0]} has no image '
+            f'({", ".join(EXTENSIONS)}): fill it or delete it'
+        )
     for path, _ in found.images:
         to_line(path)
     labels = np.array([label for _, label in found.images], np.int32)
-    return Listing([path for path, _ in found.images], labels, list(map(same_name, found.numbers)),
-                   found.left_out.lines(root))
+    return Listing(
+        [path for path, _ in found.images],
+        labels,
+        list(map(same_name, found.numbers)),
+        found.left_out.lines(root),
+    )
 
 
 def read_list(file: Path) -> Listing:
@@ -256,8 +278,10 @@ def read_list(file: Path) -> Listing:
     missing = np.setdiff1d(np.arange(min(labels.max(), len(labels) + 10)), labels)
     if len(missing):
         hint = ' (does it count from 1?)' if missing.tolist() == [0] else ''
-        raise ValueError(f'{file}: no image of class {", ".join(map(str, missing[:10]))}, but one '
-                         f'of class {labels.max()}{hint}')
+        raise ValueError(
+            f'{file}: no image of class {", ".join(map(str, missing[:10]))}, but one '
+            f'of class {labels.max()}{hint}'
+        )
     return Listing(list(lines), labels.astype(np.int32), [str(i) for i in range(labels.max() + 1)])
 
 
@@ -288,8 +312,12 @@ def folders_below(root: str, prefix: str = '') -> list[str]:
 
 def listing_rule(root: Path) -> dict:
     """What else a listing depends on, beside the folders."""
-    return dict(version=VERSION, root=str(root.resolve()), endings=list(EXTENSIONS),
-                foreign=sorted(FOREIGN_NAMES))
+    return dict(
+        version=VERSION,
+        root=str(root.resolve()),
+        endings=list(EXTENSIONS),
+        foreign=sorted(FOREIGN_NAMES),
+    )
 
 
 def read_cache(root: Path, cache: Path) -> Listing | None:
@@ -299,10 +327,13 @@ def read_cache(root: Path, cache: Path) -> Listing | None:
             header = json.loads(file.readline())
             paths = file.read().split('\n')[:-1]
         stamps = folder_stamps(str(root), header['folders'])
-        fresh = (header['rule'] == listing_rule(root) and header['stamps'] == stamps
-                 # A change in the same tick as the listing would leave no trace.
-                 and all(stamp[0] < header['listed'] - COARSE for stamp in stamps)
-                 and len(paths) == sum(header['counts']))
+        fresh = (
+            header['rule'] == listing_rule(root)
+            and header['stamps'] == stamps
+            # A change in the same tick as the listing would leave no trace.
+            and all(stamp[0] < header['listed'] - COARSE for stamp in stamps)
+            and len(paths) == sum(header['counts'])
+        )
         labels = np.repeat(np.arange(len(header['counts']), dtype=np.int32), header['counts'])
         listing = Listing(paths, labels, header['classes'], header['left_out'], read_back=True)
         return listing if fresh else None
@@ -321,12 +352,19 @@ def list_folder_cached(root: Path, cache: Path, progress: Progress = no_progress
         folders = ['', *folders_below(str(root))]
         stamps = folder_stamps(str(root), folders)
     listing = list_folder(root, progress)
-    header = dict(rule=listing_rule(root), listed=listed, folders=folders, stamps=stamps,
-                  classes=listing.classes, counts=np.bincount(listing.labels).tolist(),
-                  left_out=listing.left_out)
+    header = dict(
+        rule=listing_rule(root),
+        listed=listed,
+        folders=folders,
+        stamps=stamps,
+        classes=listing.classes,
+        counts=np.bincount(listing.labels).tolist(),
+        left_out=listing.left_out,
+    )
     cache.parent.mkdir(parents=True, exist_ok=True)
     partial = cache.with_suffix('.partial')
-    partial.write_text('\n'.join([json.dumps(header), *listing.paths, '']), encoding='utf-8',
-                       newline='\n')
+    partial.write_text(
+        '\n'.join([json.dumps(header), *listing.paths, '']), encoding='utf-8', newline='\n'
+    )
     os.replace(partial, cache)
     return listing

@@ -1,4 +1,5 @@
 """The transform that reads image files, in the place of mmcv's."""
+
 from collections.abc import Sequence
 from contextlib import nullcontext
 
@@ -46,16 +47,26 @@ class LoadImageFromFile(StockLoader):
         ValueError: If an argument is out of range.
     """
 
-    def __init__(self, *args, background: Sequence[int] = (255, 255, 255), bits: int | None = None,
-                 max_pixels: int = 2**28, max_aspect_ratio: float = 100.0, **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        background: Sequence[int] = (255, 255, 255),
+        bits: int | None = None,
+        max_pixels: int = 2**28,
+        max_aspect_ratio: float = 100.0,
+        **kwargs,
+    ) -> None:
         if len(background) != 3 or not all(0 <= value <= 255 for value in background):
             raise ValueError(
-                f'background must be three numbers from 0 to 255 (RGB), got {background!r}')
+                f'background must be three numbers from 0 to 255 (RGB), got {background!r}'
+            )
         if bits is not None and bits not in range(1, 33):
             raise ValueError(f'bits must be from 1 to 32, got {bits!r}')
         if max_pixels < 1 or max_aspect_ratio < 1:
-            raise ValueError('max_pixels and max_aspect_ratio must be at least 1, '
-                             f'got {max_pixels} and {max_aspect_ratio}')
+            raise ValueError(
+                'max_pixels and max_aspect_ratio must be at least 1, '
+                f'got {max_pixels} and {max_aspect_ratio}'
+            )
         super().__init__(*args, **kwargs)
         self.background = np.array(background[::-1], np.float32)
         self.bits, self.max_pixels, self.max_aspect_ratio = bits, max_pixels, max_aspect_ratio
@@ -118,9 +129,9 @@ class LoadImageFromFile(StockLoader):
         """
         try:
             with quiet_opencv(), any_size() if self.imdecode_backend == 'pillow' else nullcontext():
-                image = mmcv.imfrombytes(content,
-                                         flag=self.color_type,
-                                         backend=self.imdecode_backend)
+                image = mmcv.imfrombytes(
+                    content, flag=self.color_type, backend=self.imdecode_backend
+                )
         except (OSError, SyntaxError, cv2.error) as error:
             raise damaged(error) from error
         if image is None:

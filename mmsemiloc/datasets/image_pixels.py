@@ -1,4 +1,5 @@
 """Pixels as a person sees them: transparency over a background, deep values as 8 bits."""
+
 import contextlib
 from collections.abc import Iterator
 
@@ -41,11 +42,15 @@ def check_size(width: int, height: int, max_pixels: int, max_aspect_ratio: float
     if min(width, height) < 1:
         raise ImageFault(f'{size}: an image without pixels')
     if width * height > max_pixels:
-        raise ImageFault(f'{size} are more than LoadImageFromFile(max_pixels={max_pixels}): '
-                         'make the image smaller, or raise the limit')
+        raise ImageFault(
+            f'{size} are more than LoadImageFromFile(max_pixels={max_pixels}): '
+            'make the image smaller, or raise the limit'
+        )
     if max(width, height) > max_aspect_ratio * min(width, height):
-        raise ImageFault(f'{size}: longer than LoadImageFromFile(max_aspect_ratio='
-                         f'{max_aspect_ratio:g}) allows: cut the image, or raise the limit')
+        raise ImageFault(
+            f'{size}: longer than LoadImageFromFile(max_aspect_ratio='
+            f'{max_aspect_ratio:g}) allows: cut the image, or raise the limit'
+        )
 
 
 @contextlib.contextmanager
@@ -84,7 +89,7 @@ def pillow_pixels(content: bytes, upright: bool) -> np.ndarray:
         pixels = np.asarray(image.convert('RGBA' if transparent else 'RGB'))
     except Exception as error:  # Pillow's plugins raise all kinds of errors for damaged files
         raise damaged(error) from error
-    return pixels[..., [2, 1, 0, 3][:pixels.shape[2]]]
+    return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
 
 def deep_pixels(content: bytes, header: Header, upright: bool) -> np.ndarray:
@@ -105,7 +110,7 @@ def deep_pixels(content: bytes, header: Header, upright: bool) -> np.ndarray:
     if header.alpha == 'multiplied' and pixels.ndim == 3 and pixels.shape[2] == 4:
         # The colours hold their share already, which the composition would take once more.
         opaque = pixels[..., 3:].astype(np.float64)
-        full = 1.0 if pixels.dtype.kind == 'f' else 2.0**(8 * pixels.dtype.itemsize) - 1
+        full = 1.0 if pixels.dtype.kind == 'f' else 2.0 ** (8 * pixels.dtype.itemsize) - 1
         colours = np.minimum(pixels[..., :3] * (full / np.maximum(opaque, 1e-9)), full)
         pixels = np.concatenate([colours.astype(pixels.dtype), pixels[..., 3:]], 2)
     turn = UPRIGHT.get(header.orientation) if upright else None
@@ -128,7 +133,8 @@ def meant_bits(values: np.ndarray, stated: int | None = None, bits: int | None =
     if bits is not None:
         if largest >= 2**bits:
             raise ImageFault(
-                f'a value of {largest} is more than LoadImageFromFile(bits={bits}) allows')
+                f'a value of {largest} is more than LoadImageFromFile(bits={bits}) allows'
+            )
         return bits
     if stated is not None and largest < 2**stated:
         return stated
@@ -138,13 +144,15 @@ def meant_bits(values: np.ndarray, stated: int | None = None, bits: int | None =
             return 16
     elif largest < 256:
         return 8
-    raise ImageFault(f'values of {container} bits, of which the largest is {largest}: set '
-                     'LoadImageFromFile(bits=...) to the number of bits that count')
+    raise ImageFault(
+        f'values of {container} bits, of which the largest is {largest}: set '
+        'LoadImageFromFile(bits=...) to the number of bits that count'
+    )
 
 
-def to_eight_bits(pixels: np.ndarray,
-                  stated: int | None = None,
-                  bits: int | None = None) -> np.ndarray:
+def to_eight_bits(
+    pixels: np.ndarray, stated: int | None = None, bits: int | None = None
+) -> np.ndarray:
     """Values of any type as uint8, 0 to 255.
 
     Integers lose their lowest bits. Floats from 0 to 1 are stretched, those from 0 to 255 rounded.
@@ -191,8 +199,13 @@ def compose(pixels: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np
     return np.rint(share * pixels + (1 - share) * background).astype(np.uint8)
 
 
-def seen_pixels(content: bytes, header: Header | None, background: np.ndarray, bits: int | None,
-                upright: bool = True) -> np.ndarray:
+def seen_pixels(
+    content: bytes,
+    header: Header | None,
+    background: np.ndarray,
+    bits: int | None,
+    upright: bool = True,
+) -> np.ndarray:
     """A file's picture as a person sees it, BGR uint8 (H, W, 3).
 
     Args:

@@ -1,4 +1,5 @@
 """Paths and labels of the images of any dataset, without loading one."""
+
 import os
 import pickle
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ class Source:
         list_file: Its list; '' if there is none.
         labeled: Whether the list has labels.
     """
+
     prefix: str
     list_file: str
     labeled: bool
@@ -35,14 +37,17 @@ class Source:
 def source_of(leaf: BaseDataset) -> Source:
     """The source of a dataset's images."""
     prefix = getattr(leaf, 'data_prefix', None) or {}
-    return Source(prefix.get('img_path') or '', getattr(leaf, 'ann_file', '') or '',
-                  getattr(leaf, 'with_label', True))
+    return Source(
+        prefix.get('img_path') or '',
+        getattr(leaf, 'ann_file', '') or '',
+        getattr(leaf, 'with_label', True),
+    )
 
 
 def relative_path(path: str, prefix: str) -> str:
     """A path without the folder that it begins with."""
     start = prefix.rstrip('/') + '/'
-    return path[len(start):] if prefix and path.startswith(start) else path.lstrip(os.sep)
+    return path[len(start) :] if prefix and path.startswith(start) else path.lstrip(os.sep)
 
 
 def reads_local_files(leaf: BaseDataset) -> bool:

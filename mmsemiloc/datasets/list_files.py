@@ -1,4 +1,5 @@
 """List files: one path per line, with or without a label."""
+
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -31,10 +32,11 @@ def read_lines(file: str | Path) -> Iterator[tuple[int, str]]:
     try:
         text = content.decode('utf-8-sig')
     except UnicodeDecodeError as error:
-        number = len((content[:error.start] + b'.').splitlines())
+        number = len((content[: error.start] + b'.').splitlines())
         raw = content.splitlines()[number - 1]
-        raise ValueError(f'{file}, line {number}: not UTF-8: {raw!r}; save the list as '
-                         'UTF-8') from error
+        raise ValueError(
+            f'{file}, line {number}: not UTF-8: {raw!r}; save the list as UTF-8'
+        ) from error
 
     # str.splitlines would also end lines at characters that names may have.
     for number, line in enumerate(text.replace('\r\n', '\n').replace('\r', '\n').split('\n'), 1):
@@ -55,10 +57,12 @@ def fault_of_line(line: str, labeled: bool, endings: tuple[str, ...], first: boo
     expected = "'path label'" if labeled else "'path'"
     image = image_pattern(endings)
     if line.startswith('#'):
-        return ('comments are not allowed: delete the line '
-                "(write './#...' for a path that begins with #)")
+        return (
+            'comments are not allowed: delete the line '
+            "(write './#...' for a path that begins with #)"
+        )
     if '\\' in line:
-        return f"write the path with forward slashes: {line.replace(chr(92), '/')!r}"
+        return f'write the path with forward slashes: {line.replace(chr(92), "/")!r}'
     if line.startswith(('"', "'")):
         return "write the path without quotes (or './...' if its name begins with one)"
     if first and not re.search(r'\d', line) and not re.search(image, line, re.IGNORECASE):
@@ -85,12 +89,18 @@ def fault_of_line(line: str, labeled: bool, endings: tuple[str, ...], first: boo
     path = line.rpartition(' ')[0] if labeled and re.search(r'\s\d+$', line) else line
     if path.endswith('/'):
         return f'{path!r} is a folder: expected {expected} of an image'
-    return (f'{path!r} does not end as an image does ({", ".join(endings[:5])}, ...): expected '
-            f'{expected}; extensions=(...) of the dataset sets other endings')
+    return (
+        f'{path!r} does not end as an image does ({", ".join(endings[:5])}, ...): expected '
+        f'{expected}; extensions=(...) of the dataset sets other endings'
+    )
 
 
-def parse_list(file: str | Path, labeled: bool = True, endings: Sequence[str] = EXTENSIONS,
-               of: str = 'unlabelled images') -> dict[str, int]:
+def parse_list(
+    file: str | Path,
+    labeled: bool = True,
+    endings: Sequence[str] = EXTENSIONS,
+    of: str = 'unlabelled images',
+) -> dict[str, int]:
     """Path and label of each line ``path label``, or with the label -1 of each line ``path``.
 
     A path may have spaces and be absolute. Blank lines, blanks at line ends, Windows line ends and
@@ -114,9 +124,14 @@ def parse_list(file: str | Path, labeled: bool = True, endings: Sequence[str] = 
     for number, line in read_lines(file):
         path, _, label = line.rpartition(' ') if labeled else (line, '', '-1')
         path = path.rstrip(BLANKS)
-        if (not path.lower().endswith(endings) or '\\' in line or line[0] in '#"\'' or not path
-                or (labeled and not (label.isdecimal() and label.isascii()))
-                or (any_ending and not labeled and is_labeled.fullmatch(line))):
+        if (
+            not path.lower().endswith(endings)
+            or '\\' in line
+            or line[0] in '#"\''
+            or not path
+            or (labeled and not (label.isdecimal() and label.isascii()))
+            or (any_ending and not labeled and is_labeled.fullmatch(line))
+        ):
             fault = fault_of_line(line, labeled, endings, not lines, of)
             raise ValueError(f'{file}, line {number}: {line!r}: {fault}')
 
@@ -124,13 +139,17 @@ def parse_list(file: str | Path, labeled: bool = True, endings: Sequence[str] = 
         folder, _, name = path.rpartition('/')
         foreign = name if is_foreign(name) else None if path[0] == '/' else foreign_part(folder)
         if foreign is not None:
-            raise ValueError(f'{file}, line {number}: {path} is hidden or foreign (by {foreign!r}):'
-                             ' delete the line')
+            raise ValueError(
+                f'{file}, line {number}: {path} is hidden or foreign (by {foreign!r}):'
+                ' delete the line'
+            )
         same = posixpath.normpath(path) if '//' in path or './' in path else path
         if same in normal:
             earlier = find_line(file, same, labeled)
-            raise ValueError(f'{file}, line {number}: {path} stands in line {earlier} already'
-                             + (f', with label {lines[find_path(lines, same)]}' if labeled else ''))
+            raise ValueError(
+                f'{file}, line {number}: {path} stands in line {earlier} already'
+                + (f', with label {lines[find_path(lines, same)]}' if labeled else '')
+            )
         normal.add(same)
         lines[path] = int(label)
     if not lines:
@@ -160,8 +179,10 @@ def to_line(path: str, label: int | None = None) -> str:
         ValueError: If no line can hold the path.
     """
     if any(sign in path for sign in '\n\r\\') or path != path.rstrip(BLANKS):
-        raise ValueError('a list cannot hold a path with a line break, a back slash or a blank at '
-                         f'its end: rename {path!r}')
+        raise ValueError(
+            'a list cannot hold a path with a line break, a back slash or a blank at '
+            f'its end: rename {path!r}'
+        )
     try:
         path.encode()
     except UnicodeEncodeError as error:

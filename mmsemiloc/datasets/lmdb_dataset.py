@@ -1,4 +1,5 @@
 """Images in an LMDB, with or without a list of them."""
+
 import contextlib
 from collections.abc import Sequence
 
@@ -17,22 +18,32 @@ def list_keys(db_path: str) -> list[str]:
     """All keys of an LMDB, in its order.
 
     Raises:
-        ValueError: If it cannot be read, has no key, or a key that MMEngine's LMDB backend cannot ask for.
+        ValueError: If it cannot be read, has no key, or a key that MMEngine's LMDB backend cannot
+            ask for.
     """
-    backend = get_file_backend(backend_args=dict(backend='lmdb', db_path=db_path), enable_singleton=True)
+    backend = get_file_backend(
+        backend_args=dict(backend='lmdb', db_path=db_path), enable_singleton=True
+    )
     import lmdb  # an optional dependency, which MMEngine's backend asks for
-    # A process can open an LMDB once, and the pipeline of an earlier dataset may have done so. But workers must not inherit an
-    # open one, so it is closed again if not.
+
+    # A process can open an LMDB once, and the pipeline of an earlier dataset may have done so. But
+    # workers must not inherit an open one, so it is closed again if not.
     opened = backend._client
     try:
-        with contextlib.nullcontext(opened) if opened else lmdb.open(db_path, readonly=True, lock=False) as env:
+        with (
+            contextlib.nullcontext(opened)
+            if opened
+            else lmdb.open(db_path, readonly=True, lock=False) as env
+        ):
             with env.begin() as transaction:
                 keys = list(transaction.cursor().iternext(values=False))
     except lmdb.Error as error:
         raise ValueError(f'cannot read LMDB {db_path}: {error}') from error
     bad = next((key for key in keys if not key.isascii()), None)
     if bad is not None:
-        raise ValueError(f"LMDB {db_path}: key {bad!r} is not ASCII, which MMEngine's LMDB backend needs")
+        raise ValueError(
+            f"LMDB {db_path}: key {bad!r} is not ASCII, which MMEngine's LMDB backend needs"
+        )
     if not keys:
         raise ValueError(f'LMDB {db_path} has no images')
     return [key.decode() for key in keys]
@@ -55,8 +66,10 @@ def image_keys(keys: Sequence[str], endings: Sequence[str], db_path: str) -> lis
         else:
             left_out.endings.update(count_endings([key], tuple(endings)))
     if not images:
-        raise ValueError(f'LMDB {db_path}: none of {len(keys)} keys ends as an image does, for '
-                         f"example {keys[0]!r}: extensions=('',) takes all keys")
+        raise ValueError(
+            f'LMDB {db_path}: none of {len(keys)} keys ends as an image does, for '
+            f"example {keys[0]!r}: extensions=('',) takes all keys"
+        )
     say_left_out(left_out, f'LMDB {db_path}')
     return images
 
@@ -82,11 +95,18 @@ class LmdbDataset(BaseDataset):
         ImportError: If the package ``lmdb`` is not installed.
     """
 
-    def __init__(self, db_path: str, ann_file: str = '', with_label: bool = False,
-                 extensions: Sequence[str] = EXTENSIONS, **kwargs) -> None:
+    def __init__(
+        self,
+        db_path: str,
+        ann_file: str = '',
+        with_label: bool = False,
+        extensions: Sequence[str] = EXTENSIONS,
+        **kwargs,
+    ) -> None:
         if with_label and not ann_file:
-            raise ValueError('LmdbDataset(with_label=True) needs an ann_file: '
-                             f'{db_path} itself has no labels')
+            raise ValueError(
+                f'LmdbDataset(with_label=True) needs an ann_file: {db_path} itself has no labels'
+            )
         self.db_path, self.with_label = db_path, with_label
         self.extensions = tuple(ending.lower() for ending in extensions)
         super().__init__(ann_file=ann_file, **kwargs)

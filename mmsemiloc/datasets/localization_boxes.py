@@ -1,4 +1,7 @@
-"""True boxes of images from XML files, as ImageNet's localisation task (CLS-LOC) and Pascal VOC have them."""
+"""True boxes of images from XML files, as ImageNet's localisation task (CLS-LOC) and Pascal VOC
+have them.
+"""
+
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,16 +13,25 @@ from mmsemiloc.registry import TRANSFORMS
 
 
 def read_boxes(path: Path) -> np.ndarray:
-    """Boxes (N, 4) float32 [xmin, ymin, xmax, ymax] of all objects in a file, in pixels of the original image.
+    """Boxes (N, 4) float32 [xmin, ymin, xmax, ymax] of all objects in a file, in pixels of the
+    original image.
 
     Raises:
         ValueError: If the file is no XML, has no objects, or an object has no box.
     """
     try:
         objects = ElementTree.parse(path).getroot().findall('object')
-        boxes = [[float(item.findtext(f'bndbox/{side}', '')) for side in ('xmin', 'ymin', 'xmax', 'ymax')] for item in objects]
+        boxes = [
+            [
+                float(item.findtext(f'bndbox/{side}', ''))
+                for side in ('xmin', 'ymin', 'xmax', 'ymax')
+            ]
+            for item in objects
+        ]
     except (ElementTree.ParseError, ValueError, OSError) as error:
-        raise ValueError(f'cannot read boxes from {path}: {type(error).__name__}: {error}') from error
+        raise ValueError(
+            f'cannot read boxes from {path}: {type(error).__name__}: {error}'
+        ) from error
     if not boxes:
         raise ValueError(f'{path} has no objects')
     return np.array(boxes, np.float32)
@@ -29,14 +41,16 @@ def read_boxes(path: Path) -> np.ndarray:
 class LoadLocalizationBoxes(BaseTransform):
     """Adds ``gt_bboxes`` (N, 4) to a loaded image, from the XML file with the image's name.
 
-    For ``.../n01440764/n01440764_18.JPEG`` that is ``ann_dir/n01440764_18.xml`` or ``ann_dir/n01440764/n01440764_18.xml``.
-    Follow it by mmcv's ``Resize``, which moves boxes along; mmpretrain's ``ResizeEdge`` does not.
+    For ``.../n01440764/n01440764_18.JPEG`` that is ``ann_dir/n01440764_18.xml`` or
+    ``ann_dir/n01440764/n01440764_18.xml``. Follow it by mmcv's ``Resize``, which moves boxes along;
+    mmpretrain's ``ResizeEdge`` does not.
 
     Args:
         ann_dir: Folder of the files.
 
     Raises:
-        ValueError: With the file's name, if it is missing or damaged, or a box is empty or not in the image.
+        ValueError: With the file's name, if it is missing or damaged, or a box is empty or not in
+            the image.
 
     Example:
         In the pipeline of ImageNet's validation images::
@@ -53,7 +67,10 @@ class LoadLocalizationBoxes(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Read the boxes of one image."""
         image = Path(results['img_path'])
-        places = [self.ann_dir / f'{image.stem}.xml', self.ann_dir / image.parent.name / f'{image.stem}.xml']
+        places = [
+            self.ann_dir / f'{image.stem}.xml',
+            self.ann_dir / image.parent.name / f'{image.stem}.xml',
+        ]
         path = next((place for place in places if place.is_file()), None)
         if path is None:
             raise ValueError(f'no boxes for {image}: neither {places[0]} nor {places[1]} is a file')

@@ -1,4 +1,5 @@
 """Images that a list names, but that are not there: found by listing each folder once."""
+
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,12 +9,7 @@ from mmengine.dataset import BaseDataset
 
 from mmsemiloc.datasets.checks import leaves
 from mmsemiloc.datasets.classes import alike_name, same_name
-from mmsemiloc.datasets.image_records import (
-    reads_local_files,
-    records,
-    relative_path,
-    source_of,
-)
+from mmsemiloc.datasets.image_records import reads_local_files, records, relative_path, source_of
 from mmsemiloc.datasets.list_files import find_line
 from mmsemiloc.datasets.lmdb_dataset import list_keys
 
@@ -27,6 +23,7 @@ class Missing:
         hint: What is there instead, in words; '' if nothing is.
         misspelt: Whether a file is there whose name differs in case or Unicode normalisation only.
     """
+
     path: str
     hint: str
     misspelt: bool
@@ -109,8 +106,9 @@ def missing_keys(keys: Iterable[str], known: Iterable[str]) -> list[Missing]:
     absent = [key for key in keys if key not in known]
     alike = {alike_name(key): key for key in known} if absent else {}
     found = [(key, alike.get(alike_name(key))) for key in absent]
-    return [Missing(key, f'but {other} is' if other else '', other is not None)
-            for key, other in found]
+    return [
+        Missing(key, f'but {other} is' if other else '', other is not None) for key, other in found
+    ]
 
 
 def check_images_exist(dataset: BaseDataset, kind: str, skip: bool = False) -> list[str]:
@@ -131,8 +129,11 @@ def check_images_exist(dataset: BaseDataset, kind: str, skip: bool = False) -> l
     """
     missing: list[str] = []
     for leaf in leaves(dataset):
-        paths = [record['img_path'] for record in records(leaf)
-                 if isinstance(record.get('img_path'), str)]
+        paths = [
+            record['img_path']
+            for record in records(leaf)
+            if isinstance(record.get('img_path'), str)
+        ]
         if getattr(leaf, 'db_path', ''):
             listed = bool(source_of(leaf).list_file)
             found = missing_keys(paths, list_keys(leaf.db_path)) if listed else []
@@ -147,22 +148,26 @@ def check_images_exist(dataset: BaseDataset, kind: str, skip: bool = False) -> l
     return missing
 
 
-def describe_missing(leaf: BaseDataset, first: Missing, found: list[Missing], total: int,
-                     kind: str) -> str:
+def describe_missing(
+    leaf: BaseDataset, first: Missing, found: list[Missing], total: int, kind: str
+) -> str:
     """One line on the first missing image of a dataset, and how many there are."""
     source = source_of(leaf)
     listed = relative_path(first.path, source.prefix)
     line = 0
     if source.list_file:
-        line = (find_line(source.list_file, listed, source.labeled)
-                or find_line(source.list_file, first.path, source.labeled))
+        line = find_line(source.list_file, listed, source.labeled) or find_line(
+            source.list_file, first.path, source.labeled
+        )
     where = f'{source.list_file}, line {line}: ' if line else ''
     place = f' of LMDB {leaf.db_path}' if getattr(leaf, 'db_path', '') else ''
     text = f'{where}{kind} image {first.path}{place} is not there'
     if first.hint:
         text += f', {first.hint}' if first.hint.startswith('but') else f': {first.hint}'
     if len(found) == total:
-        return (f'{text}; none of the {total} {kind} images is there: are data_root '
-                f'and data_prefix right (here {source.prefix or "empty"})?')
+        return (
+            f'{text}; none of the {total} {kind} images is there: are data_root '
+            f'and data_prefix right (here {source.prefix or "empty"})?'
+        )
     more = f' ({len(found)} of {total} images are missing)' if len(found) > 1 else ''
     return f'{text}{more}: correct the list, or rename or restore the file'

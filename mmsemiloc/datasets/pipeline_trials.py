@@ -1,4 +1,5 @@
 """Each transform of a pipeline tried on an image before training, however seldom it is drawn."""
+
 import copy
 from collections.abc import Callable, Iterable, Sequence
 
@@ -87,7 +88,8 @@ def call(transform: Transform, state: dict, description: str) -> list[dict]:
             raise UnreadableImageError(f'cannot read {description}: {in_words(error)}') from error
         name = transform_name(failing_transform(error) or transform)
         raise TransformError(
-            f'transform {name} fails on {description}: {in_words(error)}') from error
+            f'transform {name} fails on {description}: {in_words(error)}'
+        ) from error
     return [] if results is None else [results]
 
 
@@ -107,8 +109,9 @@ def try_transform(transform: Transform, states: Sequence[dict], description: str
     return distinct(outcomes)
 
 
-def try_transforms(transforms: Iterable[Transform], states: Sequence[dict],
-                   description: str) -> list[dict]:
+def try_transforms(
+    transforms: Iterable[Transform], states: Sequence[dict], description: str
+) -> list[dict]:
     """Results of transforms that follow each other, one of each kind."""
     for transform in transforms:
         states = try_transform(transform, states, description)
@@ -143,8 +146,10 @@ def try_pipeline(dataset: BaseDataset, place: int, kind: str) -> None:
     missing = {'inputs', 'data_samples'} - set(ends[0])
     if missing:
         keys = ' and no '.join(sorted(missing))
-        raise TransformError(f'the pipeline of {description} gives no {keys}: '
-                             "let it end with dict(type='PackInputs')")
+        raise TransformError(
+            f'the pipeline of {description} gives no {keys}: '
+            "let it end with dict(type='PackInputs')"
+        )
 
 
 def with_pipelines(dataset: BaseDataset) -> list[BaseDataset]:

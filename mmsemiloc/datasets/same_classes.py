@@ -1,4 +1,5 @@
 """Whether two lists number the same folders alike: lists have numbers, and folders have names."""
+
 from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset
@@ -52,8 +53,9 @@ def list_of(dataset: BaseDataset) -> str:
     return ''.join(f'{file}: ' for file in dict.fromkeys(files) if file)
 
 
-def check_folder_names(dataset: BaseDataset, kind: str,
-                       classes: Sequence[str] | None = None) -> None:
+def check_folder_names(
+    dataset: BaseDataset, kind: str, classes: Sequence[str] | None = None
+) -> None:
     """Refuse a list in which a folder has the name of one class and the number of another.
 
     Args:
@@ -69,9 +71,11 @@ def check_folder_names(dataset: BaseDataset, kind: str,
     for folder, label in folder_classes(*labeled_paths(dataset)).items():
         if folder in names and names.index(folder) != label:
             other = f' ({names[label]})' if label < len(names) else ''
-            raise ValueError(f'{list_of(dataset)}{kind} images in {folder}/ have label {label}'
-                             f'{other}, but class {folder} is number {names.index(folder)} in classes: '
-                             'set classes in the order of the labels, or correct the list')
+            raise ValueError(
+                f'{list_of(dataset)}{kind} images in {folder}/ have label {label}'
+                f'{other}, but class {folder} is number {names.index(folder)} in classes: '
+                'set classes in the order of the labels, or correct the list'
+            )
 
 
 def check_same_folders(labeled: BaseDataset, other: BaseDataset, kind: str) -> None:
@@ -99,7 +103,9 @@ def check_same_folders(labeled: BaseDataset, other: BaseDataset, kind: str) -> N
         name = next((part for part in map(same_name, path.split('/')[:-1]) if part in known), None)
         if name is not None and known[name] != label and (sure or name in theirs):
             shift = {theirs[one] - known[one] for one in theirs if one in known} == {1}
-            raise ValueError(f'{list_of(other)}{kind} images in {name}/ have label {label}, but '
-                             f'label {known[name]} in the labelled set'
-                             + (' (does the list count from 1?)' if shift else '')
-                             + ': number the classes alike in both')
+            raise ValueError(
+                f'{list_of(other)}{kind} images in {name}/ have label {label}, but '
+                f'label {known[name]} in the labelled set'
+                + (' (does the list count from 1?)' if shift else '')
+                + ': number the classes alike in both'
+            )

@@ -1,4 +1,5 @@
 """A labelled and an unlabelled dataset side by side."""
+
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,14 @@ from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, R
 from mmengine.logging import print_log
 from mmpretrain.datasets import KFoldDataset
 
-from mmsemiloc.datasets.checks import check_classes, check_overlap, class_names, describe, labels_of, leaves
+from mmsemiloc.datasets.checks import (
+    check_classes,
+    check_overlap,
+    class_names,
+    describe,
+    labels_of,
+    leaves,
+)
 from mmsemiloc.datasets.classes import check_same_classes
 from mmsemiloc.datasets.faults import FaultPolicy
 from mmsemiloc.datasets.image_listing import parse_list
@@ -25,8 +33,12 @@ def unwrapped(dataset) -> list[BaseDataset]:
         ValueError: If it is not a dataset of MMEngine or MMPretrain.
     """
     if isinstance(dataset, RepeatDataset):
-        print_log('RepeatDataset has no effect here: SemiSupSampler passes through the images again and again',
-                  logger='current', level=logging.INFO)
+        print_log(
+            'RepeatDataset has no effect here: SemiSupSampler passes through the images again and '
+            'again',
+            logger='current',
+            level=logging.INFO,
+        )
         return unwrapped(dataset.dataset)
     if isinstance(dataset, ClassBalancedDataset):
         inner = dataset.dataset.get_subset(dataset.repeat_indices)
@@ -35,7 +47,10 @@ def unwrapped(dataset) -> list[BaseDataset]:
     if isinstance(dataset, KFoldDataset):
         return unwrapped(dataset.dataset)  # the fold
     if not isinstance(dataset, BaseDataset | ConcatDataset):
-        raise ValueError(f'SemiSupDataset takes datasets of MMEngine and MMPretrain, got {type(dataset).__name__}')
+        raise ValueError(
+            'SemiSupDataset takes datasets of MMEngine and MMPretrain, got '
+            f'{type(dataset).__name__}'
+        )
     return leaves(dataset)
 
 
@@ -72,16 +87,21 @@ def check_parts(parts: Sequence[BaseDataset]) -> None:
     names = [class_names(part) for part in parts]
     for number, others in enumerate(names[1:], 1):
         if names[0] or others:
-            check_same_classes(others, names[0], f'labelled data set {number}', 'labelled data set 0')
+            check_same_classes(
+                others, names[0], f'labelled data set {number}', 'labelled data set 0'
+            )
 
 
 def metainfo_keys(parts: list[BaseDataset]) -> list[str]:
-    """All keys of the datasets' metainfo, in which ``ConcatDataset`` should not look for differences."""
+    """All keys of the datasets' metainfo, in which ``ConcatDataset`` should not look for
+    differences.
+    """
     return sorted({key for part in parts for key in part.metainfo})
 
 
 def first_and_other_views(item: dict, part: ConcatDataset, place: int, kind: str) -> dict:
-    """The sample of an image in several views: the first one is ``inputs``, the others ``data_samples.views``.
+    """The sample of an image in several views: the first one is ``inputs``, the others
+    ``data_samples.views``.
 
     So every collate function takes images in one and in several views together.
 
@@ -91,8 +111,10 @@ def first_and_other_views(item: dict, part: ConcatDataset, place: int, kind: str
     views = item['inputs']
     if isinstance(views, list):
         if len({view.shape for view in views}) != 1:
-            raise ValueError(f'the views of {describe(part, place, kind)} need one size, got '
-                             f'{[tuple(view.shape) for view in views]}')
+            raise ValueError(
+                f'the views of {describe(part, place, kind)} need one size, got '
+                f'{[tuple(view.shape) for view in views]}'
+            )
         item['inputs'] = views[0]
         if len(views) > 1:
             item['data_samples'].set_field(torch.stack(views[1:]), 'views')
@@ -103,34 +125,43 @@ def first_and_other_views(item: dict, part: ConcatDataset, place: int, kind: str
 class SemiSupDataset(ConcatDataset):
     """The labelled images, then the unlabelled ones, as one dataset for ``SemiSupSampler``.
 
-    Any label that the unlabelled dataset happens to know (ImageNet folders, say) is removed from its samples, so that it
-    cannot reach the model. The metainfo (class names) is that of the labelled dataset.
+    Any label that the unlabelled dataset happens to know (ImageNet folders, say) is removed from
+    its samples, so that it cannot reach the model. The metainfo (class names) is that of the
+    labelled dataset.
 
     Args:
         labeled: Config of the labelled dataset, or the dataset, or a list of such.
         unlabeled: The same for the unlabelled images; None if all images are labelled.
-        faults: Arguments of :class:`FaultPolicy`: ``dict(action='skip', budget=100)`` replaces up to 100 unreadable images by
-            the next one of the same source; by default the first one is an error.
+        faults: Arguments of :class:`FaultPolicy`: ``dict(action='skip', budget=100)`` replaces up
+            to 100 unreadable images by the next one of the same source; by default the first one is
+            an error.
         allow_overlap: Whether an unlabelled image may be a labelled one too.
 
     Raises:
-        ValueError: If a source is empty, its list file is wrong (with the line), or a labelled image has no label (on access,
-            with its index).
-        UnreadableImageError: If an image cannot be read (on access, with its index, its path and the cause).
-        TransformError: If a transform other than the loading one fails (on access, with its name, the image and the cause).
+        ValueError: If a source is empty, its list file is wrong (with the line), or a labelled
+            image has no label (on access, with its index).
+        UnreadableImageError: If an image cannot be read (on access, with its index, its path and
+            the cause).
+        TransformError: If a transform other than the loading one fails (on access, with its name,
+            the image and the cause).
     """
 
-    def __init__(self,
-                 labeled: dict | BaseDataset | Sequence,
-                 unlabeled: dict | BaseDataset | Sequence | None = None,
-                 faults: dict | None = None,
-                 allow_overlap: bool = False) -> None:
+    def __init__(
+        self,
+        labeled: dict | BaseDataset | Sequence,
+        unlabeled: dict | BaseDataset | Sequence | None = None,
+        faults: dict | None = None,
+        allow_overlap: bool = False,
+    ) -> None:
         known = build_parts(labeled, True)
         check_parts(known)
         self.labeled = ConcatDataset(known, ignore_keys=metainfo_keys(known))
         others = build_parts(unlabeled, False) if unlabeled is not None else []
-        # Only labels give the classes: an unlabelled dataset does not know their names, and ConcatDataset would refuse it.
-        self.unlabeled = None if unlabeled is None else ConcatDataset(others, ignore_keys=metainfo_keys(others))
+        # Only labels give the classes: an unlabelled dataset does not know their names, and
+        # ConcatDataset would refuse it.
+        self.unlabeled = (
+            None if unlabeled is None else ConcatDataset(others, ignore_keys=metainfo_keys(others))
+        )
         parts = [*self.labeled.datasets, *others]
         super().__init__(parts, ignore_keys=metainfo_keys(parts))
         self.allow_overlap = allow_overlap
@@ -156,17 +187,26 @@ class SemiSupDataset(ConcatDataset):
         """
         labels = labels_of(self.labeled)
         if labels is None:
-            raise ValueError('the labelled images have no single class each (gt_label), which is needed here')
+            raise ValueError(
+                'the labelled images have no single class each (gt_label), which is needed here'
+            )
         return labels
 
     def labeled_class_counts(self, num_classes: int = 0) -> list[int]:
-        """Labelled images of each class, of at least ``num_classes`` ones, or those that have a name."""
-        return np.bincount(self.labels(), minlength=max(num_classes, len(class_names(self)))).tolist()
+        """Labelled images of each class, of at least ``num_classes`` ones, or those that have a
+        name.
+        """
+        return np.bincount(
+            self.labels(), minlength=max(num_classes, len(class_names(self)))
+        ).tolist()
 
     def check(self, num_classes: int, validation: BaseDataset | None = None) -> None:
-        """Look at all classes, labels and paths before training; see :func:`check_classes` and :func:`check_overlap`.
+        """Look at all classes, labels and paths before training.
 
-        Soft labels, and datasets that cannot list their labels, are not checked. Takes some seconds for a million images.
+        See :func:`check_classes` and :func:`check_overlap`.
+
+        Soft labels, and datasets that cannot list their labels, are not checked. Takes some seconds
+        for a million images.
 
         Args:
             num_classes: C of the model.
@@ -181,16 +221,25 @@ class SemiSupDataset(ConcatDataset):
     def __getitem__(self, idx: int) -> dict:
         """One sample, as the pipeline of its dataset packs it."""
         labeled = idx < self.num_labeled
-        part, kind, start = ((self.labeled, 'labelled', 0) if labeled else
-                             (self.unlabeled, 'unlabelled', self.num_labeled))
+        part, kind, start = (
+            (self.labeled, 'labelled', 0)
+            if labeled
+            else (self.unlabeled, 'unlabelled', self.num_labeled)
+        )
         assert part is not None
         source = part
 
         def read(place: int) -> dict:
-            return first_and_other_views(self._without_hidden_label(source[place], place, labeled), source, place, kind)
+            return first_and_other_views(
+                self._without_hidden_label(source[place], place, labeled), source, place, kind
+            )
 
-        return self.faults.first_readable(from_place(idx - start, len(source)), read,
-                                          lambda place: describe(source, place, kind), start)
+        return self.faults.first_readable(
+            from_place(idx - start, len(source)),
+            read,
+            lambda place: describe(source, place, kind),
+            start,
+        )
 
     def _without_hidden_label(self, item: dict, place: int, labeled: bool) -> dict:
         """The sample, without a label if it is unlabelled."""
@@ -200,5 +249,8 @@ class SemiSupDataset(ConcatDataset):
                 if key in sample:
                     delattr(sample, key)
         elif 'gt_label' not in sample and 'gt_score' not in sample:
-            raise ValueError(f'SemiSupDataset: labelled image {place} has no label ({sample.get("img_path", "no path")})')
+            raise ValueError(
+                f'SemiSupDataset: labelled image {place} has no label '
+                f'({sample.get("img_path", "no path")})'
+            )
         return item

@@ -1,15 +1,20 @@
 """Which images are labelled and which are not: nested, disjoint, and the same for the same seed."""
+
 import numpy as np
 
 BALANCES = ('classes', 'proportional')
 
 
-def class_sequence(labels: np.ndarray, rng: np.random.Generator, balance: str = 'classes') -> np.ndarray:
-    """An order of the images of which every beginning is balanced, so that larger sets hold the smaller ones.
+def class_sequence(
+    labels: np.ndarray, rng: np.random.Generator, balance: str = 'classes'
+) -> np.ndarray:
+    """An order of the images of which every beginning is balanced, so that larger sets hold the
+    smaller ones.
 
-    Images of a class come in random order. With 'classes', the classes take turns (in a random order; a class that is used up
-    is left out), so that their counts in a beginning differ by 1 at most. With 'proportional', the k-th of n images of a class
-    stands at (k + 1/2) / n of the whole, so that a beginning has of each class its share of the whole.
+    Images of a class come in random order. With 'classes', the classes take turns (in a random
+    order; a class that is used up is left out), so that their counts in a beginning differ by 1 at
+    most. With 'proportional', the k-th of n images of a class stands at (k + 1/2) / n of the whole,
+    so that a beginning has of each class its share of the whole.
 
     Args:
         labels: Class of each image, integers (N,).
@@ -33,16 +38,18 @@ def class_sequence(labels: np.ndarray, rng: np.random.Generator, balance: str = 
     return by_class[np.lexsort((turn, place))]
 
 
-def draw_splits(labels: np.ndarray,
-                num_labeled: list[int],
-                num_unlabeled: list[int],
-                seed: int,
-                balance: str = 'classes',
-                labeled: np.ndarray | None = None) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+def draw_splits(
+    labels: np.ndarray,
+    num_labeled: list[int],
+    num_unlabeled: list[int],
+    seed: int,
+    balance: str = 'classes',
+    labeled: np.ndarray | None = None,
+) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
     """Labelled and unlabelled sets of several sizes.
 
-    Larger sets hold the smaller ones of their kind, and no image is in sets of both kinds. The unlabelled sets depend on the
-    largest labelled one, and not on the other sizes.
+    Larger sets hold the smaller ones of their kind, and no image is in sets of both kinds. The
+    unlabelled sets depend on the largest labelled one, and not on the other sizes.
 
     Args:
         labels: Class of each image, integers (N,).
@@ -56,19 +63,29 @@ def draw_splits(labels: np.ndarray,
         For each size the sorted indices: of the labelled sets, of the unlabelled sets.
 
     Raises:
-        ValueError: If a size is less than 1, or there are fewer images than the largest two sets need, or fewer labelled
-            ones than classes.
+        ValueError: If a size is less than 1, or there are fewer images than the largest two sets
+            need, or fewer labelled ones than classes.
     """
     sizes = [len(labeled)] if labeled is not None else num_labeled
-    if min([*sizes, *num_unlabeled]) < 1 or max(sizes) + max(num_unlabeled, default=0) > len(labels):
-        raise ValueError(f'cannot draw {", ".join(map(str, sizes))} labelled and {", ".join(map(str, num_unlabeled))} '
-                         f'unlabelled images from {len(labels)}: choose at least 1 of each kind, and no more than '
-                         f'{len(labels)} in all')
+    if min([*sizes, *num_unlabeled]) < 1 or max(sizes) + max(num_unlabeled, default=0) > len(
+        labels
+    ):
+        raise ValueError(
+            f'cannot draw {", ".join(map(str, sizes))} labelled and '
+            f'{", ".join(map(str, num_unlabeled))} unlabelled images from {len(labels)}: choose at '
+            f'least 1 of each kind, and no more than {len(labels)} in all'
+        )
     num_classes = len(np.unique(labels))
     if labeled is None and min(sizes) < num_classes:
-        raise ValueError(f'{min(sizes)} labelled images are fewer than the {num_classes} classes, so that some could not be '
-                         f'learned: choose at least {num_classes}')
-    first = labeled if labeled is not None else class_sequence(labels, np.random.default_rng([seed, 0]), balance)
-    rest = np.setdiff1d(np.arange(len(labels)), first[:max(sizes)])
+        raise ValueError(
+            f'{min(sizes)} labelled images are fewer than the {num_classes} classes, so that some '
+            f'could not be learned: choose at least {num_classes}'
+        )
+    first = (
+        labeled
+        if labeled is not None
+        else class_sequence(labels, np.random.default_rng([seed, 0]), balance)
+    )
+    rest = np.setdiff1d(np.arange(len(labels)), first[: max(sizes)])
     second = rest[class_sequence(labels[rest], np.random.default_rng([seed, 1]), balance)]
     return {n: np.sort(first[:n]) for n in sizes}, {n: np.sort(second[:n]) for n in num_unlabeled}

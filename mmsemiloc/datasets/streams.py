@@ -1,4 +1,5 @@
 """Endless orders of images of which any part is found without drawing what comes before it."""
+
 import numpy as np
 
 
@@ -20,7 +21,9 @@ class ShuffledPasses:
     def _pass(self, number: int) -> np.ndarray:
         """The permutation of one pass; the last one used is kept."""
         if number != self.number:
-            order: np.ndarray = np.arange(self.size, dtype=np.int32 if self.size < 2**31 else np.int64)
+            order: np.ndarray = np.arange(
+                self.size, dtype=np.int32 if self.size < 2**31 else np.int64
+            )
             if self.key is not None:
                 np.random.default_rng([*self.key, number]).shuffle(order)
             self.number, self.order = number, order
@@ -31,14 +34,16 @@ class ShuffledPasses:
         drawn: list[int] = []
         while len(drawn) < count:
             number, offset = divmod(start + len(drawn), self.size)
-            drawn += self._pass(number)[offset:offset + count - len(drawn)].tolist()
+            drawn += self._pass(number)[offset : offset + count - len(drawn)].tolist()
         return drawn
 
 
 class BalancedPasses:
-    """Endless stream in which the classes take turns, in a new order each round, and each class passes through its images.
+    """Endless stream in which the classes take turns, in a new order each round, and each class
+    passes through its images.
 
-    So the counts of any two classes differ by 1 at most, and images of a small class come again more often.
+    So the counts of any two classes differ by 1 at most, and images of a small class come again
+    more often.
 
     Args:
         labels: Class of each image (N,); every class from 0 to the largest has an image.
@@ -49,7 +54,10 @@ class BalancedPasses:
         order, counts = np.argsort(labels, kind='stable'), np.bincount(labels)
         self.members = np.split(order, counts.cumsum()[:-1])
         self.rounds = ShuffledPasses(len(counts), None if key is None else (*key, 0))
-        self.passes = [ShuffledPasses(count, None if key is None else (*key, 1 + label)) for label, count in enumerate(counts)]
+        self.passes = [
+            ShuffledPasses(count, None if key is None else (*key, 1 + label))
+            for label, count in enumerate(counts)
+        ]
 
     def draw(self, start: int, count: int) -> list[int]:
         """Places ``start`` to ``start + count - 1`` of the stream."""

@@ -1,4 +1,5 @@
 """Some images of a dataset that stand for all: the classes evenly, the same for the same seed."""
+
 import numpy as np
 from mmengine.dataset import BaseDataset
 from torch.utils.data import DataLoader
@@ -7,10 +8,9 @@ from mmsemiloc.datasets.checks import labels_of
 from mmsemiloc.datasets.splits import class_sequence
 
 
-def draw_subset(labels: np.ndarray | None,
-                size: int,
-                num_images: int | None,
-                seed: int = 0) -> np.ndarray:
+def draw_subset(
+    labels: np.ndarray | None, size: int, num_images: int | None, seed: int = 0
+) -> np.ndarray:
     """Indices (N,) of images, in ascending order.
 
     With labels the classes take turns, so that their counts differ by 1 at most as long as a class
@@ -46,11 +46,13 @@ def subset_of(dataset: BaseDataset, num_images: int | None, seed: int = 0) -> np
 
 def subset_loader(loader: DataLoader, indices: np.ndarray) -> DataLoader:
     """A dataloader as the given one, of some images in order; its ``sampler`` is their list."""
-    return DataLoader(loader.dataset,
-                      batch_size=getattr(loader.batch_sampler, 'batch_size', loader.batch_size),
-                      sampler=indices.tolist(),
-                      num_workers=loader.num_workers,
-                      collate_fn=loader.collate_fn,
-                      pin_memory=loader.pin_memory,
-                      worker_init_fn=loader.worker_init_fn,
-                      persistent_workers=loader.persistent_workers)
+    return DataLoader(
+        loader.dataset,
+        batch_size=getattr(loader.batch_sampler, 'batch_size', loader.batch_size),
+        sampler=indices.tolist(),
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        pin_memory=loader.pin_memory,
+        worker_init_fn=loader.worker_init_fn,
+        persistent_workers=loader.persistent_workers,
+    )

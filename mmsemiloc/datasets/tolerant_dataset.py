@@ -1,4 +1,5 @@
 """A dataset whose unreadable images are named, or replaced by the next one."""
+
 from collections.abc import Iterable
 from itertools import chain
 
@@ -35,10 +36,9 @@ class TolerantDataset(ConcatDataset):
         TransformError: If another transform than the loading one fails (on access).
     """
 
-    def __init__(self,
-                 dataset: dict | BaseDataset,
-                 faults: dict | None = None,
-                 kind: str = 'validation') -> None:
+    def __init__(
+        self, dataset: dict | BaseDataset, faults: dict | None = None, kind: str = 'validation'
+    ) -> None:
         super().__init__([dataset])
         self.kind = kind
         self.faults = FaultPolicy(**(faults or {}))
@@ -53,8 +53,11 @@ class TolerantDataset(ConcatDataset):
     def __getitem__(self, idx: int) -> dict:
         """One sample, as the pipeline of the dataset packs it."""
         place = idx + len(self) if idx < 0 else idx
-        return self.faults.first_readable(from_place(place, len(self)), super().__getitem__,
-                                          lambda place: describe(self, place, self.kind))
+        return self.faults.first_readable(
+            from_place(place, len(self)),
+            super().__getitem__,
+            lambda place: describe(self, place, self.kind),
+        )
 
 
 def tolerant(dataset: dict, faults: dict | None = None, kind: str = 'validation') -> dict:

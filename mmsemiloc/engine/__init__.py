@@ -12,7 +12,17 @@ from mmsemiloc.engine.runner import SemiSupRunner
 from mmsemiloc.engine.setup_hook import SemiSupSetupHook
 
 __all__ = [
-    'AccumOptimWrapper', 'AmpAccumOptimWrapper', 'CAMEvolutionHook', 'FiniteHook', 'FirstStepsHook',
-    'HealthHook', 'LossScheduleHook', 'MeanTeacherHook', 'NotFiniteError', 'SemiSupDistributedDataParallel',
-    'SemiSupRunner', 'SemiSupSetupHook', 'first_not_finite'
+    'AccumOptimWrapper',
+    'AmpAccumOptimWrapper',
+    'CAMEvolutionHook',
+    'FiniteHook',
+    'FirstStepsHook',
+    'HealthHook',
+    'LossScheduleHook',
+    'MeanTeacherHook',
+    'NotFiniteError',
+    'SemiSupDistributedDataParallel',
+    'SemiSupRunner',
+    'SemiSupSetupHook',
+    'first_not_finite',
 ]

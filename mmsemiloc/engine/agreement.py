@@ -1,4 +1,5 @@
 """What of a run must agree: data sets, sampler, model and optimizer wrapper."""
+
 import logging
 
 import numpy as np
@@ -21,7 +22,8 @@ def number_of_classes(model: nn.Module) -> int | None:
 
 
 def check_sampler(loader: DataLoader, optim_wrapper: object = None) -> None:
-    """Refuse a sampler that does not plan the batches that the loader and the optimizer wrapper make of its order.
+    """Refuse a sampler that does not plan the batches that the loader and the optimizer wrapper
+    make of its order.
 
     Raises:
         ValueError: With both values and the name that sets both.
@@ -29,17 +31,26 @@ def check_sampler(loader: DataLoader, optim_wrapper: object = None) -> None:
     sampler = loader.sampler
     if not isinstance(sampler, SemiSupSampler):
         if isinstance(loader.dataset, SemiSupDataset) and loader.dataset.num_unlabeled:
-            raise ValueError(f'train_dataloader.sampler is a {type(sampler).__name__}, which does not know labelled from '
-                             "unlabelled images: set type='mmsemiloc.SemiSupSampler'")
+            raise ValueError(
+                f'train_dataloader.sampler is a {type(sampler).__name__}, which does not know '
+                "labelled from unlabelled images: set type='mmsemiloc.SemiSupSampler'"
+            )
         return
     if sampler.batch_size != loader.batch_size:
-        raise ValueError(f'train_dataloader.batch_size={loader.batch_size} differs from its sampler\'s '
-                         f'batch_size={sampler.batch_size}; set both at once by batch_size={loader.batch_size}')
+        raise ValueError(
+            f"train_dataloader.batch_size={loader.batch_size} differs from its sampler's "
+            f'batch_size={sampler.batch_size}; set both at once by batch_size={loader.batch_size}'
+        )
     micro_batch_size = getattr(optim_wrapper, 'micro_batch_size', None)
-    if micro_batch_size not in (None, sampler.micro_batch_size) and micro_batch_size < sampler.batch_size:
-        raise ValueError(f'optim_wrapper.micro_batch_size={micro_batch_size} differs from micro_batch_size='
-                         f'{sampler.micro_batch_size} of train_dataloader.sampler, which plans the labelled images of each '
-                         f'micro-batch; set both at once by micro_batch_size={micro_batch_size}')
+    if (
+        micro_batch_size not in (None, sampler.micro_batch_size)
+        and micro_batch_size < sampler.batch_size
+    ):
+        raise ValueError(
+            f'optim_wrapper.micro_batch_size={micro_batch_size} differs from micro_batch_size='
+            f'{sampler.micro_batch_size} of train_dataloader.sampler, which plans the labelled '
+            f'images of each micro-batch; set both at once by micro_batch_size={micro_batch_size}'
+        )
 
 
 def check_model(model: nn.Module) -> None:
@@ -51,13 +62,19 @@ def check_model(model: nn.Module) -> None:
     num_classes = number_of_classes(model)
     others = getattr(getattr(model, 'data_preprocessor', None), 'num_classes', None)
     if num_classes is not None and others not in (None, num_classes):
-        raise ValueError(f'model.head.num_classes={num_classes} differs from num_classes={others} of data_preprocessor; set '
-                         f'both at once by num_classes={num_classes}')
+        raise ValueError(
+            f'model.head.num_classes={num_classes} differs from num_classes={others} of '
+            f'data_preprocessor; set both at once by num_classes={num_classes}'
+        )
 
 
 def test_set(runner: Runner) -> BaseDataset | None:
-    """The test images of a config that are not its validation images; None if there are none, or not here."""
-    test, validation = (bare_dataset(runner.cfg.get(f'{split}_dataloader') or {}) for split in ('test', 'val'))
+    """The test images of a config that are not its validation images; None if there are none, or
+    not here.
+    """
+    test, validation = (
+        bare_dataset(runner.cfg.get(f'{split}_dataloader') or {}) for split in ('test', 'val')
+    )
     made = test is not None and 'DigitScenes' in str(test.get('type'))  # nothing of it can be wrong
     if test is None or made or test == validation:
         return None
@@ -66,15 +83,21 @@ def test_set(runner: Runner) -> BaseDataset | None:
         if hasattr(dataset, 'full_init'):
             dataset.full_init()
     except OSError as error:
-        print_log(f'the test images are not checked: {error}', logger='current', level=logging.WARNING)
+        print_log(
+            f'the test images are not checked: {error}', logger='current', level=logging.WARNING
+        )
         return None
     return dataset
 
 
 def bare_dataset(loader: dict) -> dict | None:
-    """The config of a dataloader's images without what treats unreadable ones; None if there is none."""
+    """The config of a dataloader's images without what treats unreadable ones; None if there is
+    none.
+    """
     dataset = loader.get('dataset')
-    return dataset['dataset'] if dataset and 'TolerantDataset' in str(dataset.get('type')) else dataset
+    return (
+        dataset['dataset'] if dataset and 'TolerantDataset' in str(dataset.get('type')) else dataset
+    )
 
 
 def sources(dataset: BaseDataset) -> list[tuple[BaseDataset | None, str]]:
@@ -88,10 +111,17 @@ def describe_data(dataset: BaseDataset, validation: BaseDataset | None) -> str:
     """The data of a run in one line."""
     if isinstance(dataset, SemiSupDataset):
         names, labels = class_names(dataset), labels_of(dataset.labeled)
-        counts = np.bincount(labels, minlength=len(names)) if labels is not None else np.zeros(0, int)
-        shown = ', '.join(f'{names[i] if i < len(names) else i} {count}' for i, count in enumerate(counts[:5]))
+        counts = (
+            np.bincount(labels, minlength=len(names)) if labels is not None else np.zeros(0, int)
+        )
+        shown = ', '.join(
+            f'{names[i] if i < len(names) else i} {count}' for i, count in enumerate(counts[:5])
+        )
         more = f', ... {len(counts)} classes' if len(counts) > 5 else ''
-        text = f'{dataset.num_labeled:,} labelled images ({shown}{more}), {dataset.num_unlabeled:,} unlabelled'
+        text = (
+            f'{dataset.num_labeled:,} labelled images ({shown}{more}), {dataset.num_unlabeled:,} '
+            'unlabelled'
+        )
     else:
         text = f'{len(dataset):,} images'
     return text + ('' if validation is None else f', {len(validation):,} for validation')

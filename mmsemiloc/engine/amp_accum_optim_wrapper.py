@@ -1,4 +1,5 @@
 """Mixed precision for the wrapper that splits the batch into micro-batches."""
+
 import contextlib
 from collections.abc import Iterator
 
@@ -19,14 +20,16 @@ MAX_SKIPPED = 20  # steps in a row
 class AmpAccumOptimWrapper(AccumOptimWrapper):
     """``AccumOptimWrapper`` under autocast; the losses stay in float32.
 
-    MMEngine's ``AmpOptimWrapper`` refuses CPUs, which compute bfloat16 well; hence this is no subclass of it.
+    MMEngine's ``AmpOptimWrapper`` refuses CPUs, which compute bfloat16 well; hence this is no
+    subclass of it.
 
     Args:
-        dtype: 'float16' (with a loss scaler) or 'bfloat16' (without, it has float32's range); by default float16 on
-            accelerators and bfloat16 on CPUs.
-        init_scale: First factor of the loss with float16; halved when gradients overflow, which skips the step. Steps
-            skipped since the beginning of training are logged as ``skipped_steps``. Gradients that overflow are no fault,
-            so that only the terms of the loss are checked then; but a scale that falls for ever ends the run.
+        dtype: 'float16' (with a loss scaler) or 'bfloat16' (without, it has float32's range); by
+            default float16 on accelerators and bfloat16 on CPUs.
+        init_scale: First factor of the loss with float16; halved when gradients overflow, which
+            skips the step. Steps skipped since the beginning of training are logged as
+            ``skipped_steps``. Gradients that overflow are no fault, so that only the terms of the
+            loss are checked then; but a scale that falls for ever ends the run.
         **kwargs: For ``AccumOptimWrapper``.
 
     Raises:
@@ -41,7 +44,9 @@ class AmpAccumOptimWrapper(AccumOptimWrapper):
             raise ValueError(f'dtype must be one of {DTYPES}, got {dtype!r}')
         self.cast_dtype = getattr(torch, dtype)
         check_number('init_scale', init_scale, above=0)
-        self.loss_scaler = torch.amp.GradScaler(self.device_type, init_scale=init_scale, enabled=dtype == 'float16')
+        self.loss_scaler = torch.amp.GradScaler(
+            self.device_type, init_scale=init_scale, enabled=dtype == 'float16'
+        )
         self.skipped_steps = self._skipped_in_a_row = 0
 
     @contextlib.contextmanager
@@ -62,7 +67,8 @@ class AmpAccumOptimWrapper(AccumOptimWrapper):
         """Clip and step on unscaled gradients; nothing if they overflowed.
 
         Raises:
-            NotFiniteError: If all of the last steps overflowed, down to a scale at which sound gradients do not.
+            NotFiniteError: If all of the last steps overflowed, down to a scale at which sound
+                gradients do not.
         """
         if self.clip_grad_kwargs:
             self.loss_scaler.unscale_(self.optimizer)
@@ -76,14 +82,20 @@ class AmpAccumOptimWrapper(AccumOptimWrapper):
         self._skipped_in_a_row = self._skipped_in_a_row + 1 if skipped else 0
         if self._skipped_in_a_row >= MAX_SKIPPED and new_scale < 1:
             raise NotFiniteError(
-                f'float16: gradients overflowed in each of the last {self._skipped_in_a_row} steps, down to a loss scale of '
-                f"{new_scale:g}{at_step(self.optimizer)}. Use optim_wrapper.dtype='bfloat16', or {ADVICE}")
+                f'float16: gradients overflowed in each of the last {self._skipped_in_a_row} '
+                f'steps, down to a loss scale of {new_scale:g}{at_step(self.optimizer)}. Use '
+                f"optim_wrapper.dtype='bfloat16', or {ADVICE}"
+            )
         if self.loss_scaler.is_enabled():
             self.message_hub.update_scalar('train/skipped_steps', self.skipped_steps)
 
     def state_dict(self) -> dict:
         """That of the optimizer, and of the scaler as ``loss_scaler``."""
-        return {**super().state_dict(), 'loss_scaler': self.loss_scaler.state_dict(), 'skipped_steps': self.skipped_steps}
+        return {
+            **super().state_dict(),
+            'loss_scaler': self.loss_scaler.state_dict(),
+            'skipped_steps': self.skipped_steps,
+        }
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load what :meth:`state_dict` returned, or the state of a wrapper without a scaler."""

@@ -1,4 +1,5 @@
 """Build the runner of a config, with the checks that every run needs."""
+
 import copy
 from contextlib import ExitStack
 from unittest import mock
@@ -15,9 +16,11 @@ KINDS = {'val_dataloader': 'validation', 'test_dataloader': 'test'}
 
 
 def with_one_policy(cfg: Config) -> Config:
-    """A config in which unreadable images for validation and test are treated as those for training are.
+    """A config in which unreadable images for validation and test are treated as those for training
+    are.
 
-    The data sets beside a :class:`SemiSupDataset` go into a :class:`TolerantDataset` with its ``faults``.
+    The data sets beside a :class:`SemiSupDataset` go into a :class:`TolerantDataset` with its
+    ``faults``.
     """
     training = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     if 'SemiSupDataset' not in str(training.get('type')):
@@ -26,15 +29,23 @@ def with_one_policy(cfg: Config) -> Config:
         dataset = (cfg.get(loader) or {}).get('dataset')
         if isinstance(dataset, dict) and 'TolerantDataset' not in str(dataset.get('type')):
             faults = training.get('faults')
-            cfg[loader].dataset = dict(type='mmsemiloc.TolerantDataset', dataset=dataset, faults=faults, kind=kind)
+            cfg[loader].dataset = dict(
+                type='mmsemiloc.TolerantDataset', dataset=dataset, faults=faults, kind=kind
+            )
     return cfg
 
 
 def without_policy(cfg: Config) -> Config:
-    """A config as it was before :func:`with_one_policy`: one that a run has written into its work dir is read again."""
+    """A config as it was before :func:`with_one_policy`: one that a run has written into its work
+    dir is read again.
+    """
     for loader in KINDS:
         dataset = (cfg.get(loader) or {}).get('dataset')
-        if isinstance(dataset, dict) and 'TolerantDataset' in str(dataset.get('type')) and 'kind' in dataset:
+        if (
+            isinstance(dataset, dict)
+            and 'TolerantDataset' in str(dataset.get('type'))
+            and 'kind' in dataset
+        ):
             cfg[loader].dataset = dataset['dataset']
     return cfg
 
@@ -42,7 +53,8 @@ def without_policy(cfg: Config) -> Config:
 def without_pauses(cfg: Config) -> Config:
     """A config whose iteration-based loop passes through one long epoch of ``SemiSupSampler``.
 
-    The order of images does not depend on the length of an epoch, but MMEngine waits 2 seconds at the end of each.
+    The order of images does not depend on the length of an epoch, but MMEngine waits 2 seconds at
+    the end of each.
     """
     sampler = (cfg.get('train_dataloader') or {}).get('sampler') or {}
     steps = (cfg.get('train_cfg') or {}).get('max_iters')
@@ -52,7 +64,10 @@ def without_pauses(cfg: Config) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner of a config; hooks that check data, model and numbers are there even if the config has none."""
+    """Build the runner of a config.
+
+    Hooks that check data, model and numbers are there even if the config has none.
+    """
     cfg = without_pauses(with_one_policy(copy.deepcopy(cfg)))
     cfg.setdefault('runner_type', 'mmsemiloc.SemiSupRunner')
     with ExitStack() as stack:

@@ -1,4 +1,5 @@
 """Hook that shows how class activation maps change while a model is trained."""
+
 import contextlib
 import csv
 from collections.abc import Iterator
@@ -33,7 +34,10 @@ Row = dict[str, float | None]
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside of ``with``; after it each module is in its own mode again, and random numbers go on as before."""
+    """Evaluation mode inside of ``with``.
+
+    After it each module is in its own mode again, and random numbers go on as before.
+    """
     modes = [(module, module.training) for module in model.modules()]
     state = RandomState(next(model.parameters()).device)
     model.eval()
@@ -50,19 +54,25 @@ def read_rows(path: Path, until: float = float('inf')) -> list[Row]:
     if not path.is_file():
         return []
     with path.open(newline='') as file:
-        rows: list[Row] = [{key: float(value) if value else None for key, value in row.items()} for row in csv.DictReader(file)]
+        rows: list[Row] = [
+            {key: float(value) if value else None for key, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
     return [row for row in rows if row['iter'] is not None and row['iter'] <= until]
 
 
 @HOOKS.register_module()
 class CAMEvolutionHook(Hook):
-    """Scores the maps of the most probable class on the same images before training and every few epochs or iterations.
+    """Scores the maps of the most probable class on the same images before training and every few
+    epochs or iterations.
 
-    A row of ``work_dir/cam_evolution.csv`` has accuracy, MaxBoxAccV2, the map's energy inside the true box, the pointing game
-    and the map's area above half of its maximum, all in %; what needs boxes is empty if the images have none. The same goes to
-    the visualizer (TensorBoard). ``work_dir/cam_evolution/*.png`` show some images with the map at all these times. A
-    resumed run goes on with both. The run itself is bit-identical to one without the hook: it works on rank 0, in evaluation
-    mode, with the random numbers set aside. With ``EMAHook`` the maps are those of the trained weights, not of their average.
+    A row of ``work_dir/cam_evolution.csv`` has accuracy, MaxBoxAccV2, the map's energy inside the
+    true box, the pointing game and the map's area above half of its maximum, all in %; what needs
+    boxes is empty if the images have none. The same goes to the visualizer (TensorBoard).
+    ``work_dir/cam_evolution/*.png`` show some images with the map at all these times. A resumed run
+    goes on with both. The run itself is bit-identical to one without the hook: it works on rank 0,
+    in evaluation mode, with the random numbers set aside. With ``EMAHook`` the maps are those of
+    the trained weights, not of their average.
 
     Args:
         interval: Epochs or iterations from one row to the next.
@@ -82,27 +92,53 @@ class CAMEvolutionHook(Hook):
         dict(type='mmsemiloc.CAMEvolutionHook', interval=500, by_epoch=False)
     """
 
-    def __init__(self, interval: int = 1, by_epoch: bool = True, num_images: int = 256, num_strips: int = 8,
-                 batch_size: int = 32, dataset: dict | None = None, seed: int = 0) -> None:
-        for name, value in (('interval', interval), ('num_images', num_images), ('batch_size', batch_size)):
+    def __init__(
+        self,
+        interval: int = 1,
+        by_epoch: bool = True,
+        num_images: int = 256,
+        num_strips: int = 8,
+        batch_size: int = 32,
+        dataset: dict | None = None,
+        seed: int = 0,
+    ) -> None:
+        for name, value in (
+            ('interval', interval),
+            ('num_images', num_images),
+            ('batch_size', batch_size),
+        ):
             check_number(f'{name} of CAMEvolutionHook', value, 1, whole=True)
         check_number('num_strips of CAMEvolutionHook', num_strips, 0, whole=True)
         self.interval, self.by_epoch = interval, by_epoch
-        self.num_images, self.num_strips, self.batch_size, self.dataset = num_images, num_strips, batch_size, dataset
+        self.num_images, self.num_strips, self.batch_size, self.dataset = (
+            num_images,
+            num_strips,
+            batch_size,
+            dataset,
+        )
         self.seed = seed
 
     def before_train(self, runner: Runner) -> None:
         """Read the images and the rows of the run that is resumed; score a new model."""
         if self.by_epoch and not isinstance(runner.train_loop, EpochBasedTrainLoop):
-            raise ValueError('CAMEvolutionHook: by_epoch=True, but train_cfg counts iterations; set by_epoch=False')
+            raise ValueError(
+                'CAMEvolutionHook: by_epoch=True, but train_cfg counts iterations; set '
+                'by_epoch=False'
+            )
         if self.dataset is None and runner.val_loop is None:
-            raise ValueError('CAMEvolutionHook: no images: the config has no val_dataloader; give the hook a dataset')
+            raise ValueError(
+                'CAMEvolutionHook: no images: the config has no val_dataloader; give the hook a '
+                'dataset'
+            )
         if not is_main_process():
             return
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         with evaluating(self.model):  # images may be read with random numbers
-            dataset = (runner.val_dataloader.dataset if self.dataset is None else
-                       DATASETS.build(tolerant(self.dataset, kind='CAMEvolutionHook')))
+            dataset = (
+                runner.val_dataloader.dataset
+                if self.dataset is None
+                else DATASETS.build(tolerant(self.dataset, kind='CAMEvolutionHook'))
+            )
             self._read(dataset)
         folder = Path(runner.work_dir)
         self._csv, self._strips = folder / 'cam_evolution.csv', folder / 'cam_evolution'
@@ -126,10 +162,19 @@ class CAMEvolutionHook(Hook):
         if self.by_epoch and is_main_process() and self.every_n_epochs(runner, self.interval):
             self._record(runner, runner.epoch + 1, runner.iter)
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
         """Score after an iteration."""
-        if not self.by_epoch and is_main_process() and self.every_n_train_iters(runner, self.interval):
+        if (
+            not self.by_epoch
+            and is_main_process()
+            and self.every_n_train_iters(runner, self.interval)
+        ):
             self._record(runner, runner.epoch, runner.iter + 1)
 
     def _record(self, runner: Runner, epoch: int, iteration: int) -> None:
@@ -142,8 +187,12 @@ class CAMEvolutionHook(Hook):
         self._rows.append(dict(epoch=epoch, iter=iteration, **scores))
         replace_file(self._csv, to_csv(self._rows))
         known = {name: value for name, value in scores.items() if value is not None}
-        runner.visualizer.add_scalars({f'cam_evolution/{name}': value for name, value in known.items()}, step=iteration)
-        runner.logger.info(f'CAMs, {title}: ' + ', '.join(f'{name} {value:.1f} %' for name, value in known.items()))
+        runner.visualizer.add_scalars(
+            {f'cam_evolution/{name}': value for name, value in known.items()}, step=iteration
+        )
+        runner.logger.info(
+            f'CAMs, {title}: ' + ', '.join(f'{name} {value:.1f} %' for name, value in known.items())
+        )
 
     def _score(self) -> tuple[Row, dict[int, np.ndarray]]:
         """Scores over all images, and the maps of those that are drawn."""
@@ -151,7 +200,7 @@ class CAMEvolutionHook(Hook):
         scores: list[MapScore] = []
         maps: dict[int, np.ndarray] = {}
         for start in range(0, len(self._images), self.batch_size):
-            part = self._images[start:start + self.batch_size]
+            part = self._images[start : start + self.batch_size]
             samples = [image['data_samples'] for image in part]
             inputs = [image['inputs'] for image in part]
             logits, cams = predict_with_maps(self.model, dict(inputs=inputs, data_samples=samples))

@@ -1,4 +1,5 @@
 """When predictions have collapsed: they have left classes that should be among them."""
+
 import math
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ class Predicted:
         counts: Images that each class is the most probable one of (C,).
         confidence: Sum of the largest probabilities.
     """
+
     probabilities: Tensor
     counts: Tensor
     confidence: float
@@ -34,9 +36,11 @@ class Predicted:
 
     def report(self) -> dict[str, float]:
         """Mean confidence, entropy of the mean prediction in nats, and number of classes used."""
-        return dict(confidence=self.confidence / self.images,
-                    batch_entropy=entropy(self.probabilities / self.images),
-                    classes_used=int((self.counts > 0).sum()))
+        return dict(
+            confidence=self.confidence / self.images,
+            batch_entropy=entropy(self.probabilities / self.images),
+            classes_used=int((self.counts > 0).sum()),
+        )
 
     def used(self, expected: Tensor) -> int:
         """Classes with more than stray images; ``expected`` (C,) is the share of each class."""

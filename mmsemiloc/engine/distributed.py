@@ -1,4 +1,5 @@
 """DDP wrapper for models whose optimizer wrapper runs the training step."""
+
 from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
@@ -14,7 +15,8 @@ class SemiSupDistributedDataParallel(MMDistributedDataParallel):
     Args:
         module: A ``SemiSupClassifier``.
         *args: For ``MMDistributedDataParallel``.
-        broadcast_buffers: Whether each forward pass copies BatchNorm's statistics from rank 0; as in MMEngine, not.
+        broadcast_buffers: Whether each forward pass copies BatchNorm's statistics from rank 0; as
+            in MMEngine, not.
         **kwargs: For ``MMDistributedDataParallel``.
     """
 

@@ -1,4 +1,5 @@
 """Numbers that are not finite: found before the step that would spread them."""
+
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from mmsemiloc.models.numerics import check_number
 
 SHOWN_IMAGES = 4
 MEND = 'mend or remove the image, or the transform that makes it so'
-ADVICE = ('lower the learning rate (optim_wrapper.optimizer.lr), warm it up, or set '
-          'optim_wrapper.clip_grad=dict(max_norm=...)')
+ADVICE = (
+    'lower the learning rate (optim_wrapper.optimizer.lr), warm it up, or set '
+    'optim_wrapper.clip_grad=dict(max_norm=...)'
+)
 
 
 class NotFiniteError(ValueError):
@@ -69,8 +72,12 @@ def check_optimizer(optimizer: Optimizer) -> None:
         for key, value in group.items():
             if isinstance(value, float | int) and not isinstance(value, bool):
                 low = 0.0 if key in ('lr', 'weight_decay', 'momentum') else -math.inf
-                check_number(f'optim_wrapper.optimizer.{key}', value, low,
-                             below=1 if key == 'momentum' else math.inf)
+                check_number(
+                    f'optim_wrapper.optimizer.{key}',
+                    value,
+                    low,
+                    below=1 if key == 'momentum' else math.inf,
+                )
 
 
 def check_clipping(clip_grad: dict | None) -> None:
@@ -98,6 +105,7 @@ def total_norm(gradients: Sequence[Tensor], norm_type: float = 2.0) -> Tensor | 
 
 def loss_terms(log: Mapping) -> dict[str, Tensor]:
     """The values with 'loss' in their names, which MMEngine adds up, without their graph."""
+
     def joined(value: Tensor | Sequence[Tensor]) -> Tensor:
         if isinstance(value, Tensor):
             return value.detach()
@@ -109,6 +117,7 @@ def loss_terms(log: Mapping) -> dict[str, Tensor]:
 @dataclass(frozen=True)
 class Part:
     """A micro-batch: its collated images with their samples, and the values that it logs."""
+
     data: object
     log: Mapping
 
@@ -125,6 +134,7 @@ class Fault:
         images: Which images it belongs to; empty for an image itself.
         advice: What to do.
     """
+
     distance: int
     spread: int
     rank: int
@@ -161,7 +171,8 @@ def pixels_of(data: object) -> list[Sequence[Tensor] | Tensor]:
     if not isinstance(inputs, list | tuple | Tensor) or not len(inputs):
         return []
     by_view = not isinstance(inputs, Tensor) and all(
-        isinstance(view, Tensor) and view.dim() > 3 for view in inputs)
+        isinstance(view, Tensor) and view.dim() > 3 for view in inputs
+    )
     return list(inputs) if by_view else [inputs]
 
 
@@ -225,8 +236,9 @@ def at_step(optimizer: Optimizer) -> str:
     return f'{place} (learning rate {learning_rate(optimizer):g})'
 
 
-def refuse_bad_step(parts: Sequence[Part], module: nn.Module, optimizer: Optimizer,
-                    norm: Tensor | None = None) -> float | None:
+def refuse_bad_step(
+    parts: Sequence[Part], module: nn.Module, optimizer: Optimizer, norm: Tensor | None = None
+) -> float | None:
     """Stop before an update that would put bad numbers into the model, on all ranks alike.
 
     It waits for the device once, for all terms and the norm together. All ranks have to call it.
@@ -247,8 +259,9 @@ def refuse_bad_step(parts: Sequence[Part], module: nn.Module, optimizer: Optimiz
     """
     rate = learning_rate(optimizer)
     if not 0 <= rate < math.inf:
-        raise NotFiniteError(f'the learning rate is {rate:g}{at_step(optimizer)}: look at '
-                             'param_scheduler')
+        raise NotFiniteError(
+            f'the learning rate is {rate:g}{at_step(optimizer)}: look at param_scheduler'
+        )
 
     # Zero times a finite number is 0, and NaN otherwise.
     values = [value.flatten() for part in parts for value in loss_terms(part.log).values()]
@@ -268,5 +281,6 @@ def refuse_bad_step(parts: Sequence[Part], module: nn.Module, optimizer: Optimiz
     who = f'rank {fault.rank}: ' if len(faults) > 1 else ''
     images = f'; images: {fault.images}' if fault.images else ''
     where = at_step(optimizer)
-    raise NotFiniteError(f'{who}{fault.text}{where}, so the step was not made{images}. To go on, '
-                         f'{fault.advice}')
+    raise NotFiniteError(
+        f'{who}{fault.text}{where}, so the step was not made{images}. To go on, {fault.advice}'
+    )

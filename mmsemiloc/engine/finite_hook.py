@@ -1,4 +1,5 @@
 """Hook that keeps numbers that are not finite out of any model and its checkpoints."""
+
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import is_model_wrapper
@@ -40,7 +41,8 @@ def refuse_tensor(name: str | None) -> None:
     if name is not None:
         raise NotFiniteError(
             f'{name} is not finite, so no checkpoint is written over good ones; lower the learning '
-            'rate (optim_wrapper.optimizer.lr) and go on from the last checkpoint with --resume')
+            'rate (optim_wrapper.optimizer.lr) and go on from the last checkpoint with --resume'
+        )
 
 
 def saves_now(hook: Hook, runner: Runner, by_epoch: bool) -> bool:
@@ -49,17 +51,22 @@ def saves_now(hook: Hook, runner: Runner, by_epoch: bool) -> bool:
         return False
     if by_epoch:
         return hook.every_n_epochs(runner, hook.interval, hook.save_begin) or (
-            hook.save_last and hook.is_last_train_epoch(runner))
+            hook.save_last and hook.is_last_train_epoch(runner)
+        )
     return hook.every_n_train_iters(runner, hook.interval, hook.save_begin) or (
-        hook.save_last and hook.is_last_train_iter(runner))
+        hook.save_last and hook.is_last_train_iter(runner)
+    )
 
 
 def state_to_save(runner: Runner) -> dict:
     """What a checkpoint of a runner would hold; see ``SAVED``."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     means = [hook.ema_model.state_dict() for hook in runner.hooks if hasattr(hook, 'ema_model')]
-    return dict(state_dict=model.state_dict(), ema_state_dict=means,
-                optimizer=runner.optim_wrapper.state_dict())
+    return dict(
+        state_dict=model.state_dict(),
+        ema_state_dict=means,
+        optimizer=runner.optim_wrapper.state_dict(),
+    )
 
 
 @HOOKS.register_module()
@@ -85,8 +92,10 @@ class FiniteHook(Hook):
         self._handles: list = []
         name = first_not_finite(self._module.state_dict())
         if name is not None:
-            raise NotFiniteError(f'{name} is not finite before the first step: look at load_from, '
-                                 'resume and init_cfg')
+            raise NotFiniteError(
+                f'{name} is not finite before the first step: look at load_from, '
+                'resume and init_cfg'
+            )
         optimizer = getattr(runner.optim_wrapper, 'optimizer', None)  # several wrappers have none
         if optimizer is None or isinstance(runner.optim_wrapper, AccumOptimWrapper):
             return
@@ -113,11 +122,16 @@ class FiniteHook(Hook):
     def _check(self, gradients: bool) -> None:
         """Check all that was kept."""
         parts, self._parts = self._parts, []
-        refuse_bad_step(parts, self._module, self._optimizer,
-                        total_norm(gradients_of(self._optimizer)) if gradients else None)
+        refuse_bad_step(
+            parts,
+            self._module,
+            self._optimizer,
+            total_norm(gradients_of(self._optimizer)) if gradients else None,
+        )
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None,
-                         outputs: object = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
+    ) -> None:
         """Check losses that no step has followed: gradients are accumulated, or overflowed."""
         if self._handles and self._parts:
             self._check(gradients=False)

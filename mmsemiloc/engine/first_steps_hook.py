@@ -1,4 +1,5 @@
 """Hook that says within seconds how fast a run is and how long it will take."""
+
 import logging
 import time
 from collections.abc import Sequence
@@ -79,8 +80,9 @@ class FirstStepsHook(Hook):
             self._start = time.perf_counter()
 
     @master_only
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None,
-                         outputs: object = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: object = None, outputs: object = None
+    ) -> None:
         """Log a line."""
         self._done += 1
         if self._done not in (1, *self.steps):

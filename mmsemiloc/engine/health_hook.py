@@ -1,4 +1,5 @@
 """Hook that watches the predictions during training and warns when they collapse."""
+
 import logging
 import math
 from collections.abc import Sequence
@@ -18,14 +19,20 @@ from mmsemiloc.models.numerics import at_least_float32, check_number
 from mmsemiloc.models.views import is_labeled
 from mmsemiloc.registry import HOOKS
 
-LOCALITY = {'raw': direction_penalties, 'scale_free': lambda cam: direction_penalties(unit_norm(cam))}
+LOCALITY = {
+    'raw': direction_penalties,
+    'scale_free': lambda cam: direction_penalties(unit_norm(cam)),
+}
 SIDES = ('left', 'right', 'top', 'bottom')
 FIRST_REPORTS = (10, 20, 50)  # iterations
 BEGIN_SHARE = 4  # `begin` is at most this part of a run
 
 
 def cam_area(cam: Tensor, threshold: float = 0.2) -> Tensor:
-    """Share (0 to 1) of each map (T, H, W), scaled to 0..1, that lies above ``threshold``; 0 for a constant map."""
+    """Share (0 to 1) of each map (T, H, W), scaled to 0..1, that lies above ``threshold``.
+
+    0 for a constant map.
+    """
     low, high = cam.amin((1, 2), keepdim=True), cam.amax((1, 2), keepdim=True)
     return ((cam - low) > threshold * (high - low)).float().mean((1, 2))
 
@@ -59,7 +66,8 @@ def expected_shares(runner: Runner, head: Any) -> Tensor:
 
 @HOOKS.register_module()
 class HealthHook(Hook):
-    """Logs how the predictions on the training images are doing, over the window since the last report.
+    """Logs how the predictions on the training images are doing, over the window since the last
+    report.
 
     ``confidence`` is the mean largest probability, ``batch_entropy`` the entropy in nats of the
     mean prediction (log C if all classes are used alike, 0 if one is), ``classes_used`` the number
@@ -95,8 +103,13 @@ class HealthHook(Hook):
             share, or ``locality`` is unknown.
     """
 
-    def __init__(self, interval: int = 50, min_class_share: float = 0.3, begin: int = 200,
-                 locality: str | None = None) -> None:
+    def __init__(
+        self,
+        interval: int = 50,
+        min_class_share: float = 0.3,
+        begin: int = 200,
+        locality: str | None = None,
+    ) -> None:
         check_number('interval of HealthHook', interval, 1, whole=True)
         check_number('min_class_share of HealthHook', min_class_share, 0, 1)
         check_number('begin of HealthHook', begin, 0)
@@ -117,8 +130,10 @@ class HealthHook(Hook):
         self._reset()
         self._labeled: Tensor | None = None
         self._reported = -1  # iteration of the last report
-        self._listeners = [model.register_forward_pre_hook(self._remember_labels, with_kwargs=True),
-                           self.head.register_forward_hook(self._listen)]
+        self._listeners = [
+            model.register_forward_pre_hook(self._remember_labels, with_kwargs=True),
+            self.head.register_forward_hook(self._listen),
+        ]
 
     def after_train(self, runner: Runner) -> None:
         """Report on the rest of the run, and stop listening."""
@@ -131,8 +146,11 @@ class HealthHook(Hook):
         """Begin a window: sums of predictions of all and of unlabelled images, and of maps."""
         self._means = ['cam_area', *(f'cam_{side}' for side in SIDES if self.locality)]
         self._size = 2 * self.head.num_classes + 1
-        self._sums = torch.zeros(2 * self._size + len(self._means), dtype=torch.float32,
-                                 device=self.head.fc.weight.device)
+        self._sums = torch.zeros(
+            2 * self._size + len(self._means),
+            dtype=torch.float32,
+            device=self.head.fc.weight.device,
+        )
         self._steps = 0
 
     def _remember_labels(self, model: nn.Module, args: tuple, kwargs: dict) -> None:
@@ -158,18 +176,26 @@ class HealthHook(Hook):
         self._sums += torch.cat([sums, others, self._map_sums(args[0], top1)])
 
     def _map_sums(self, feats: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """Sums over images of the values that are read off the maps of the classes ``labels``; NaN without maps."""
+        """Sums over images of the values that are read off the maps of the classes ``labels``.
+
+        NaN without maps.
+        """
         if feats[-1].dim() != 4:
-            return feats[-1].new_full((len(self._means), ), math.nan, dtype=torch.float32)
+            return feats[-1].new_full((len(self._means),), math.nan, dtype=torch.float32)
         cam = self.head.cam(feats, labels)
-        values = [cam_area(cam)[:, None], *([LOCALITY[self.locality](cam)] if self.locality else [])]
+        values = [
+            cam_area(cam)[:, None],
+            *([LOCALITY[self.locality](cam)] if self.locality else []),
+        ]
         return torch.cat(values, 1).sum(0)
 
-    def after_train_iter(self,
-                         runner: Runner,
-                         batch_idx: int,
-                         data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
         """Report at the end of a window, and early in a run."""
         if not self._watches:
             return
@@ -202,6 +228,7 @@ class HealthHook(Hook):
 
     def _line(self, report: dict, iteration: int) -> str:
         """A report in words."""
+
         def words(ending: str) -> str:
             used, confidence = report[f'classes_used{ending}'], report[f'confidence{ending}']
             classes = f'{used} of {self.head.num_classes} classes used'
@@ -212,13 +239,16 @@ class HealthHook(Hook):
             others = f'; unlabelled images: {words("_unlabeled")}'
         return f'Predictions up to iteration {iteration}: {words("")}{others}'
 
-    def _watch(self, runner: Runner, iteration: int, every: Predicted,
-               unlabeled: Predicted) -> None:
+    def _watch(
+        self, runner: Runner, iteration: int, every: Predicted, unlabeled: Predicted
+    ) -> None:
         """Warn once when a collapse is certain."""
         expected = expected_shares(runner, self.head)
         groups = (('', every), ('unlabelled ', unlabeled))
-        found = next((group for group in groups
-                      if has_collapsed(group[1], expected, self.min_class_share)), None)
+        found = next(
+            (group for group in groups if has_collapsed(group[1], expected, self.min_class_share)),
+            None,
+        )
         begin = min(self.begin, getattr(runner, 'max_iters', math.inf) // BEGIN_SHARE)
         certain = found is not None and (self._collapsed or iteration >= begin)
         if found is not None and certain and not self._warned:
@@ -233,10 +263,12 @@ class HealthHook(Hook):
         else:
             advice = 'add head.loss_nbel'
         if weights.get('mel'):
-            advice += (f', or lower head.loss_mel.loss_weight (now {weights["mel"]:g}) or begin it '
-                       'later')
+            advice += (
+                f', or lower head.loss_mel.loss_weight (now {weights["mel"]:g}) or begin it later'
+            )
         used, confidence = predicted.used(expected), predicted.report()['confidence']
         return (
-            f'Predictions have collapsed: {used} of {self.head.num_classes} classes used by the last '
-            f'{predicted.images} {kind}images, mean confidence {confidence:.2f}. To spread them out, '
-            f'{advice}.')
+            f'Predictions have collapsed: {used} of {self.head.num_classes} classes used by the '
+            f'last {predicted.images} {kind}images, mean confidence {confidence:.2f}. To spread '
+            f'them out, {advice}.'
+        )

@@ -1,4 +1,5 @@
 """The weights of a checkpoint that a runner loads: all of them fit, for what they are loaded."""
+
 import logging
 
 from mmengine.logging import print_log
@@ -11,14 +12,19 @@ from mmsemiloc.models.checkpoint_fit import Purpose, classifier_names
 
 
 def purpose_of(runner: Runner) -> Purpose:
-    """What a runner loads a checkpoint for. Only in ``runner.train()`` its training loop is built before."""
+    """What a runner loads a checkpoint for.
+
+    Only in ``runner.train()`` its training loop is built before.
+    """
     if runner._resume:
         return 'resume'
     return 'start' if isinstance(runner._train_loop, BaseLoop) else 'test'
 
 
 def check_weights(runner: Runner, checkpoint: dict) -> None:
-    """Replace the weights of a checkpoint that is being loaded by those that fit, see :func:`fit_checkpoint`."""
+    """Replace the weights of a checkpoint that is being loaded by those that fit, see
+    :func:`fit_checkpoint`.
+    """
     source = str(runner._load_from or find_latest_checkpoint(runner.work_dir))
     fit_checkpoint(inner_model(runner.model), checkpoint, source, purpose_of(runner))
     if purpose_of(runner) == 'start':
@@ -26,7 +32,8 @@ def check_weights(runner: Runner, checkpoint: dict) -> None:
 
 
 def keep_new_head(runner: Runner, checkpoint: dict) -> None:
-    """Where a training starts from a checkpoint of other classes, take all of it but the layer of class scores.
+    """Where a training starts from a checkpoint of other classes, take all of it but the layer of
+    class scores.
 
     Args:
         runner: That loads the checkpoint.
@@ -41,5 +48,9 @@ def keep_new_head(runner: Runner, checkpoint: dict) -> None:
             checkpoint['state_dict'][name] = state[name]
             if f'module.{name}' in means:
                 means[f'module.{name}'] = state[name]
-        print_log(f'head left out: the checkpoint has other classes ({listed(theirs)}) than the labelled images '
-                  f'({listed(own)})', logger='current', level=logging.INFO)
+        print_log(
+            f'head left out: the checkpoint has other classes ({listed(theirs)}) than the labelled '
+            f'images ({listed(own)})',
+            logger='current',
+            level=logging.INFO,
+        )

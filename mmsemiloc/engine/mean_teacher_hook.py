@@ -1,4 +1,5 @@
 """Hook that keeps a teacher, the running mean of the model's weights."""
+
 from mmengine.hooks import EMAHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -13,22 +14,26 @@ EVALUATED = ('teacher', 'student')
 
 @HOOKS.register_module()
 class MeanTeacherHook(EMAHook):
-    """Lets a running mean of the model's weights, the teacher, predict what terms of the loss draw other predictions to.
+    """Lets a running mean of the model's weights, the teacher, predict what terms of the loss draw
+    other predictions to.
 
-    ``teacher_n = (1 - momentum) teacher_(n-1) + momentum student_n`` after n optimizer steps, ``teacher_1 = student_1``
-    (Tarvainen and Valpola 2017): MMEngine's averaged model, BatchNorm's statistics included. It predicts weak views, in
-    evaluation mode and without gradient. Checkpoints hold both, and a resumed run goes on with both: ``state_dict`` is the one
-    that is evaluated, ``ema_state_dict`` has the other.
+    ``teacher_n = (1 - momentum) teacher_(n-1) + momentum student_n`` after n optimizer steps,
+    ``teacher_1 = student_1`` (Tarvainen and Valpola 2017): MMEngine's averaged model, BatchNorm's
+    statistics included. It predicts weak views, in evaluation mode and without gradient.
+    Checkpoints hold both, and a resumed run goes on with both: ``state_dict`` is the one that is
+    evaluated, ``ema_state_dict`` has the other.
 
     Args:
-        momentum: Weight of the present weights in the mean, above 0 and below 1: the teacher looks back over about
-            1/momentum optimizer steps.
-        evaluate: 'teacher' or 'student': which of them validation and test use, and a checkpoint's ``state_dict`` is.
-        **kwargs: For ``EMAHook`` (``begin_iter``, until which the teacher is the student; ``ema_type``).
+        momentum: Weight of the present weights in the mean, above 0 and below 1: the teacher looks
+            back over about 1/momentum optimizer steps.
+        evaluate: 'teacher' or 'student': which of them validation and test use, and a checkpoint's
+            ``state_dict`` is.
+        **kwargs: For ``EMAHook`` (``begin_iter``, until which the teacher is the student;
+            ``ema_type``).
 
     Raises:
-        ValueError: If ``evaluate`` is neither or the momentum out of range, and before training if the model is no
-            ``SemiSupClassifier``.
+        ValueError: If ``evaluate`` is neither or the momentum out of range, and before training if
+            the model is no ``SemiSupClassifier``.
     """
 
     def __init__(self, momentum: float = 0.01, evaluate: str = 'teacher', **kwargs) -> None:
@@ -41,14 +46,20 @@ class MeanTeacherHook(EMAHook):
 
     def before_run(self, runner: Runner) -> None:
         """Make the teacher, once: a test that follows on training has the teacher of training."""
-        if self.src_model is not (runner.model.module if is_model_wrapper(runner.model) else runner.model):
+        if self.src_model is not (
+            runner.model.module if is_model_wrapper(runner.model) else runner.model
+        ):
             super().before_run(runner)
 
     def before_train(self, runner: Runner) -> None:
-        """Let the teacher teach, as the student's equal at first: it was copied before the weights were initialised."""
+        """Let the teacher teach, as the student's equal at first: it was copied before the weights
+        were initialised.
+        """
         super().before_train(runner)
         if not isinstance(self.src_model, SemiSupClassifier):
-            raise ValueError(f'MeanTeacherHook needs a SemiSupClassifier, got {type(self.src_model).__name__}')
+            raise ValueError(
+                f'MeanTeacherHook needs a SemiSupClassifier, got {type(self.src_model).__name__}'
+            )
         if self.ema_model.steps == 0:
             self.ema_model.module.load_state_dict(self.src_model.state_dict())
         self.src_model.set_teacher(self.ema_model.module.eval())
@@ -60,7 +71,8 @@ class MeanTeacherHook(EMAHook):
     def _swap_ema_parameters(self) -> None:
         """Exchange the weights of teacher and student, around validation and test of the teacher.
 
-        By name, unlike in ``EMAHook``: buffers that are not saved (a prior, say) may be the student's alone.
+        By name, unlike in ``EMAHook``: buffers that are not saved (a prior, say) may be the
+        student's alone.
         """
         if self.evaluate == 'teacher':
             teacher = self.ema_model.module.state_dict()

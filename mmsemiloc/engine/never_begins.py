@@ -1,4 +1,5 @@
 """What a run is too short for: schedules, hooks and validations whose time never comes."""
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,18 +24,26 @@ def of_schedulers(schedulers: Any, epochs: int, iterations: int) -> Iterator[str
             yield f'{name} begins at {scheduler.begin} of {end} {unit}'
         milestones = sorted(getattr(scheduler, 'milestones', ()))
         if milestones and scheduler.begin + milestones[0] >= end:
-            yield f'{name} has its first milestone at {scheduler.begin + milestones[0]} of {end} {unit}'
+            yield (
+                f'{name} has its first milestone at {scheduler.begin + milestones[0]} of {end} '
+                f'{unit}'
+            )
         if scheduler.begin + getattr(scheduler, 'step_size', 0) >= end > scheduler.begin:
             yield f'{name} has its first step after {scheduler.step_size} of {end} {unit}'
 
 
-def of_losses(hook: LossScheduleHook, weights: dict[str, float], epochs: int, iterations: int) -> Iterator[str]:
+def of_losses(
+    hook: LossScheduleHook, weights: dict[str, float], epochs: int, iterations: int
+) -> Iterator[str]:
     """Terms of the loss whose weight stays at its start value in the whole run, in words."""
     end, unit = (epochs, 'epochs') if hook.by_epoch else (iterations, 'iterations')
     for name, values in hook.schedule.items():
         full = {'begin': 0, 'end': 0, 'start_value': 0.0, **values}
         weight = weights.get(name, 0.0)
-        if weight != full['start_value'] and ramp(end - 1, end_value=weight, **full) == full['start_value']:
+        if (
+            weight != full['start_value']
+            and ramp(end - 1, end_value=weight, **full) == full['start_value']
+        ):
             yield f'the schedule of loss term {name!r} begins at {full["begin"]} of {end} {unit}'
 
 
@@ -43,7 +52,10 @@ def of_hook(hook: Hook, epochs: int, iterations: int) -> Iterator[str]:
     name = type(hook).__name__
     if isinstance(hook, EMAHook):
         if hook.begin_iter >= iterations or hook.begin_epoch >= epochs > 1:
-            yield f'{name} begins at iteration {hook.begin_iter}, epoch {hook.begin_epoch} of {iterations} and {epochs}'
+            yield (
+                f'{name} begins at iteration {hook.begin_iter}, epoch {hook.begin_epoch} of '
+                f'{iterations} and {epochs}'
+            )
     if isinstance(hook, CheckpointHook):
         end, unit = (epochs, 'epochs') if hook.by_epoch else (iterations, 'iterations')
         if hook.save_begin >= end > 1:
@@ -86,5 +98,7 @@ def check_everything_begins(runner: Runner, weights: dict[str, float]) -> None:
     if faults:
         by_epoch = runner.max_epochs > 1 or 'max_epochs' in (runner.cfg.get('train_cfg') or {})
         knob = 'max_epochs' if by_epoch else 'steps'
-        raise ValueError(f'the run is too short: {"; ".join(faults)}. Scale all schedules with the run by {knob}=... (at the '
-                         'top of the config or in --cfg-options), or take these out')
+        raise ValueError(
+            f'the run is too short: {"; ".join(faults)}. Scale all schedules with the run by '
+            f'{knob}=... (at the top of the config or in --cfg-options), or take these out'
+        )

@@ -1,4 +1,5 @@
 """MMEngine's runner with a terminal that one can read, and with pretrained weights that fit."""
+
 import logging
 
 from mmengine.logging import MMLogger
@@ -9,17 +10,24 @@ from mmsemiloc.models.backbone_checkpoint import pretrained_fits
 from mmsemiloc.registry import RUNNERS
 
 # What MMEngine logs at each start in hundreds of lines.
-DUMPS = ('Config:\n', 'Hooks will be executed in the following order:\n', '\n' + '-' * 60 + '\nSystem environment:')
+DUMPS = (
+    'Config:\n',
+    'Hooks will be executed in the following order:\n',
+    '\n' + '-' * 60 + '\nSystem environment:',
+)
 
 
 def is_no_dump(record: logging.LogRecord) -> bool:
-    """Whether a log record is something other than a dump of the environment, the config or the hooks."""
+    """Whether a log record is something other than a dump of the environment, the config or the
+    hooks.
+    """
     return not record.getMessage().startswith(DUMPS)
 
 
 @RUNNERS.register_module()
 class SemiSupRunner(Runner):
-    """``Runner`` that writes the environment, the config and the order of hooks into the log file alone.
+    """``Runner`` that writes the environment, the config and the order of hooks into the log file
+    alone.
 
     A checkpoint of an ``init_cfg`` that does not fit is a ``ValueError``.
     """
@@ -33,6 +41,8 @@ class SemiSupRunner(Runner):
         return logger
 
     def _init_model_weights(self) -> None:
-        """As ``Runner``, with checkpoints that fit, see :func:`pretrained_fits`: of any model, of other projects too."""
+        """As ``Runner``, with checkpoints that fit, see :func:`pretrained_fits`: of any model, of
+        other projects too.
+        """
         with pretrained_fits(inner_model(self.model)):
             super()._init_model_weights()

@@ -1,4 +1,5 @@
 """Hook that connects data and model before the first step, and refuses what does not fit together."""
+
 import logging
 
 from mmengine.dataset import BaseDataset
@@ -39,15 +40,16 @@ from mmsemiloc.registry import HOOKS
 
 @HOOKS.register_module()
 class SemiSupSetupHook(Hook):
-    """Checks what must agree before the first step, hands the labelled class counts to ``prior='labeled'``, keeps the order.
+    """Checks what must agree before the first step, hands the labelled class counts to
+    ``prior='labeled'``, keeps the order.
 
-    Checked are the classes of all data sets by name and number, the images (see :meth:`SemiSupDataset.check`), the
-    sampler, the schedules, and by a trial on a few images every term of the loss and every metric. Before a test, the
-    classes of the checkpoint too. A resumed run goes on with the sampler's seed of the run that it resumes, also if that
-    was a random one.
+    Checked are the classes of all data sets by name and number, the images (see
+    :meth:`SemiSupDataset.check`), the sampler, the schedules, and by a trial on a few images every
+    term of the loss and every metric. Before a test, the classes of the checkpoint too. A resumed
+    run goes on with the sampler's seed of the run that it resumes, also if that was a random one.
 
-    In our configs it is ``default_hooks.setup``, which an own list of ``custom_hooks`` leaves as it is.
-    It brings the :class:`FiniteHook` along where a config does not list it.
+    In our configs it is ``default_hooks.setup``, which an own list of ``custom_hooks`` leaves as it
+    is. It brings the :class:`FiniteHook` along where a config does not list it.
 
     Raises:
         ValueError: Before the work starts, with what does not fit and the remedy.
@@ -60,7 +62,9 @@ class SemiSupSetupHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Run all checks once."""
         if not any(isinstance(hook, FiniteHook) for hook in runner.hooks):
-            runner.register_hook(FiniteHook())  # of a lower priority: its own before_train comes later
+            runner.register_hook(
+                FiniteHook()
+            )  # of a lower priority: its own before_train comes later
         loader, model = runner.train_loop.dataloader, inner_model(runner.model)
         validation = runner.val_loop.dataloader.dataset if runner.val_loop else None
         check_sampler(loader, runner.optim_wrapper)
@@ -77,7 +81,9 @@ class SemiSupSetupHook(Hook):
         if isinstance(model, SemiSupClassifier):
             try_loss(model, loader)
         if runner.val_loop:
-            self._check_evaluation(runner.model, runner.val_loop.dataloader, runner.val_loop.evaluator, 'val')
+            self._check_evaluation(
+                runner.model, runner.val_loop.dataloader, runner.val_loop.evaluator, 'val'
+            )
         print_log(describe_data(loader.dataset, validation), logger='current', level=logging.INFO)
         self.saved_meta = {}  # from here on the weights are those of this run, and of its classes
 
@@ -100,13 +106,20 @@ class SemiSupSetupHook(Hook):
         checkpoint['sampler_seed'] = getattr(runner.train_loop.dataloader.sampler, 'seed', None)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Check the weights before anything is loaded; remember the order of images and the names of classes."""
+        """Check the weights before anything is loaded; remember the order of images and the names
+        of classes.
+        """
         check_weights(runner, checkpoint)
         self.saved_seed = checkpoint.get('sampler_seed')
         self.saved_meta = checkpoint.get('meta') or {}
 
-    def _check_data(self, runner: Runner, dataset: BaseDataset, validation: BaseDataset | None,
-                    num_classes: int | None) -> None:
+    def _check_data(
+        self,
+        runner: Runner,
+        dataset: BaseDataset,
+        validation: BaseDataset | None,
+        num_classes: int | None,
+    ) -> None:
         """Check images and classes of all data sets of a classifier."""
         if num_classes is None:
             return
@@ -119,7 +132,9 @@ class SemiSupSetupHook(Hook):
             check_classes(dataset, num_classes, 'training')
         saved = checkpoint_classes(self.saved_meta)
         if runner.iter and saved and names:  # a resumed run
-            check_same_classes(names, saved, 'the labelled images', 'the checkpoint that is resumed')
+            check_same_classes(
+                names, saved, 'the labelled images', 'the checkpoint that is resumed'
+            )
         labeled, test = sources(dataset)[0][0], test_set(runner)
         check_folder_names(labeled, 'labelled')
         for other, kind in ((validation, 'validation'), (test, 'test')):
@@ -135,12 +150,16 @@ class SemiSupSetupHook(Hook):
             if part is not None:
                 missing = check_images_exist(part, kind, skip)
                 if faults is not None and len(missing) > faults.budget:
-                    raise ValueError(f'{len(missing)} {kind} images are not there, the first is {missing[0]}, but '
-                                     f'faults.budget tolerates {faults.budget}')
+                    raise ValueError(
+                        f'{len(missing)} {kind} images are not there, the first is {missing[0]}, '
+                        f'but faults.budget tolerates {faults.budget}'
+                    )
                 try_pipelines(part, kind, skip)
                 check_moves_boxes(part, kind)
 
-    def _check_evaluation(self, model: nn.Module, loader: DataLoader, evaluator: Evaluator, which: str) -> None:
+    def _check_evaluation(
+        self, model: nn.Module, loader: DataLoader, evaluator: Evaluator, which: str
+    ) -> None:
         """Try the metrics of a classifier."""
         num_classes = number_of_classes(inner_model(model))
         if num_classes is not None:
@@ -152,12 +171,20 @@ class SemiSupSetupHook(Hook):
         for module in model.modules():
             if getattr(module, 'prior', None) == 'labeled':
                 if not isinstance(dataset, SemiSupDataset):
-                    raise ValueError(f"prior='labeled' needs a SemiSupDataset, got {type(dataset).__name__}")
+                    raise ValueError(
+                        f"prior='labeled' needs a SemiSupDataset, got {type(dataset).__name__}"
+                    )
                 module.set_prior(dataset.labeled_class_counts(number_of_classes(model) or 0))
 
     def _restore_seed(self, runner: Runner, sampler: SemiSupSampler) -> None:
-        """Go on with the order of a resumed run: MMEngine restores a random seed after it has built the sampler."""
+        """Go on with the order of a resumed run: MMEngine restores a random seed after it has built
+        the sampler.
+        """
         if runner.iter and self.saved_seed not in (None, sampler.seed):
-            print_log(f'the order of images goes on with seed {self.saved_seed} of the checkpoint, not {sampler.seed}',
-                      logger='current', level=logging.INFO)
+            print_log(
+                f'the order of images goes on with seed {self.saved_seed} of the checkpoint, not '
+                f'{sampler.seed}',
+                logger='current',
+                level=logging.INFO,
+            )
             sampler.seed = self.saved_seed

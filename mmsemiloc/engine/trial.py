@@ -1,4 +1,5 @@
 """Trials before the first step: every term of the loss and every metric once, on a few images."""
+
 import contextlib
 import copy
 from collections.abc import Iterator, Sequence, Sized
@@ -21,7 +22,9 @@ COMPUTED = ('Accuracy', 'SingleLabelMetric', 'ConfusionMatrix', 'CAMLocalization
 
 @contextlib.contextmanager
 def all_terms_on(terms: nn.ModuleDict) -> Iterator[None]:
-    """Every term of the loss with a weight inside of ``with``: that of its config, or 1 where that is 0."""
+    """Every term of the loss with a weight inside of ``with``: that of its config, or 1 where that
+    is 0.
+    """
     before = {name: cast(float, term.loss_weight) for name, term in terms.items()}
     for name, term in terms.items():
         term.loss_weight = before[name] or 1.0  # type: ignore[assignment]
@@ -44,7 +47,11 @@ def training_places(loader: DataLoader) -> list[int]:
         return list(range(min(2 * IMAGES, len(cast(Sized, dataset)))))
     counts = getattr(loader.sampler, 'counts', {True: 1, False: 1})
     labeled = range(min(IMAGES, dataset.num_labeled)) if counts[True] else ()
-    unlabeled = range(dataset.num_labeled, min(dataset.num_labeled + IMAGES, len(dataset))) if counts[False] else ()
+    unlabeled = (
+        range(dataset.num_labeled, min(dataset.num_labeled + IMAGES, len(dataset)))
+        if counts[False]
+        else ()
+    )
     return [*labeled, *unlabeled]
 
 
@@ -82,14 +89,18 @@ def check_topk(evaluator: Evaluator, num_classes: int, which: str) -> None:
         ValueError: With both numbers.
     """
     for metric in evaluator.metrics:
-        topk = getattr(metric, 'topk', None) or (1, )
+        topk = getattr(metric, 'topk', None) or (1,)
         if isinstance(topk, tuple | list) and max(topk) > num_classes:
-            raise ValueError(f'{which}_evaluator: {type(metric).__name__} has topk={tuple(topk)}, but there are {num_classes} '
-                             f'classes: set {which}_evaluator.topk=1')
+            raise ValueError(
+                f'{which}_evaluator: {type(metric).__name__} has topk={tuple(topk)}, but there are '
+                f'{num_classes} classes: set {which}_evaluator.topk=1'
+            )
 
 
 def try_evaluation(model: nn.Module, loader: DataLoader, evaluator: Evaluator, which: str) -> None:
-    """Read some images for evaluation, predict them, and hand them to a copy of the metrics; nothing of the run changes.
+    """Read some images for evaluation, predict them, and hand them to a copy of the metrics.
+
+    Nothing of the run changes.
 
     Args:
         model: The model as the runner has it, distributed or with test-time augmentation.
@@ -103,7 +114,10 @@ def try_evaluation(model: nn.Module, loader: DataLoader, evaluator: Evaluator, w
     with evaluating(model), torch.no_grad():  # as in MMEngine's loops
         data = collated(loader, range(min(2 * IMAGES, len(cast(Sized, loader.dataset)))))
         step = model.val_step if which == 'val' else model.test_step
-        outputs = [output.to_dict() if isinstance(output, BaseDataElement) else output for output in step(data)]
+        outputs = [
+            output.to_dict() if isinstance(output, BaseDataElement) else output
+            for output in step(data)
+        ]
 
         for metric in evaluator.metrics:
             tried: Any = copy.deepcopy(metric)
@@ -113,6 +127,13 @@ def try_evaluation(model: nn.Module, loader: DataLoader, evaluator: Evaluator, w
                 if name in COMPUTED:
                     tried.compute_metrics(tried.results)
             except Exception as error:
-                missing = isinstance(error, KeyError) and error.args[:1] == ('gt_label', )
-                hint = ': the images have no labels; give the data set with_label=True or a list with labels' if missing else ''
-                raise ValueError(f'{which}_evaluator: {name} cannot be computed: {failure(error)}{hint}') from error
+                missing = isinstance(error, KeyError) and error.args[:1] == ('gt_label',)
+                hint = (
+                    ': the images have no labels; give the data set with_label=True or a list with '
+                    'labels'
+                    if missing
+                    else ''
+                )
+                raise ValueError(
+                    f'{which}_evaluator: {name} cannot be computed: {failure(error)}{hint}'
+                ) from error

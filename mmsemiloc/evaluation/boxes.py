@@ -1,8 +1,10 @@
 """Boxes of a map at all thresholds, and how well they fit the true ones.
 
-After "Evaluating Weakly Supervised Object Localization Methods Right" (Choe et al., CVPR 2020). A map in 256 grey levels has at
-most 255 different binarisations, so contours are looked for once for each of those instead of for all 1,000 thresholds.
+After "Evaluating Weakly Supervised Object Localization Methods Right" (Choe et al., CVPR 2020). A
+map in 256 grey levels has at most 255 different binarisations, so contours are looked for once for
+each of those instead of for all 1,000 thresholds.
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +31,7 @@ class ContourBoxes:
         largest: Number of the box of the contour with the largest area (D,).
         binarization: Which one belongs to each grey level (255,).
     """
+
     boxes: np.ndarray
     starts: np.ndarray
     largest: np.ndarray
@@ -52,10 +55,20 @@ def contour_boxes(normalized: np.ndarray) -> ContourBoxes:
         largest.append(len(rects) + areas.index(max(areas)))
         rects += [cv2.boundingRect(contour) for contour in contours]
     if not starts:  # a constant map
-        return ContourBoxes(np.zeros((1, 4), int), np.array([0]), np.array([0]), np.zeros(LEVELS, int))
+        return ContourBoxes(
+            np.zeros((1, 4), int), np.array([0]), np.array([0]), np.zeros(LEVELS, int)
+        )
     x, y, width, height = np.array(rects).T
-    boxes = np.stack([x, y, np.minimum(x + width, grey.shape[1] - 1), np.minimum(y + height, grey.shape[0] - 1)], axis=1)
-    return ContourBoxes(boxes, np.array(starts), np.array(largest), np.searchsorted(values, np.arange(LEVELS), 'right') - 1)
+    boxes = np.stack(
+        [x, y, np.minimum(x + width, grey.shape[1] - 1), np.minimum(y + height, grey.shape[0] - 1)],
+        axis=1,
+    )
+    return ContourBoxes(
+        boxes,
+        np.array(starts),
+        np.array(largest),
+        np.searchsorted(values, np.arange(LEVELS), 'right') - 1,
+    )
 
 
 def check_boxes(boxes: np.ndarray, size: Sequence[int]) -> None:
@@ -68,12 +81,16 @@ def check_boxes(boxes: np.ndarray, size: Sequence[int]) -> None:
     for box in np.asarray(boxes).tolist():
         x1, y1, x2, y2 = box
         if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
-            raise ValueError(f'a box [x1, y1, x2, y2] must have an area and lie in the image, got {box} in an image of '
-                             f'{width} x {height} pixels')
+            raise ValueError(
+                f'a box [x1, y1, x2, y2] must have an area and lie in the image, got {box} in an '
+                f'image of {width} x {height} pixels'
+            )
 
 
 def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union (M, N) of boxes (M, 4) and (N, 4) whose last pixels count, so that a side is x2 - x1 + 1."""
+    """Intersection over union (M, N) of boxes (M, 4) and (N, 4) whose last pixels count, so that a
+    side is x2 - x1 + 1.
+    """
     a, b = boxes[:, None], others[None]
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]) + 1
     inside = np.maximum(sides, 0).prod(-1)
@@ -89,10 +106,13 @@ def box_hits(contours: ContourBoxes, true_boxes: np.ndarray) -> np.ndarray:
         true_boxes: (N, 4) in pixels, N >= 1; as published, they are cut down to whole pixels.
 
     Returns:
-        bool (4, 255). Row 0: the box of the largest contour has an IoU of at least 0.5 with a true box (MaxBoxAcc). Rows 1 to
+        bool (4, 255). Row 0: the box of the largest contour has an IoU of at least 0.5 with a true
+        box (MaxBoxAcc). Rows 1 to
         3: some contour's box has an IoU of at least 0.3, 0.5, 0.7 (MaxBoxAccV2).
     """
-    whole = np.floor(np.asarray(true_boxes, np.float64) + 1e-4)  # 112 may have become 111.99999 when it was scaled
+    whole = np.floor(
+        np.asarray(true_boxes, np.float64) + 1e-4
+    )  # 112 may have become 111.99999 when it was scaled
     ious = box_iou(contours.boxes, whole).max(1)
     best = np.maximum.reduceat(ious, contours.starts)
     hits = np.stack([ious[contours.largest] >= 0.5, *(best >= iou for iou in IOUS)])

@@ -1,19 +1,33 @@
 """Metric of how well class activation maps find the object."""
+
 from collections.abc import Sequence
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
-from mmsemiloc.evaluation.map_scores import MapScore, box_accuracy, max_box_acc, score_centre_map, score_map, summarize_maps
+from mmsemiloc.evaluation.map_scores import (
+    MapScore,
+    box_accuracy,
+    max_box_acc,
+    score_centre_map,
+    score_map,
+    summarize_maps,
+)
 from mmsemiloc.evaluation.maps import resize_maps
 from mmsemiloc.registry import METRICS
 
 NEEDED = {
     'cam_top1': 'set model.head.predict_cam=True of mmsemiloc.CAMClsHead',
     'batch_input_shape': 'set model.type to mmsemiloc.SemiSupClassifier, which tells it',
-    'img_shape': "let the pipeline tell it: LoadImageFromFile does, and PackInputs packs it unless meta_keys leaves it out",
-    'gt_bboxes': "load boxes (LoadLocalizationBoxes) and pack them: dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))",
+    'img_shape': (
+        'let the pipeline tell it: LoadImageFromFile does, and PackInputs packs it unless '
+        'meta_keys leaves it out'
+    ),
+    'gt_bboxes': (
+        "load boxes (LoadLocalizationBoxes) and pack them: dict(type='PackInputs', "
+        "algorithm_keys=('gt_bboxes', ))"
+    ),
 }
 
 
@@ -23,30 +37,39 @@ def to_numpy(value) -> np.ndarray:
 
 
 def image_map(cam: Tensor, sample: dict) -> np.ndarray:
-    """A map (h, w) at the size (H, W) of its image: of the padded network input first, then without the padding."""
+    """A map (h, w) at the size (H, W) of its image: of the padded network input first, then without
+    the padding.
+    """
     height, width = sample['img_shape'][:2]
     return resize_maps(cam[None], sample['batch_input_shape'])[0, :height, :width].cpu().numpy()
 
 
 @METRICS.register_module()
 class CAMLocalization(BaseMetric):
-    """Localisation by class activation maps, as in "Evaluating Weakly Supervised Object Localization Methods Right".
+    """Localisation by class activation maps, as in "Evaluating Weakly Supervised Object
+    Localization Methods Right".
 
-    Each value comes for the map of the true class (``gt_...``), of the most probable class (``top1_...``), for a Gaussian at
-    the image's centre (``centre_...``) and for a constant map (``uniform_...``). In %:
+    Each value comes for the map of the true class (``gt_...``), of the most probable class
+    (``top1_...``), for a Gaussian at the image's centre (``centre_...``) and for a constant map
+    (``uniform_...``). In %:
 
-    - ``MaxBoxAcc``: images with a right box (IoU 0.5, largest contour), at the threshold that is best on this set;
-    - ``MaxBoxAccV2``: mean over IoU 0.3, 0.5, 0.7, each at its best threshold, the best of all contours;
-    - ``BoxAcc``, ``BoxAccV2``: the same at the given ``threshold``, which is to come from other images: run the metric on the
-      validation set and hand on its ``best_threshold`` (a share of the maximum, the best for ``BoxAccV2``);
-    - ``pointing``: images whose map has its maximum in a true box; ``in_box``: the positive part's share inside the boxes;
-    - ``area``: pixels above ``area_threshold`` times the maximum. A map may be small and wrong: read it beside the others;
-    - ``PxAP``: average precision over all pixels, if all images have a ``gt_seg_map`` (1 on the object, 0 off it, 255
-      ignored);
+    - ``MaxBoxAcc``: images with a right box (IoU 0.5, largest contour), at the threshold that is
+      best on this set;
+    - ``MaxBoxAccV2``: mean over IoU 0.3, 0.5, 0.7, each at its best threshold, the best of all
+      contours;
+    - ``BoxAcc``, ``BoxAccV2``: the same at the given ``threshold``, which is to come from other
+      images: run the metric on the validation set and hand on its ``best_threshold`` (a share of
+      the maximum, the best for ``BoxAccV2``);
+    - ``pointing``: images whose map has its maximum in a true box; ``in_box``: the positive part's
+      share inside the boxes;
+    - ``area``: pixels above ``area_threshold`` times the maximum. A map may be small and wrong:
+      read it beside the others;
+    - ``PxAP``: average precision over all pixels, if all images have a ``gt_seg_map`` (1 on the
+      object, 0 off it, 255 ignored);
     - ``top1_loc``: images that are classified right and whose box is right as in ``MaxBoxAcc``.
 
-    The pipeline has to keep the object in the image: resize without a crop, by mmcv's ``Resize``, which moves ``gt_bboxes``
-    and ``gt_seg_map`` along (``ResizeEdge`` does not).
+    The pipeline has to keep the object in the image: resize without a crop, by mmcv's ``Resize``,
+    which moves ``gt_bboxes`` and ``gt_seg_map`` along (``ResizeEdge`` does not).
 
     Args:
         threshold: Share of the map's maximum, 0 to below 1, that was chosen on other images.
@@ -54,8 +77,8 @@ class CAMLocalization(BaseMetric):
         **kwargs: For ``BaseMetric``.
 
     Raises:
-        ValueError: If a threshold is out of range, and during evaluation, with the image's name, if a map is not finite, a
-            box is wrong, or something is missing.
+        ValueError: If a threshold is out of range, and during evaluation, with the image's name, if
+            a map is not finite, a box is wrong, or something is missing.
 
     Example:
         In a config whose dataset has boxes::
@@ -63,9 +86,12 @@ class CAMLocalization(BaseMetric):
             model = dict(head=dict(predict_cam=True))
             test_evaluator = [dict(type='Accuracy', topk=(1, )), dict(type='mmsemiloc.CAMLocalization')]
     """
+
     default_prefix = 'localization'
 
-    def __init__(self, threshold: float | None = None, area_threshold: float = 0.5, **kwargs) -> None:
+    def __init__(
+        self, threshold: float | None = None, area_threshold: float = 0.5, **kwargs
+    ) -> None:
         for name, value in (('threshold', threshold), ('area_threshold', area_threshold)):
             if value is not None and not 0 <= value < 1:
                 raise ValueError(f'CAMLocalization needs 0 <= {name} < 1, got {value}')
@@ -95,11 +121,16 @@ class CAMLocalization(BaseMetric):
             return score_map(cam, boxes, mask, self.area_threshold)
 
         top1 = image_map(sample['cam_top1'], sample)
-        scores: dict = dict(top1=score(top1), centre=score_centre_map(top1.shape, boxes, mask, self.area_threshold),
-                      uniform=score(np.ones_like(top1)))
+        scores: dict = dict(
+            top1=score(top1),
+            centre=score_centre_map(top1.shape, boxes, mask, self.area_threshold),
+            uniform=score(np.ones_like(top1)),
+        )
         if 'cam_gt' in sample:
             scores['right'] = bool((sample['pred_label'] == sample['gt_label']).all())
-            scores['gt'] = scores['top1'] if scores['right'] else score(image_map(sample['cam_gt'], sample))
+            scores['gt'] = (
+                scores['top1'] if scores['right'] else score(image_map(sample['cam_gt'], sample))
+            )
         return scores
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -107,10 +138,14 @@ class CAMLocalization(BaseMetric):
         metrics = {}
         for name in ('gt', 'top1', 'centre', 'uniform'):
             if all(name in result for result in results):
-                threshold = self.threshold if name in ('gt', 'top1') else None  # chosen for the model's maps
+                threshold = (
+                    self.threshold if name in ('gt', 'top1') else None
+                )  # chosen for the model's maps
                 summary = summarize_maps([result[name] for result in results], threshold)
                 metrics.update({f'{name}_{key}': value for key, value in summary.items()})
         if 'gt_MaxBoxAcc' in metrics:
             right = np.array([result['right'] for result in results])
-            metrics['top1_loc'] = max_box_acc(box_accuracy([result['gt'].hits for result in results], right))
+            metrics['top1_loc'] = max_box_acc(
+                box_accuracy([result['gt'].hits for result in results], right)
+            )
         return metrics

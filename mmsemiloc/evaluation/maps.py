@@ -1,4 +1,5 @@
 """Class activation maps at the size of the image, and measures that need no box around the map."""
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,8 +8,12 @@ from torch.nn import functional as F
 
 
 def resize_maps(cam: Tensor, size: Sequence[int]) -> Tensor:
-    """Maps (T, h, w) at the size (H, W) of the network's input, bicubic as in the published evaluation."""
-    return F.interpolate(cam[:, None].float(), tuple(size), mode='bicubic', align_corners=False)[:, 0]
+    """Maps (T, h, w) at the size (H, W) of the network's input, bicubic as in the published
+    evaluation.
+    """
+    return F.interpolate(cam[:, None].float(), tuple(size), mode='bicubic', align_corners=False)[
+        :, 0
+    ]
 
 
 def normalize_map(cam: np.ndarray) -> np.ndarray:
@@ -21,14 +26,18 @@ def normalize_map(cam: np.ndarray) -> np.ndarray:
         ValueError: If the map is no finite matrix.
     """
     if cam.ndim != 2 or not np.isfinite(cam).all():
-        raise ValueError(f'a map must be a finite matrix (H, W), got shape {cam.shape}, {np.isnan(cam).sum()} NaN, '
-                         f'{np.isinf(cam).sum()} infinite')
+        raise ValueError(
+            f'a map must be a finite matrix (H, W), got shape {cam.shape}, {np.isnan(cam).sum()} '
+            f'NaN, {np.isinf(cam).sum()} infinite'
+        )
     shifted = cam - cam.min()
     return shifted / shifted.max() if shifted.any() else shifted
 
 
 def boxes_mask(boxes: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Which pixels (H, W) lie in any of the boxes (N, 4) [x1, y1, x2, y2], x2 and y2 outside, rounded to whole pixels."""
+    """Which pixels (H, W) lie in any of the boxes (N, 4) [x1, y1, x2, y2], x2 and y2 outside,
+    rounded to whole pixels.
+    """
     inside = np.zeros(tuple(size), bool)
     for x1, y1, x2, y2 in np.rint(boxes).astype(int):
         inside[y1:y2, x1:x2] = True
@@ -36,7 +45,8 @@ def boxes_mask(boxes: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
 
 def energy_inside(cam: np.ndarray, inside: np.ndarray) -> float:
-    """Share (0 to 1) of a map's positive part that lies on the pixels ``inside`` (energy-based pointing game).
+    """Share (0 to 1) of a map's positive part that lies on the pixels ``inside`` (energy-based
+    pointing game).
 
     0 for a map without a positive value; a constant positive map gives the share of the area.
     """
@@ -46,10 +56,15 @@ def energy_inside(cam: np.ndarray, inside: np.ndarray) -> float:
 
 
 def maximum_inside(cam: np.ndarray, inside: np.ndarray) -> float:
-    """Pointing game: 1 if the maximum of a map (H, W) lies on the pixels ``inside``, else 0; the share of equal maxima."""
+    """Pointing game: 1 if the maximum of a map (H, W) lies on the pixels ``inside``, else 0.
+
+    The share of equal maxima.
+    """
     return float(inside[cam == cam.max()].mean())
 
 
 def area(cam: np.ndarray, threshold: float = 0.5) -> float:
-    """Share (0 to 1) of a map (H, W) above ``threshold`` times its maximum: 0 if that is not positive, 1 for a constant map."""
+    """Share (0 to 1) of a map (H, W) above ``threshold`` times its maximum: 0 if that is not
+    positive, 1 for a constant map.
+    """
     return float((cam > threshold * cam.max()).mean()) if cam.max() > 0 else 0.0

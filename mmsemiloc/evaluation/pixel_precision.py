@@ -1,4 +1,7 @@
-"""Average precision over the pixels of all images (PxAP): how well maps tell the pixels of the object from others."""
+"""Average precision over the pixels of all images (PxAP): how well maps tell the pixels of the
+object from others.
+"""
+
 import numpy as np
 
 from mmsemiloc.evaluation.boxes import TAUS
@@ -21,16 +24,21 @@ def pixel_histogram(normalized: np.ndarray, mask: np.ndarray) -> np.ndarray:
         ValueError: If the mask has another size or other values.
     """
     if mask.shape != normalized.shape or not np.isin(mask, (0, 1, IGNORE)).all():
-        raise ValueError(f'a mask must have the size {normalized.shape} of the image and values 0, 1 or 255 (ignored), got '
-                         f'{mask.shape} and {np.unique(mask)[:5].tolist()}')
+        raise ValueError(
+            f'a mask must have the size {normalized.shape} of the image and values 0, 1 or 255 '
+            f'(ignored), got {mask.shape} and {np.unique(mask)[:5].tolist()}'
+        )
     counts = np.stack([np.histogram(normalized[mask == value], EDGES)[0] for value in (1, 0)])
-    return counts.astype(np.min_scalar_type(mask.size))  # small: one an image goes from process to process
+    return counts.astype(
+        np.min_scalar_type(mask.size)
+    )  # small: one an image goes from process to process
 
 
 def pixel_average_precision(histogram: np.ndarray) -> float:
     """Area under precision over recall, 0 to 1: ``sum_k precision_k (recall_k - recall_(k-1))``.
 
-    A map that is 1 on the object and 0 off it has 1, a constant one the share of the object's pixels.
+    A map that is 1 on the object and 0 off it has 1, a constant one the share of the object's
+    pixels.
 
     Args:
         histogram: Sum of :func:`pixel_histogram` over all images.

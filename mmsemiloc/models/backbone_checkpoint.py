@@ -1,4 +1,5 @@
 """``init_cfg=dict(type='Pretrained')`` that fits, or is an error: MMEngine's loads what it can."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,8 +26,9 @@ def read_checkpoint(path: str) -> object:
         raise ValueError(f'cannot load checkpoint {path}: {kind}: {error}') from error
 
 
-def load_backbone(backbone: nn.Module, path: str, prefix: str | None = None,
-                  purpose: Purpose = 'part') -> Fitted:
+def load_backbone(
+    backbone: nn.Module, path: str, prefix: str | None = None, purpose: Purpose = 'part'
+) -> Fitted:
     """Load a backbone, or another part of a model, from a checkpoint, and log what was loaded.
 
     Args:

@@ -1,4 +1,7 @@
-"""BatchNorm at rest: a forward pass that repeats another one does not move its running statistics again."""
+"""BatchNorm at rest: a forward pass that repeats another one does not move its running statistics
+again.
+"""
+
 import contextlib
 from collections.abc import Iterator
 
@@ -8,12 +11,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextlib.contextmanager
 def statistics_at_rest(model: nn.Module) -> Iterator[None]:
-    """Keep the running statistics of BatchNorm as they are, while layers in training mode still use those of the batch.
+    """Keep the running statistics of BatchNorm as they are, while layers in training mode still use
+    those of the batch.
 
-    With a momentum of 0 the same operations run as otherwise, so gradient checkpointing may begin outside and end inside.
-    They count on a scratch tensor, because SyncBatchNorm refuses to do without a count.
+    With a momentum of 0 the same operations run as otherwise, so gradient checkpointing may begin
+    outside and end inside. They count on a scratch tensor, because SyncBatchNorm refuses to do
+    without a count.
     """
-    layers = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    layers = [
+        module
+        for module in model.modules()
+        if isinstance(module, _BatchNorm) and module.track_running_stats
+    ]
     before = [(layer.momentum, layer.num_batches_tracked) for layer in layers]
     scratch = layers[0].num_batches_tracked.clone() if layers else None
     for layer in layers:

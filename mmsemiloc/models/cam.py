@@ -1,4 +1,5 @@
 """Class activation maps of a linear classifier over pooled features."""
+
 import torch
 from torch import Tensor, nn
 
@@ -8,18 +9,23 @@ class NoMapsError(ValueError):
 
 
 def relative_weight(fc_weight: Tensor) -> Tensor:
-    """The weight (C, D) of a linear classifier less its mean over the classes, which gives the same probabilities.
+    """The weight (C, D) of a linear classifier less its mean over the classes, which gives the same
+    probabilities.
 
-    Softmax does not change when the same number is added to all class scores, so the map of a class by itself says little: a
-    network can classify by elimination, with maps of the other classes that are negative on the object while that of the
-    right class is nearly zero. Maps with this weight show what speaks for a class rather than for the others, and their sum
-    over the classes is zero at every place.
+    Softmax does not change when the same number is added to all class scores, so the map of a class
+    by itself says little: a network can classify by elimination, with maps of the other classes
+    that are negative on the object while that of the right class is nearly zero. Maps with this
+    weight show what speaks for a class rather than for the others, and their sum over the classes
+    is zero at every place.
     """
     return fc_weight - fc_weight.mean(0)
 
 
-def class_activation_maps(features: Tensor, fc_weight: Tensor, labels: Tensor | None = None) -> Tensor:
-    """``C[y, x] = sum_d W[label, d] features[d, y, x]``: no bias and no ReLU (reference [3] of the paper).
+def class_activation_maps(
+    features: Tensor, fc_weight: Tensor, labels: Tensor | None = None
+) -> Tensor:
+    """``C[y, x] = sum_d W[label, d] features[d, y, x]``: no bias and no ReLU (reference [3] of the
+    paper).
 
     The mean of a map over its places is the class score less the bias.
 
@@ -35,27 +41,31 @@ def class_activation_maps(features: Tensor, fc_weight: Tensor, labels: Tensor | 
         ValueError: If ``features`` are not maps.
     """
     if features.dim() != 4:
-        raise ValueError(f'class activation maps need features (T, D, H, W), got {tuple(features.shape)}: remove the '
-                         'pooling neck of the model (neck=None), CAMClsHead pools by itself')
+        raise ValueError(
+            f'class activation maps need features (T, D, H, W), got {tuple(features.shape)}: '
+            'remove the pooling neck of the model (neck=None), CAMClsHead pools by itself'
+        )
     if labels is None:
         return torch.einsum('cd,tdhw->tchw', fc_weight, features)
     return torch.einsum('td,tdhw->thw', fc_weight[labels], features)
 
 
 def class_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Class scores and class activation maps of any classifier with a linear head over average-pooled maps.
+    """Class scores and class activation maps of any classifier with a linear head over
+    average-pooled maps.
 
-    Works for mmpretrain's ``ImageClassifier`` with ``GlobalAveragePooling`` and ``LinearClsHead`` as well as with
-    ``CAMClsHead``: what counts is that the mean of a map plus the bias is the class score, which is checked. The maps of all
-    classes are small beside what the backbone holds: 25 MB for 32 images, 1,000 classes and maps of 14x14.
+    Works for mmpretrain's ``ImageClassifier`` with ``GlobalAveragePooling`` and ``LinearClsHead``
+    as well as with ``CAMClsHead``: what counts is that the mean of a map plus the bias is the class
+    score, which is checked. The maps of all classes are small beside what the backbone holds: 25 MB
+    for 32 images, 1,000 classes and maps of 14x14.
 
     Args:
         model: A classifier with ``backbone``, ``head`` and perhaps ``neck``, in evaluation mode.
         inputs: Normalised images (T, 3, H, W).
 
     Returns:
-        Class scores (T, C) and maps (T, C, h, w) in the same unit, h and w those of the backbone's last map; relative ones
-        (:func:`relative_weight`) if the head has ``cam_relative``.
+        Class scores (T, C) and maps (T, C, h, w) in the same unit, h and w those of the backbone's
+        last map; relative ones (:func:`relative_weight`) if the head has ``cam_relative``.
 
     Raises:
         NoMapsError: If the head is not linear over average-pooled maps.
@@ -67,10 +77,16 @@ def class_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
     if isinstance(fc, nn.Linear) and are_maps and features.size(1) == fc.in_features:
         logits = model.head(feats if getattr(model, 'neck', None) is None else model.neck(feats))
         if not logits.isfinite().all():
-            raise ValueError(f'{int((~logits.isfinite()).sum())} of {logits.numel()} class scores are not finite')
+            raise ValueError(
+                f'{int((~logits.isfinite()).sum())} of {logits.numel()} class scores are not finite'
+            )
         maps = class_activation_maps(features, fc.weight)
         scores = maps.mean((2, 3)) + (0 if fc.bias is None else fc.bias)
         if torch.allclose(scores, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
-            return logits, maps - maps.mean(1, keepdim=True) if getattr(model.head, 'cam_relative', False) else maps
-    raise NoMapsError('class activation maps need a linear head over average-pooled maps, but '
-                      f'{type(model.head).__name__} over {type(model.backbone).__name__} is none')
+            return logits, maps - maps.mean(1, keepdim=True) if getattr(
+                model.head, 'cam_relative', False
+            ) else maps
+    raise NoMapsError(
+        'class activation maps need a linear head over average-pooled maps, but '
+        f'{type(model.head).__name__} over {type(model.backbone).__name__} is none'
+    )

@@ -1,4 +1,5 @@
 """Whether the weights of a checkpoint are a model's: all go in, or an error gives the numbers."""
+
 from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Fitted:
         line: What was loaded, for the log.
         unused: Names in the file of what is not part of the model.
     """
+
     tensors: OrderedDict[str, Tensor]
     line: str
     unused: list[str]
@@ -47,8 +49,9 @@ def inner_model(model: nn.Module) -> nn.Module:
     return inner
 
 
-def with_metadata(tensors: Mapping[str, Tensor],
-                  metadata: Mapping[str, dict]) -> OrderedDict[str, Tensor]:
+def with_metadata(
+    tensors: Mapping[str, Tensor], metadata: Mapping[str, dict]
+) -> OrderedDict[str, Tensor]:
     """A state dict as PyTorch makes it, with what it keeps for each module."""
     state = OrderedDict(tensors)
     state._metadata = OrderedDict(metadata)  # type: ignore[attr-defined]
@@ -61,13 +64,17 @@ def classifier_names(model: nn.Module) -> list[str]:
     classes = getattr(head, 'num_classes', None)
     if not isinstance(head, nn.Module) or not classes:
         return []
-    layers = {name: layer for name, layer in head.named_modules(prefix='head')
-              if isinstance(layer, nn.Linear | nn.Conv2d) and len(layer.weight) == classes}
+    layers = {
+        name: layer
+        for name, layer in head.named_modules(prefix='head')
+        if isinstance(layer, nn.Linear | nn.Conv2d) and len(layer.weight) == classes
+    }
     return [f'{name}.{part}' for name, layer in layers.items() for part in layer.state_dict()]
 
 
-def head_left_out(report: Report, classifier: list[str], state: Mapping[str, Tensor],
-                  own: Mapping[str, Tensor]) -> str:
+def head_left_out(
+    report: Report, classifier: list[str], state: Mapping[str, Tensor], own: Mapping[str, Tensor]
+) -> str:
     """Why a classifier does not fit, for people; '' if it does."""
     if not any(name in state for name in classifier):
         return 'none in the file' if classifier else ''
@@ -77,18 +84,23 @@ def head_left_out(report: Report, classifier: list[str], state: Mapping[str, Ten
             if name.startswith('head.') and len(theirs) and theirs[1:] == mine[1:]:
                 return f'{theirs[0]} classes in the file, {mine[0]} in the model'
             return report.shapes[name]
-    return next((f'{name} is missing in the file' for name in classifier if name in report.missing),
-                '')
+    return next(
+        (f'{name} is missing in the file' for name in classifier if name in report.missing), ''
+    )
 
 
 def advice(report: Report, classifier: list[str], left_out: str) -> str:
     """What to do about weights that are no model's."""
     if not report.without(classifier).faults():
         if left_out == 'none in the file':
-            return ('the file has no classifier: it can start a training (load_from, or init_cfg '
-                    'of the backbone), not more')
-        return (f'the head differs: {left_out}; set num_classes to that of the file, or start a '
-                'training by load_from')
+            return (
+                'the file has no classifier: it can start a training (load_from, or init_cfg '
+                'of the backbone), not more'
+            )
+        return (
+            f'the head differs: {left_out}; set num_classes to that of the file, or start a '
+            'training by load_from'
+        )
     return 'the config must describe the network that the file was made with'
 
 
@@ -101,12 +113,15 @@ def check_finite(state: Mapping[str, Tensor], source: str) -> None:
     for name, tensor in state.items():
         numbers = tensor.is_floating_point() or tensor.is_complex()
         if numbers and not torch.isfinite(tensor).all():
-            raise ValueError(f'{source}: {name} has values that are not finite (NaN or infinite): '
-                             'its training failed; take an earlier checkpoint')
+            raise ValueError(
+                f'{source}: {name} has values that are not finite (NaN or infinite): '
+                'its training failed; take an earlier checkpoint'
+            )
 
 
-def unfit(found: Arranged, report: Report, fits: str, kind: str, source: str,
-          hint: str) -> ValueError:
+def unfit(
+    found: Arranged, report: Report, fits: str, kind: str, source: str, hint: str
+) -> ValueError:
     """The error of weights that are no model's."""
     faults = report.faults()
     if fits.startswith('0 '):
@@ -114,8 +129,9 @@ def unfit(found: Arranged, report: Report, fits: str, kind: str, source: str,
     return ValueError(f'{fits} tensors of {source} fit {kind}: {"; ".join(faults)}; {hint}')
 
 
-def fit_state(model: nn.Module, content: object, source: str, purpose: Purpose,
-              prefix: str | None = None) -> Fitted:
+def fit_state(
+    model: nn.Module, content: object, source: str, purpose: Purpose, prefix: str | None = None
+) -> Fitted:
     """The weights of a file for a model, all of them.
 
     Layouts that are understood: a state dict, or a dict that has one under any name ('state_dict'
@@ -164,16 +180,20 @@ def fit_state(model: nn.Module, content: object, source: str, purpose: Purpose,
 
     # What the file lacks keeps its values, so that the state dict is whole.
     state |= {name: own[name] for name in (*kept, *counts)}
-    notes = [f'{fits} tensors of {source} loaded into {kind}', found.where,
-             f'head left out: {left_out}' if kept else '',
-             "BatchNorm's counts are not in the file" if counts else '',
-             f'not used: {some(found.unused)}' if found.unused else '']
+    notes = [
+        f'{fits} tensors of {source} loaded into {kind}',
+        found.where,
+        f'head left out: {left_out}' if kept else '',
+        "BatchNorm's counts are not in the file" if counts else '',
+        f'not used: {some(found.unused)}' if found.unused else '',
+    ]
     line = '; '.join(filter(None, notes))
     return Fitted(with_metadata(state, found.metadata), line, found.unused)
 
 
-def fit_mean(model: nn.Module, mean: Mapping[str, Tensor], source: str,
-             purpose: Purpose) -> OrderedDict[str, Tensor]:
+def fit_mean(
+    model: nn.Module, mean: Mapping[str, Tensor], source: str, purpose: Purpose
+) -> OrderedDict[str, Tensor]:
     """The running mean that ``EMAHook`` saves beside the weights, fitted as these.
 
     Raises:
@@ -186,8 +206,10 @@ def fit_mean(model: nn.Module, mean: Mapping[str, Tensor], source: str,
     content = with_metadata(inside, getattr(mean, '_metadata', {}))
     fitted = fit_state(model, content, f'{source} (ema_state_dict)', purpose).tensors
     metadata = fitted._metadata.items()  # type: ignore[attr-defined]
-    return with_metadata({**others, **{f'module.{name}': fitted[name] for name in fitted}},
-                         {f'module.{name}'.rstrip('.'): value for name, value in metadata})
+    return with_metadata(
+        {**others, **{f'module.{name}': fitted[name] for name in fitted}},
+        {f'module.{name}'.rstrip('.'): value for name, value in metadata},
+    )
 
 
 def fit_checkpoint(model: nn.Module, checkpoint: object, source: str, purpose: Purpose) -> None:
@@ -207,8 +229,10 @@ def fit_checkpoint(model: nn.Module, checkpoint: object, source: str, purpose: P
     assert isinstance(checkpoint, MutableMapping)  # or there would have been no tensors
     absent = [key for key in RESUMED if key not in checkpoint]
     if purpose == 'resume' and absent:
-        raise ValueError(f'{source} cannot be resumed: it has no {", ".join(absent)}; start a '
-                         'training from its weights by load_from')
+        raise ValueError(
+            f'{source} cannot be resumed: it has no {", ".join(absent)}; start a '
+            'training from its weights by load_from'
+        )
     mean = checkpoint.get('ema_state_dict')
     if isinstance(mean, Mapping) and checkpoint.get('state_dict') is not None:
         checkpoint['ema_state_dict'] = fit_mean(model, mean, source, purpose)

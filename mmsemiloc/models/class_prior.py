@@ -1,4 +1,5 @@
 """The share of each class that is expected among the images."""
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,9 @@ def read_prior(file: str) -> list[float]:
     try:
         lines = Path(file).read_text(encoding='utf-8').splitlines()
     except OSError as error:
-        raise ValueError(f"prior must be None, C numbers, 'labeled' or a file of numbers, got {file!r}: {error}") from error
+        raise ValueError(
+            f"prior must be None, C numbers, 'labeled' or a file of numbers, got {file!r}: {error}"
+        ) from error
     numbers = []
     for number, line in enumerate(lines, 1):
         try:
@@ -30,8 +33,9 @@ class ClassPrior(BaseModule):
     """A module that knows the expected share of each class.
 
     Args:
-        prior: None for uniform, C positive numbers (shares or counts), the path of a text file of them, or 'labeled' for the
-            class counts of the labelled set, which ``SemiSupSetupHook`` fills in.
+        prior: None for uniform, C positive numbers (shares or counts), the path of a text file of
+            them, or 'labeled' for the class counts of the labelled set, which ``SemiSupSetupHook``
+            fills in.
 
     Raises:
         ValueError: If the prior is none of these or a class has no share.
@@ -57,7 +61,10 @@ class ClassPrior(BaseModule):
         values = torch.as_tensor(shares, dtype=torch.float64)
         bad = (~((values > 0) & values.isfinite())).nonzero().flatten().tolist()
         if values.dim() != 1 or bad:
-            raise ValueError(f'prior must be C positive numbers; classes {bad[:10]} have {[shares[i] for i in bad[:10]]}')
+            raise ValueError(
+                f'prior must be C positive numbers; classes {bad[:10]} have '
+                f'{[shares[i] for i in bad[:10]]}'
+            )
         device = self.log_prior.device if self.log_prior is not None else None
         self.log_prior = (values / values.sum()).log().to(device)
 
@@ -68,8 +75,13 @@ class ClassPrior(BaseModule):
             ValueError: If the prior does not have C classes, or is 'labeled' and nobody has set it.
         """
         if self.prior is not None and self.log_prior is None:
-            raise ValueError(f"{type(self).__name__}(prior='labeled') has no class counts yet: add "
-                             "default_hooks.setup=dict(type='mmsemiloc.SemiSupSetupHook'), or call set_prior(counts)")
+            raise ValueError(
+                f"{type(self).__name__}(prior='labeled') has no class counts yet: add "
+                "default_hooks.setup=dict(type='mmsemiloc.SemiSupSetupHook'), or call "
+                'set_prior(counts)'
+            )
         if self.log_prior is not None and len(self.log_prior) != num_classes:
-            raise ValueError(f'prior has {len(self.log_prior)} classes, cls_score has {num_classes}')
+            raise ValueError(
+                f'prior has {len(self.log_prior)} classes, cls_score has {num_classes}'
+            )
         return self.log_prior

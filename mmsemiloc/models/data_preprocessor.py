@@ -1,4 +1,5 @@
 """Preprocessing of batches that mix labelled and unlabelled images."""
+
 from collections.abc import Sequence
 
 import torch
@@ -23,17 +24,21 @@ def check_normalisation(mean: Numbers, std: Numbers) -> None:
     if mean is None and std is None:
         return
     if mean is None or std is None:
-        raise ValueError('data_preprocessor needs mean and std, or neither, got '
-                         f'mean={mean} and std={std}')
+        raise ValueError(
+            f'data_preprocessor needs mean and std, or neither, got mean={mean} and std={std}'
+        )
     means, stds = (
-        [values] if isinstance(values, float | int) else list(values) for values in (mean, std))
+        [values] if isinstance(values, float | int) else list(values) for values in (mean, std)
+    )
     for value in means:
         check_number(f'each number of data_preprocessor.mean={means}', value)
     for value in stds:
         check_number(f'each number of data_preprocessor.std={stds}', value, above=0)
     if len(means) != len(stds) or not means:
-        raise ValueError('data_preprocessor.mean and std need a number for each channel, got '
-                         f'{len(means)} and {len(stds)}: mean={mean}, std={std}')
+        raise ValueError(
+            'data_preprocessor.mean and std need a number for each channel, got '
+            f'{len(means)} and {len(stds)}: mean={mean}, std={std}'
+        )
 
 
 @MODELS.register_module()
@@ -50,8 +55,14 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
             ``std`` are not equally long; on use, if they do not fit the channels of the images.
     """
 
-    def __init__(self, mean: Numbers = None, std: Numbers = None,
-                 pad_size_divisor: int = 1, pad_value: float = 0, **kwargs) -> None:
+    def __init__(
+        self,
+        mean: Numbers = None,
+        std: Numbers = None,
+        pad_size_divisor: int = 1,
+        pad_value: float = 0,
+        **kwargs,
+    ) -> None:
         check_normalisation(mean, std)
         check_number('data_preprocessor.pad_size_divisor', pad_size_divisor, 1, whole=True)
         check_number('data_preprocessor.pad_value', pad_value)
@@ -68,7 +79,9 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
             ``inputs`` (N, C, H, W) and ``data_samples``, one a view.
         """
         samples = data.get('data_samples')
-        inputs, samples = flatten_views(data['inputs'], samples) if samples else (data['inputs'], samples)
+        inputs, samples = (
+            flatten_views(data['inputs'], samples) if samples else (data['inputs'], samples)
+        )
         self._check_channels(inputs)
         inputs = super().forward(dict(inputs=inputs))['inputs']
         index = [i for i, sample in enumerate(samples) if is_labeled(sample)] if samples else []
@@ -93,8 +106,9 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
         for shape in shapes:
             if len(shape) == 3 and 1 not in (numbers, shape[0]) and shape[0] != numbers:
                 raise ValueError(
-                    f'data_preprocessor.mean and std have {numbers} numbers, but an image has {shape[0]} '
-                    f'channels, shape {tuple(shape)}: give a number for each channel')
+                    f'data_preprocessor.mean and std have {numbers} numbers, but an image has '
+                    f'{shape[0]} channels, shape {tuple(shape)}: give a number for each channel'
+                )
 
     def _labels(self, labeled: list) -> Tensor:
         """Labels (R, 1) on the device, in one copy.
@@ -104,8 +118,11 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
         """
         for sample in labeled:
             if sample.gt_label.numel() != 1:
-                raise ValueError(f'SemiSupDataPreprocessor needs one label an image, got {sample.gt_label.tolist()} for '
-                                 f'{sample.get("img_path", "an image without a path")}')
+                raise ValueError(
+                    'SemiSupDataPreprocessor needs one label an image, got '
+                    f'{sample.gt_label.tolist()} for '
+                    f'{sample.get("img_path", "an image without a path")}'
+                )
         return torch.stack([sample.gt_label for sample in labeled]).to(self.device)
 
     def _scores(self, labeled: list) -> Tensor:
@@ -113,6 +130,8 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
         if 'gt_score' in labeled[0]:
             return torch.stack([sample.gt_score for sample in labeled]).to(self.device)
         if self.num_classes is None:
-            raise ValueError('SemiSupDataPreprocessor needs num_classes to make one-hot labels, got None')
+            raise ValueError(
+                'SemiSupDataPreprocessor needs num_classes to make one-hot labels, got None'
+            )
         labels = torch.cat([sample.gt_label for sample in labeled])
         return batch_label_to_onehot(labels, list(range(1, len(labeled))), self.num_classes)

@@ -1,12 +1,16 @@
-"""The names of a DenseNet's parameters in torchvision and timm (which agree) for those in mmpretrain."""
+"""The names of a DenseNet's parameters in torchvision and timm (which agree) for those in
+mmpretrain.
+"""
+
 import re
 
 
 def torchvision_name(name: str) -> str:
-    """The name in torchvision and timm of a parameter or buffer of mmpretrain's DenseNet classifier.
+    """The name in torchvision and timm of a parameter or buffer of mmpretrain's DenseNet
+    classifier.
 
-    mmpretrain numbers modules from 0 where torchvision names them from 1; the final BatchNorm is called ``norm5`` whatever
-    the number of blocks.
+    mmpretrain numbers modules from 0 where torchvision names them from 1; the final BatchNorm is
+    called ``norm5`` whatever the number of blocks.
 
     Raises:
         ValueError: If ``name`` is none of a DenseNet's backbone or linear head.
@@ -34,7 +38,8 @@ def torchvision_name(name: str) -> str:
 
 
 def old_spelling_mended(name: str) -> str:
-    """A name of torchvision's DenseNet as it is spelt today: its files have dots in the names of a dense layer's parts.
+    """A name of torchvision's DenseNet as it is spelt today: its files have dots in the names of a
+    dense layer's parts.
 
     Example:
         >>> old_spelling_mended('features.denseblock1.denselayer1.norm.1.weight')

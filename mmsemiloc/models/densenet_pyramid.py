@@ -1,4 +1,7 @@
-"""DenseNet as the backbone of a detector or segmenter: the maps of its dense blocks, before they are pooled."""
+"""DenseNet as the backbone of a detector or segmenter: the maps of its dense blocks, before they
+are pooled.
+"""
+
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 
@@ -27,22 +30,29 @@ class AtRest(ExitStack):
 
 
 class RecomputedDenseLayer(DenseLayer):
-    """A dense layer that computes its bottleneck again for the gradient, as the stock one with ``memory_efficient``, but
+    """A dense layer that computes its bottleneck again for the gradient, as the stock one with
+    ``memory_efficient``, but
     whose BatchNorm sees each image once: the stock one moves the running statistics at the second computation again."""
 
     def call_checkpoint_bottleneck(self, x: list[Tensor]) -> Tensor:
         """List of (T, D_i, H, W) -> (T, D, H, W)."""
-        return checkpoint(lambda *xs: self.bottleneck_fn(xs), *x, use_reentrant=False,
-                          context_fn=lambda: (nullcontext(), AtRest(self.norm1)))
+        return checkpoint(
+            lambda *xs: self.bottleneck_fn(xs),
+            *x,
+            use_reentrant=False,
+            context_fn=lambda: (nullcontext(), AtRest(self.norm1)),
+        )
 
 
 @MODELS.register_module()
 class DenseNetPyramid(DenseNet):
-    """mmpretrain's DenseNet with the output of every dense block: maps of 4, 8, 16 and 32 pixels a place.
+    """mmpretrain's DenseNet with the output of every dense block: maps of 4, 8, 16 and 32 pixels a
+    place.
 
-    The stock DenseNet returns maps that its transitions have halved already, which is 8, 16, 32 and 32. Here the output of
-    a block is that of its last concatenation; the last block's goes through the final BatchNorm and ReLU, as for the
-    classifier. Channels for ``out_indices=(0, 1, 2, 3)``, also in ``out_channels``:
+    The stock DenseNet returns maps that its transitions have halved already, which is 8, 16, 32 and
+    32. Here the output of a block is that of its last concatenation; the last block's goes through
+    the final BatchNorm and ReLU, as for the classifier. Channels for ``out_indices=(0, 1, 2, 3)``,
+    also in ``out_channels``:
 
     ===== =====================
     arch  channels
@@ -53,30 +63,43 @@ class DenseNetPyramid(DenseNet):
     201   256, 512, 1792, 1920
     ===== =====================
 
-    The parameters are those of the stock DenseNet, by name and shape. ``init_cfg=dict(type='Pretrained', checkpoint=...)``
-    takes checkpoints of mmpretrain, of mmsemiloc and of torchvision; one that does not fit is an error.
+    The parameters are those of the stock DenseNet, by name and shape.
+    ``init_cfg=dict(type='Pretrained', checkpoint=...)`` takes checkpoints of mmpretrain, of
+    mmsemiloc and of torchvision; one that does not fit is an error.
 
     Args:
-        arch: '121', '161', '169', '201', or a dict with ``growth_rate``, ``depths`` and ``init_channels``.
-        out_indices: Blocks to return, from 0, in ascending order. Parts behind the last one are not computed, and frozen.
-        frozen_stages: -1 freezes nothing, 0 the stem, k the stem and the first k blocks with their transitions. Frozen parts
-            stay in evaluation mode.
+        arch: '121', '161', '169', '201', or a dict with ``growth_rate``, ``depths`` and
+            ``init_channels``.
+        out_indices: Blocks to return, from 0, in ascending order. Parts behind the last one are not
+            computed, and frozen.
+        frozen_stages: -1 freezes nothing, 0 the stem, k the stem and the first k blocks with their
+            transitions. Frozen parts stay in evaluation mode.
         norm_eval: Keep all BatchNorm layers in evaluation mode.
-        output_stride: The most pixels of the image a place of any map: 8 gives maps of 4, 8, 8 and 8 by dilation (see
-            :func:`dilate`). None: as many as there are.
-        **kwargs: For mmpretrain's ``DenseNet``, e.g. ``memory_efficient=True`` for less memory and about a third more time.
+        output_stride: The most pixels of the image a place of any map: 8 gives maps of 4, 8, 8 and
+            8 by dilation (see :func:`dilate`). None: as many as there are.
+        **kwargs: For mmpretrain's ``DenseNet``, e.g. ``memory_efficient=True`` for less memory and
+            about a third more time.
 
     Raises:
-        ValueError: If ``out_indices``, ``frozen_stages`` or ``output_stride`` does not exist for the architecture; in
-            ``init_weights``, if the checkpoint does not fit.
+        ValueError: If ``out_indices``, ``frozen_stages`` or ``output_stride`` does not exist for
+            the architecture; in ``init_weights``, if the checkpoint does not fit.
     """
 
-    def __init__(self, arch: str | dict = '121', out_indices: Sequence[int] = (0, 1, 2, 3), frozen_stages: int = -1,
-                 norm_eval: bool = True, output_stride: int | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        arch: str | dict = '121',
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
+        norm_eval: bool = True,
+        output_stride: int | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(arch, out_indices=list(out_indices), frozen_stages=frozen_stages, **kwargs)
         stages = self.num_stages
         if not out_indices or list(out_indices) != sorted({*out_indices} & {*range(stages)}):
-            raise ValueError(f'out_indices must ascend from 0 to at most {stages - 1}, got {out_indices}')
+            raise ValueError(
+                f'out_indices must ascend from 0 to at most {stages - 1}, got {out_indices}'
+            )
         if frozen_stages not in range(-1, stages + 1):
             raise ValueError(f'frozen_stages must be from -1 to {stages}, got {frozen_stages}')
         strides = [STEM_STRIDE * 2**i for i in range(stages)]
@@ -97,7 +120,9 @@ class DenseNetPyramid(DenseNet):
         return first.norm1.num_features + self.depths[i] * self.growth_rate
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Images (T, 3, H, W) -> for each of ``out_indices`` a map (T, ``out_channels[i]``, H / ``strides[i]``, W / ...)."""
+        """Images (T, 3, H, W) -> for each of ``out_indices`` a map (T, ``out_channels[i]``, H /
+        ``strides[i]``, W / ...).
+        """
         x = self.stem(x)
         outputs = []
         for i in range(self.out_indices[-1] + 1):
@@ -109,13 +134,15 @@ class DenseNetPyramid(DenseNet):
         return tuple(outputs)
 
     def _freeze_stages(self) -> None:
-        """Freeze what is trained no more, and what is behind the last output (DDP would wait for its gradients)."""
+        """Freeze what is trained no more, and what is behind the last output (DDP would wait for
+        its gradients).
+        """
         n, last = max(self.frozen_stages, 0), max(self.out_indices, default=-1)
         frozen = [*self.stages[:n], *self.transitions[:n]]
         if self.frozen_stages >= 0:
             frozen.append(self.stem)
         if last < self.num_stages - 1:
-            frozen += [*self.stages[last + 1:], *self.transitions[last:]]
+            frozen += [*self.stages[last + 1 :], *self.transitions[last:]]
         for module in frozen:
             module.eval().requires_grad_(False)
 

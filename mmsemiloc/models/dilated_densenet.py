@@ -1,4 +1,7 @@
-"""DenseNet with finer maps: late transitions do not pool, and the convolutions behind them are dilated instead."""
+"""DenseNet with finer maps: late transitions do not pool, and the convolutions behind them are
+dilated instead.
+"""
+
 from mmpretrain.models import DenseNet
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,7 +12,10 @@ STEM_STRIDE = 4
 
 
 class DenseAvgPool(nn.Module):
-    """Average of 2 x 2 places that are ``dilation`` apart, at every place; maps keep their size (edges are repeated)."""
+    """Average of 2 x 2 places that are ``dilation`` apart, at every place.
+
+    Maps keep their size (edges are repeated).
+    """
 
     def __init__(self, dilation: int) -> None:
         super().__init__()
@@ -26,9 +32,10 @@ class DenseAvgPool(nn.Module):
 def dilate(densenet: DenseNet, output_stride: int) -> None:
     """Change a DenseNet in place so that its maps are not coarser than ``output_stride`` pixels.
 
-    Every transition that would make them coarser averages at every place instead of every second one, and the 3x3
-    convolutions behind it reach twice as far. So each place of the stock model's map keeps its value (for images whose
-    size is a multiple of the stock stride), and the finer map has places between them.
+    Every transition that would make them coarser averages at every place instead of every second
+    one, and the 3x3 convolutions behind it reach twice as far. So each place of the stock model's
+    map keeps its value (for images whose size is a multiple of the stock stride), and the finer map
+    has places between them.
     """
     stride, dilation = STEM_STRIDE, 1
     for stage, transition in zip(densenet.stages, densenet.transitions, strict=True):
@@ -45,12 +52,15 @@ def dilate(densenet: DenseNet, output_stride: int) -> None:
 
 @MODELS.register_module()
 class DilatedDenseNet(DenseNet):
-    """mmpretrain's DenseNet with maps of ``output_stride`` pixels a place: 14x14 instead of 7x7 at 224 pixels by default.
+    """mmpretrain's DenseNet with maps of ``output_stride`` pixels a place: 14x14 instead of 7x7 at
+    224 pixels by default.
 
-    The parameters are those of the stock DenseNet, by name and shape, so checkpoints load both ways, strictly.
+    The parameters are those of the stock DenseNet, by name and shape, so checkpoints load both
+    ways, strictly.
 
     Args:
-        output_stride: Pixels of the image a place of the last map: 4, 8, 16 ... up to the stock stride (32 for 4 blocks).
+        output_stride: Pixels of the image a place of the last map: 4, 8, 16 ... up to the stock
+            stride (32 for 4 blocks).
         **kwargs: For mmpretrain's ``DenseNet``.
 
     Raises:

@@ -1,4 +1,5 @@
 """Distribution alignment: the class shares of soft targets are moved to those of a prior."""
+
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -10,7 +11,8 @@ from mmsemiloc.registry import MODELS
 
 
 def align(log_probs: Tensor, log_mean: Tensor, log_prior: Tensor | None = None) -> Tensor:
-    """Predictions times the ratio of the expected to the observed share of each class, with sum 1 again.
+    """Predictions times the ratio of the expected to the observed share of each class, with sum 1
+    again.
 
     ``q~_tc ~ q_tc d_c / p_c``; the alignment of ReMixMatch (Berthelot et al. 2020, section 3.1).
 
@@ -28,15 +30,19 @@ def align(log_probs: Tensor, log_mean: Tensor, log_prior: Tensor | None = None) 
 
 @MODELS.register_module()
 class DistributionAlignment(ClassPrior):
-    """:func:`align` to a prior, with the observed shares from a running mean over (micro-)batches of all ranks.
+    """:func:`align` to a prior, with the observed shares from a running mean over (micro-)batches
+    of all ranks.
 
     Args:
-        prior: Expected share of each class: None for uniform, C positive numbers, the path of a text file of them, or 'labeled'
-            for the class counts of the labelled set, which ``SemiSupSetupHook`` fills in.
-        momentum: Weight of the present (micro-)batch in the running mean, above 0 and at most 1; see :class:`RunningMean`.
+        prior: Expected share of each class: None for uniform, C positive numbers, the path of a
+            text file of them, or 'labeled' for the class counts of the labelled set, which
+            ``SemiSupSetupHook`` fills in.
+        momentum: Weight of the present (micro-)batch in the running mean, above 0 and at most 1;
+            see :class:`RunningMean`.
 
     Raises:
-        ValueError: If the prior is none of these or a class has no share, or the momentum is out of range.
+        ValueError: If the prior is none of these or a class has no share, or the momentum is out of
+            range.
     """
 
     def __init__(self, prior: Sequence[float] | str | None = None, momentum: float = 0.1) -> None:
@@ -44,7 +50,8 @@ class DistributionAlignment(ClassPrior):
         self.running_mean = RunningMean(momentum)
 
     def forward(self, cls_score: Tensor) -> Tensor:
-        """Aligned log q (T, C) of logits (T, C), whose mean becomes a part of the running one in training mode.
+        """Aligned log q (T, C) of logits (T, C), whose mean becomes a part of the running one in
+        training mode.
 
         T may be 0: every rank takes part in the mean, whether it has predictions or not.
 

@@ -1,4 +1,5 @@
 """What loading a state dict into a model would leave, told without changing the model."""
+
 import copy
 import re
 import warnings
@@ -14,7 +15,8 @@ from torch.nn.modules.module import _IncompatibleKeys
 COUNT = 'num_batches_tracked'  # BatchNorm's count of batches, which old checkpoints lack
 MISMATCH = re.compile(
     r'size mismatch for (\S+): copying a param with shape (?:torch\.Size)?(.+?) from checkpoint, '
-    r'the shape in current model is (?:torch\.Size)?(.+?)\.$')
+    r'the shape in current model is (?:torch\.Size)?(.+?)\.$'
+)
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Report:
         unknown: Names that the model does not have.
         other: Whatever else the model's modules said.
     """
+
     missing: list[str] = field(default_factory=list)
     shapes: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
@@ -35,15 +38,22 @@ class Report:
 
     def faults(self) -> list[str]:
         """For each kind of fault, how many there are and the first."""
-        kinds = (('missing', self.missing), ('of another shape', list(self.shapes.values())),
-                 ('unknown', self.unknown), ('refused', self.other))
+        kinds = (
+            ('missing', self.missing),
+            ('of another shape', list(self.shapes.values())),
+            ('unknown', self.unknown),
+            ('refused', self.other),
+        )
         return [f'{len(names)} {kind}, first {names[0]}' for kind, names in kinds if names]
 
     def without(self, names: list[str]) -> 'Report':
         """The report if ``names`` were not wanted."""
-        return Report([name for name in self.missing if name not in names],
-                      {name: text for name, text in self.shapes.items() if name not in names},
-                      self.unknown, self.other)
+        return Report(
+            [name for name in self.missing if name not in names],
+            {name: text for name, text in self.shapes.items() if name not in names},
+            self.unknown,
+            self.other,
+        )
 
 
 def without_values(tensor: Tensor) -> Tensor:
@@ -60,8 +70,9 @@ def skeleton(model: nn.Module) -> nn.Module:
     tensors = (*model.parameters(), *model.buffers())
     memo: dict[int, Any] = {id(tensor): without_values(tensor) for tensor in tensors}
     for module in model.modules():
-        memo |= {id(hooks): OrderedDict()
-                 for hooks in (module._forward_hooks, module._forward_pre_hooks)}
+        memo |= {
+            id(hooks): OrderedDict() for hooks in (module._forward_hooks, module._forward_pre_hooks)
+        }
     return copy.deepcopy(model, memo)
 
 
@@ -82,7 +93,8 @@ def dry_load(model: nn.Module, state: Mapping[str, Tensor], metadata: Mapping[st
 
     def load(module: nn.Module, part: dict[str, Tensor], prefix: str) -> None:
         module._load_from_state_dict(
-            part, prefix, metadata.get(prefix[:-1], {}), True, missing, unknown, errors)
+            part, prefix, metadata.get(prefix[:-1], {}), True, missing, unknown, errors
+        )
         for name, child in module._modules.items():
             if child is not None:
                 begin = f'{prefix}{name}.'

@@ -1,4 +1,5 @@
 """Clustering penalties: mean entropy (MEL) and negative batch entropy (NBEL) of the predictions."""
+
 from collections.abc import Sequence
 
 from mmengine.model import BaseModule
@@ -34,17 +35,21 @@ def mean_entropy(cls_score: Tensor) -> Tensor:
     return -(log_probs.exp() * log_probs).sum(1).mean()
 
 
-def negative_batch_entropy(cls_score: Tensor, log_prior: Tensor | None = None, log_mean: Tensor | None = None) -> Tensor:
+def negative_batch_entropy(
+    cls_score: Tensor, log_prior: Tensor | None = None, log_mean: Tensor | None = None
+) -> Tensor:
     """Negative entropy of the mean prediction, equation (2); with a prior, its divergence from it.
 
-    ``J_B = -H(q_bar)``, or ``KL(q_bar || d)`` with a prior d; ``q_bar`` is the mean of q_t over the images of all ranks.
-    The gradient is exact for images that are not here as well: ``dJ_B/dq_t = (log q_bar - log d) / T_total`` (up to a
-    constant that softmax cancels), times the number of ranks because DDP averages gradients over them.
+    ``J_B = -H(q_bar)``, or ``KL(q_bar || d)`` with a prior d; ``q_bar`` is the mean of q_t over the
+    images of all ranks. The gradient is exact for images that are not here as well: ``dJ_B/dq_t =
+    (log q_bar - log d) / T_total`` (up to a constant that softmax cancels), times the number of
+    ranks because DDP averages gradients over them.
 
     Args:
         cls_score: Logits (T, C).
         log_prior: log d, shape (C,), of the expected share of each class.
-        log_mean: log q_bar, shape (C,), if it is known already; by default that of ``cls_score`` over all ranks.
+        log_mean: log q_bar, shape (C,), if it is known already; by default that of ``cls_score``
+            over all ranks.
 
     Returns:
         A scalar in nats: between -log C and 0, or with a prior at least 0.
@@ -57,7 +62,9 @@ def negative_batch_entropy(cls_score: Tensor, log_prior: Tensor | None = None, l
         log_mean = log_mean_of_batch(cls_score)
     log_ratio = log_mean if log_prior is None else log_mean - log_prior.to(log_mean)
     value = (log_mean.exp() * log_ratio).sum()
-    carrier = (log_probabilities(cls_score).exp().mean(0) * log_ratio).sum()  # has the gradient of the value
+    carrier = (
+        log_probabilities(cls_score).exp().mean(0) * log_ratio
+    ).sum()  # has the gradient of the value
     return value + (carrier - carrier.detach())
 
 
@@ -67,7 +74,8 @@ class MeanEntropyLoss(BaseModule):
 
     Args:
         loss_weight: alpha of equation (3), at least 0.
-        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the others).
+        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
+            others).
 
     Raises:
         ValueError: If the weight is out of range or the views are none of these.
@@ -94,35 +102,40 @@ class NegativeBatchEntropyLoss(ClassPrior):
 
     Which mean q_bar of the predictions it reads is the choice of ``estimator``:
 
-    - 'exact': that of the effective batch, over all ranks and, with ``AccumOptimWrapper``, all micro-batches (which costs a
-      second forward pass of all but one of them).
-    - 'ema': that of the present (micro-)batch of all ranks, mixed with those before it, ``p_n = (1 - m) p_(n-1) + m q_n``.
-      Value and gradient are those of equation (2) at ``q_bar = p_n``, so ``loss_weight`` means the same, and there is no
-      second pass. Biased twice: p_n lags behind the model by about 1/m (micro-)batches, so when predictions change it
-      pushes against what has been; and as p_n holds q_n with weight m, it varies like the mean of about (2 - m)/m
-      micro-batches, whose entropy is on average (C - 1)/(2 images) nats too low for confident, independent predictions.
+    - 'exact': that of the effective batch, over all ranks and, with ``AccumOptimWrapper``, all
+      micro-batches (which costs a second forward pass of all but one of them).
+    - 'ema': that of the present (micro-)batch of all ranks, mixed with those before it, ``p_n = (1
+      - m) p_(n-1) + m q_n``. Value and gradient are those of equation (2) at ``q_bar = p_n``, so
+      ``loss_weight`` means the same, and there is no second pass. Biased twice: p_n lags behind the
+      model by about 1/m (micro-)batches, so when predictions change it pushes against what has
+      been; and as p_n holds q_n with weight m, it varies like the mean of about (2 - m)/m
+      micro-batches, whose entropy is on average (C - 1)/(2 images) nats too low for confident,
+      independent predictions.
 
     Args:
         loss_weight: beta of equation (3), at least 0.
-        prior: Expected share of each class in a batch: None for uniform (the paper's form), C positive numbers (shares or
-            counts), the path of a text file of them, or 'labeled' for the class counts of the labelled set, which
-            ``SemiSupSetupHook`` fills in.
+        prior: Expected share of each class in a batch: None for uniform (the paper's form), C
+            positive numbers (shares or counts), the path of a text file of them, or 'labeled' for
+            the class counts of the labelled set, which ``SemiSupSetupHook`` fills in.
         estimator: 'exact' or 'ema'.
-        momentum: m of 'ema', the weight of the present (micro-)batch, above 0 and at most 1. To look back over N images in
-            micro-batches of n on each of k ranks, take about 2 n k / N.
-        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the others).
+        momentum: m of 'ema', the weight of the present (micro-)batch, above 0 and at most 1. To
+            look back over N images in micro-batches of n on each of k ranks, take about 2 n k / N.
+        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
+            others).
 
     Raises:
-        ValueError: If the prior is none of these or a class has no share, the estimator or the views are unknown, or the
-            momentum or the weight is out of range.
+        ValueError: If the prior is none of these or a class has no share, the estimator or the
+            views are unknown, or the momentum or the weight is out of range.
     """
 
-    def __init__(self,
-                 loss_weight: float = 1.0,
-                 prior: Sequence[float] | str | None = None,
-                 estimator: str = 'exact',
-                 momentum: float = 0.1,
-                 views: str = 'all') -> None:
+    def __init__(
+        self,
+        loss_weight: float = 1.0,
+        prior: Sequence[float] | str | None = None,
+        estimator: str = 'exact',
+        momentum: float = 0.1,
+        views: str = 'all',
+    ) -> None:
         super().__init__(prior)
         self.views = check_views(views)
         if estimator not in ESTIMATORS:
@@ -132,13 +145,18 @@ class NegativeBatchEntropyLoss(ClassPrior):
 
     @property
     def needs_whole_batch(self) -> bool:
-        """Whether the term reads the predictions of the whole effective batch, so that its micro-batches need two passes."""
+        """Whether the term reads the predictions of the whole effective batch, so that its
+        micro-batches need two passes.
+        """
         return self.running_mean is None
 
     def forward(self, cls_score: Tensor, log_mean: Tensor | None = None) -> Tensor:
-        """``loss_weight * J_B`` of logits (T, C); all-reduces q_bar when torch.distributed runs and it is not given.
+        """``loss_weight * J_B`` of logits (T, C).
 
-        With 'ema', the mean of ``cls_score`` is mixed with the past instead, and in training mode becomes a part of it.
+        All-reduces q_bar when torch.distributed runs and it is not given.
+
+        With 'ema', the mean of ``cls_score`` is mixed with the past instead, and in training mode
+        becomes a part of it.
 
         Raises:
             ValueError: If the prior does not have C classes, or is 'labeled' and nobody has set it.

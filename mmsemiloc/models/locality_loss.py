@@ -1,4 +1,5 @@
 """Locality penalty: structured sparsity of class activation maps over nested half-spaces."""
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -11,22 +12,26 @@ from mmsemiloc.registry import MODELS
 
 
 def safe_sqrt(x: Tensor) -> Tensor:
-    """Square root of a non-negative tensor whose derivative at 0 is 0 (the subgradient of a norm) instead of infinite."""
+    """Square root of a non-negative tensor whose derivative at 0 is 0 (the subgradient of a norm)
+    instead of infinite.
+    """
     positive = x > 0
     return torch.where(positive, torch.where(positive, x, 1).sqrt(), 0)
 
 
 def direction_penalties(cam: Tensor) -> Tensor:
-    """The four parts of :func:`locality_penalty`: half-spaces that grow from the left, the right, the top and the bottom.
+    """The four parts of :func:`locality_penalty`: half-spaces that grow from the left, the right,
+    the top and the bottom.
 
-    For a single place at row y and column x of an H x W map they are its absolute value times W - x, x + 1, H - y, y + 1:
-    the nearer to a side, the more of that side's half-spaces contain it.
+    For a single place at row y and column x of an H x W map they are its absolute value times W -
+    x, x + 1, H - y, y + 1: the nearer to a side, the more of that side's half-spaces contain it.
 
     Args:
         cam: Maps of shape (..., H, W) in any unit and sign; H and W may differ.
 
     Returns:
-        (..., 4) left, right, top, bottom, in the unit of the map, at least 0. Float32 for half precision input.
+        (..., 4) left, right, top, bottom, in the unit of the map, at least 0. Float32 for half
+        precision input.
 
     Raises:
         ValueError: If ``cam`` has fewer than 2 dimensions.
@@ -38,10 +43,17 @@ def direction_penalties(cam: Tensor) -> Tensor:
         tensor([4., 8., 8., 4.])
     """
     if cam.dim() < 2:
-        raise ValueError(f'the locality penalty needs maps of shape (..., H, W), got {tuple(cam.shape)}')
+        raise ValueError(
+            f'the locality penalty needs maps of shape (..., H, W), got {tuple(cam.shape)}'
+        )
     energy = at_least_float32(cam).square()
     columns, rows = energy.sum(-2), energy.sum(-1)
-    lines = [columns, columns.flip(-1), rows, rows.flip(-1)]  # in one tensor, so that each operation runs once
+    lines = [
+        columns,
+        columns.flip(-1),
+        rows,
+        rows.flip(-1),
+    ]  # in one tensor, so that each operation runs once
     if columns.size(-1) != rows.size(-1):  # empty lines in front of the shorter ones add no norm
         lines = [F.pad(line, (max(cam.shape[-2:]) - line.size(-1), 0)) for line in lines]
     return safe_sqrt(torch.stack(lines, -2).cumsum(-1)).sum(-1)
@@ -50,19 +62,22 @@ def direction_penalties(cam: Tensor) -> Tensor:
 def locality_penalty(cam: Tensor) -> Tensor:
     """Sum of the L2 norms of all nested half-spaces of each map, equation (7).
 
-    ``J_L = sum over 4 directions, over k, of ||C restricted to the first k columns (rows)||_2``.
-    A half-space's squared norm is a cumulative sum of column (row) sums of squares, so the cost is O(H W) a map.
+    ``J_L = sum over 4 directions, over k, of ||C restricted to the first k columns (rows)||_2``. A
+    half-space's squared norm is a cumulative sum of column (row) sums of squares, so the cost is
+    O(H W) a map.
 
-    It shrinks a map before it concentrates it: among maps of one sum, that is of one class score, a flat map has a smaller
-    penalty than a single place (184 against 1,152 for a mean of 1 at 8x8). So with a large weight the map of the predicted
-    class goes to zero, and those of the other classes speak against them instead (docs/cam.md; :func:`relative_weight` shows
-    it). :func:`unit_norm` takes the scale out.
+    It shrinks a map before it concentrates it: among maps of one sum, that is of one class score, a
+    flat map has a smaller penalty than a single place (184 against 1,152 for a mean of 1 at 8x8).
+    So with a large weight the map of the predicted class goes to zero, and those of the other
+    classes speak against them instead (docs/cam.md; :func:`relative_weight` shows it).
+    :func:`unit_norm` takes the scale out.
 
     Args:
         cam: Maps of shape (..., H, W) in any unit and sign; H and W may differ.
 
     Returns:
-        Penalties of shape (...), in the unit of the map, at least 0. Float32 for half precision input.
+        Penalties of shape (...), in the unit of the map, at least 0. Float32 for half precision
+        input.
 
     Raises:
         ValueError: If ``cam`` has fewer than 2 dimensions.
@@ -77,14 +92,16 @@ def locality_penalty(cam: Tensor) -> Tensor:
 
 
 def unit_norm(cam: Tensor) -> Tensor:
-    """Each map divided by its L2 norm, so that its locality penalty depends on its shape alone and not on its scale.
+    """Each map divided by its L2 norm, so that its locality penalty depends on its shape alone and
+    not on its scale.
 
-    Of such maps ``H + W + 2 <= J_L <= 4 + sqrt(2) (H + W - 2)``: the least is any single place, wherever it is; the most is
-    half of the energy in each of two opposite corners. A flat map has ``2 sum_k sqrt(k / H) + 2 sum_k sqrt(k / W)``, nearly
-    the most (20.38 at 7x7, between 16 and 20.97).
+    Of such maps ``H + W + 2 <= J_L <= 4 + sqrt(2) (H + W - 2)``: the least is any single place,
+    wherever it is; the most is half of the energy in each of two opposite corners. A flat map has
+    ``2 sum_k sqrt(k / H) + 2 sum_k sqrt(k / W)``, nearly the most (20.38 at 7x7, between 16 and
+    20.97).
 
-    The gradient with respect to ``cam`` is orthogonal to it and grows as 1 / norm. A zero map (float32: of values
-    below 1.2e-38) stays zero and has a gradient of 0.
+    The gradient with respect to ``cam`` is orthogonal to it and grows as 1 / norm. A zero map
+    (float32: of values below 1.2e-38) stays zero and has a gradient of 0.
 
     Args:
         cam: Maps of shape (..., H, W) in any unit and sign.
@@ -93,7 +110,8 @@ def unit_norm(cam: Tensor) -> Tensor:
         Maps of the same shape. Float32 for half precision input.
     """
     cam = at_least_float32(cam)
-    # Squares of small or large values would leave the range. The result does not depend on the peak, so it is a constant.
+    # Squares of small or large values would leave the range. The result does not depend on the
+    # peak, so it is a constant.
     peak = cam.detach().abs().amax((-2, -1), keepdim=True)
     cam = cam / torch.where(peak >= torch.finfo(cam.dtype).tiny, peak, 1)
     norm = safe_sqrt(cam.square().sum((-2, -1), keepdim=True))
@@ -106,15 +124,19 @@ class LocalityLoss(BaseModule):
 
     Args:
         loss_weight: gamma, at least 0.
-        scale_free: Whether each map is divided by its L2 norm first (:func:`unit_norm`). The penalty can then not be lowered
-            by scaling the map down: it is between H + W + 2 and less than sqrt(2) times that, whatever the unit of the map.
-        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the others).
+        scale_free: Whether each map is divided by its L2 norm first (:func:`unit_norm`). The
+            penalty can then not be lowered by scaling the map down: it is between H + W + 2 and
+            less than sqrt(2) times that, whatever the unit of the map.
+        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
+            others).
 
     Raises:
         ValueError: If the weight is out of range or the views are none of these.
     """
 
-    def __init__(self, loss_weight: float = 1.0, scale_free: bool = False, views: str = 'all') -> None:
+    def __init__(
+        self, loss_weight: float = 1.0, scale_free: bool = False, views: str = 'all'
+    ) -> None:
         super().__init__()
         self.views = check_views(views)
         self.loss_weight = check_number('loss_weight', loss_weight, 0)
@@ -125,18 +147,22 @@ class LocalityLoss(BaseModule):
 
         Args:
             cam: Maps (T, H, W), or with ``weight`` several maps an image (T, K, H, W).
-            weight: Weight of each map (T, K), for example the class probabilities. It is a constant: no gradient.
+            weight: Weight of each map (T, K), for example the class probabilities. It is a
+                constant: no gradient.
 
         Returns:
-            ``loss_weight * 1/T sum_t J_L(C_t)``, or ``loss_weight * 1/T sum_t sum_k w_tk J_L(C_tk)``.
+            ``loss_weight * 1/T sum_t J_L(C_t)``, or ``loss_weight * 1/T sum_t sum_k w_tk
+            J_L(C_tk)``.
 
         Raises:
             ValueError: If the shapes are not as above.
         """
         expected = 3 if weight is None else 4
         if cam.dim() != expected or (weight is not None and weight.shape != cam.shape[:2]):
-            raise ValueError('LocalityLoss needs cam (T, H, W), or cam (T, K, H, W) with weight (T, K); got cam '
-                             f'{tuple(cam.shape)} and weight {None if weight is None else tuple(weight.shape)}')
+            raise ValueError(
+                'LocalityLoss needs cam (T, H, W), or cam (T, K, H, W) with weight (T, K); got cam '
+                f'{tuple(cam.shape)} and weight {None if weight is None else tuple(weight.shape)}'
+            )
         penalty = locality_penalty(unit_norm(cam) if self.scale_free else cam)
         if weight is not None:
             penalty = (penalty * weight.detach()).sum(1)

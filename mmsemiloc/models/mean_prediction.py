@@ -1,4 +1,5 @@
 """Predictions of a batch in the log domain, summed over images, micro-batches and ranks."""
+
 import math
 
 from mmengine import dist
@@ -15,15 +16,17 @@ def log_probabilities(cls_score: Tensor) -> Tensor:
         ValueError: If ``cls_score`` is not a non-empty matrix.
     """
     if cls_score.dim() != 2 or cls_score.numel() == 0:
-        raise ValueError(f'cls_score must have shape (T, C) with T, C >= 1, got {tuple(cls_score.shape)}')
+        raise ValueError(
+            f'cls_score must have shape (T, C) with T, C >= 1, got {tuple(cls_score.shape)}'
+        )
     return F.log_softmax(at_least_float32(cls_score), dim=1)
 
 
 def log_sum_predictions(cls_score: Tensor) -> Tensor:
     """log of the sum of q_t over the images of logits (T, C), shape (C,), without gradient.
 
-    Stays in the log domain, so a class that no image predicts gives a large negative number, never ``log(0)``. Without images
-    (another rank may have some) it is minus infinity.
+    Stays in the log domain, so a class that no image predicts gives a large negative number, never
+    ``log(0)``. Without images (another rank may have some) it is minus infinity.
     """
     if not len(cls_score):
         return at_least_float32(cls_score.new_full(cls_score.shape[1:], -math.inf))
@@ -31,7 +34,8 @@ def log_sum_predictions(cls_score: Tensor) -> Tensor:
 
 
 def log_mean_over_ranks(log_sum: Tensor, count: int) -> Tensor:
-    """log q_bar (C,) over the images of all ranks, from each rank's :func:`log_sum_predictions` and number of images.
+    """log q_bar (C,) over the images of all ranks, from each rank's :func:`log_sum_predictions` and
+    number of images.
 
     NaN if there are none.
     """
@@ -41,7 +45,9 @@ def log_mean_over_ranks(log_sum: Tensor, count: int) -> Tensor:
         dist.all_reduce(largest, 'max')
         log_sum = (log_sum - largest).exp()
         dist.all_reduce(log_sum, 'sum')
-        log_sum = log_sum.log() + largest  # at least one rank contributes exp(0), so this is no log(0)
+        log_sum = (
+            log_sum.log() + largest
+        )  # at least one rank contributes exp(0), so this is no log(0)
         dist.all_reduce(images, 'sum')
     return log_sum - images.log()
 

@@ -1,4 +1,5 @@
 """Small numerical helpers that the losses share."""
+
 import math
 from numbers import Integral, Real
 
@@ -7,12 +8,22 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """``x`` in float32 if it is in half precision, else unchanged: losses are never computed in half precision."""
+    """``x`` in float32 if it is in half precision, else unchanged: losses are never computed in
+    half precision.
+    """
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def check_number(name: str, value: float, low: float = -math.inf, high: float = math.inf, *,
-                 above: float = -math.inf, below: float = math.inf, whole: bool = False) -> float:
+def check_number(
+    name: str,
+    value: float,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    above: float = -math.inf,
+    below: float = math.inf,
+    whole: bool = False,
+) -> float:
     """``value`` itself, a finite number in a range.
 
     Args:
@@ -37,8 +48,15 @@ def check_number(name: str, value: float, low: float = -math.inf, high: float = 
     if math.isfinite(low) and math.isfinite(high):
         bounds = f'between {low:g} and {high:g}'
     else:
-        bounds = ' and '.join(f'{words} {bound:g}' for words, bound in (
-            ('of at least', low), ('above', above), ('of at most', high), ('below', below))
-            if math.isfinite(bound))
+        bounds = ' and '.join(
+            f'{words} {bound:g}'
+            for words, bound in (
+                ('of at least', low),
+                ('above', above),
+                ('of at most', high),
+                ('below', below),
+            )
+            if math.isfinite(bound)
+        )
     kind = 'whole' if whole else 'finite'
     raise ValueError(f'{name} must be a {kind} number {bounds}'.rstrip() + f', got {value!r}')

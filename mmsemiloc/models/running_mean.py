@@ -1,4 +1,5 @@
 """Running mean of the predictions of successive batches."""
+
 import logging
 import math
 from collections import OrderedDict
@@ -12,11 +13,13 @@ from mmsemiloc.models.numerics import check_number
 
 
 class RunningMean(BaseModule):
-    """Momentum mean of distributions, in the log domain: ``p_n ~ sum_i (1 - momentum)^(n - i) q_i``, with sum 1.
+    """Momentum mean of distributions, in the log domain: ``p_n ~ sum_i (1 - momentum)^(n - i)
+    q_i``, with sum 1.
 
-    The first distributions are weighted like later ones, without a starting value (as in Adam's bias correction). It is
-    saved and loaded with the state dict, as metadata of this module and not as an entry: checkpoints have the same entries
-    with and without it, so they load strictly into models that do not know it.
+    The first distributions are weighted like later ones, without a starting value (as in Adam's
+    bias correction). It is saved and loaded with the state dict, as metadata of this module and not
+    as an entry: checkpoints have the same entries with and without it, so they load strictly into
+    models that do not know it.
 
     Args:
         momentum: Weight of the newest distribution, above 0 and at most 1 (no memory).
@@ -28,17 +31,26 @@ class RunningMean(BaseModule):
     def __init__(self, momentum: float) -> None:
         super().__init__()
         self.momentum = check_number('momentum', momentum, above=0, high=1)
-        self.log_past: Tensor | None  # log of the weighted sum so far, (C,); its sum over classes is that of the weights
+        self.log_past: (
+            Tensor | None
+        )  # log of the weighted sum so far, (C,); its sum over classes is that of the weights
         self.register_buffer('log_past', None, persistent=False)
 
     def forward(self, log_mean: Tensor) -> Tensor:
-        """log p (C,): the past mixed with the newest distribution, of log probabilities (C,); kept in training mode.
+        """log p (C,): the past mixed with the newest distribution, of log probabilities (C,).
 
-        A past of another number of classes (of a checkpoint that is fine-tuned) is dropped with a warning.
+        Kept in training mode.
+
+        A past of another number of classes (of a checkpoint that is fine-tuned) is dropped with a
+        warning.
         """
         if self.log_past is not None and self.log_past.shape != log_mean.shape:
-            print_log(f'The running mean of the predictions has {len(self.log_past)} classes, the model {len(log_mean)}: it '
-                      'starts anew.', logger='current', level=logging.WARNING)
+            print_log(
+                f'The running mean of the predictions has {len(self.log_past)} classes, the model '
+                f'{len(log_mean)}: it starts anew.',
+                logger='current',
+                level=logging.WARNING,
+            )
             self.log_past = None
         mixed = log_mean + math.log(self.momentum)
         if self.log_past is not None and self.momentum < 1:
@@ -51,9 +63,11 @@ class RunningMean(BaseModule):
         """Put the past into the metadata of the state dict."""
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if self.log_past is not None:
-            destination._metadata[prefix[:-1]]['log_past'] = self.log_past.tolist()  # type: ignore[attr-defined]
+            destination._metadata[prefix[:-1]][('log_past')] = self.log_past.tolist()  # type: ignore[attr-defined]
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict, *args) -> None:
+    def _load_from_state_dict(
+        self, state_dict: dict, prefix: str, local_metadata: dict, *args
+    ) -> None:
         """Take the past from the metadata; without it there is none."""
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
         past = local_metadata.get('log_past')

@@ -1,4 +1,5 @@
 """Which tensors of a file belong where in a model: places, prefixes, names of other projects."""
+
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -14,11 +15,21 @@ Shapes = Mapping[str, tuple[int, ...]]  # of a model's own tensors, by name
 WRAPPERS = ('module', '_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module')
 COUNTERS = ('steps', 'n_averaged')  # entries of averaged models that are no weights
 # What other projects call the linear layer that gives class scores.
-CLASSIFIERS = ('head.fc.', 'fc.', 'classifier.', 'head.', 'heads.head.', 'classifier.1.',
-               'last_linear.', 'linear.')
+CLASSIFIERS = (
+    'head.fc.',
+    'fc.',
+    'classifier.',
+    'head.',
+    'heads.head.',
+    'classifier.1.',
+    'last_linear.',
+    'linear.',
+)
 # Parts of a name that tell a copy of the weights, such as a running mean, from these themselves.
-COPY = re.compile(r'(?:^|[._])(?:ema|swa|teacher|momentum|target|shadow|averaged?|encoder_k|key)'
-                  r'(?:[._]|$)')
+COPY = re.compile(
+    r'(?:^|[._])(?:ema|swa|teacher|momentum|target|shadow|averaged?|encoder_k|key)'
+    r'(?:[._]|$)'
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,7 @@ class StateDict:
         tensors: By name.
         metadata: What PyTorch keeps for each module (version numbers, say), by the module's name.
     """
+
     place: str
     tensors: dict[str, Tensor]
     metadata: dict[str, dict]
@@ -47,6 +59,7 @@ class Match:
         pairs: For each name in the file that was found, the model's own.
         same_shape: How many of these tensors have the model's shape.
     """
+
     source: StateDict
     prefix: str
     inserted: str
@@ -68,8 +81,9 @@ class Match:
         if self.prefix and self.inserted and self.prefix != self.inserted:
             done.append(f"'{self.prefix}' read as '{self.inserted}'")
         elif self.prefix != self.inserted:
-            done.append(f"without '{self.prefix}'" if self.prefix else
-                        f"with '{self.inserted}' put before")
+            done.append(
+                f"without '{self.prefix}'" if self.prefix else f"with '{self.inserted}' put before"
+            )
         if any(name != mine for name, mine in self.names.items()):
             done.append("names of torchvision's DenseNet")
         return ', '.join(done)
@@ -85,6 +99,7 @@ class Arranged:
         unused: Names in the file of what is not part of the model.
         where: See :meth:`Match.described`.
     """
+
     state: dict[str, Tensor]
     metadata: dict[str, dict]
     unused: list[str]
@@ -93,8 +108,9 @@ class Arranged:
 
 def below(names: Mapping, prefix: str) -> dict:
     """The items of a mapping whose names begin with ``prefix``, without it."""
-    return {name.removeprefix(prefix): value for name, value in names.items()
-            if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): value for name, value in names.items() if name.startswith(prefix)
+    }
 
 
 def state_dicts(content: object, place: str = '', depth: int = 3) -> Iterator[StateDict]:
@@ -134,8 +150,10 @@ def main_state(content: object, source: str) -> StateDict:
     Raises:
         ValueError: If there is none.
     """
-    return max(candidates(content, source),
-               key=lambda state: (not COPY.search(state.place), len(state.tensors)))
+    return max(
+        candidates(content, source),
+        key=lambda state: (not COPY.search(state.place), len(state.tensors)),
+    )
 
 
 def without_wrappers(state: StateDict, own: Collection[str]) -> StateDict:
@@ -189,8 +207,11 @@ def matches(state: StateDict, own: Shapes) -> Iterator[Match]:
         for inserted in long_prefixes(names, len(names) / 2):
             wanted = below(names, inserted)
             for prefix in long_prefixes(state.tensors, min(len(wanted), len(state.tensors)) / 2):
-                pairs = {prefix + name: mine for name, mine in wanted.items()
-                         if prefix + name in state.tensors}
+                pairs = {
+                    prefix + name: mine
+                    for name, mine in wanted.items()
+                    if prefix + name in state.tensors
+                }
                 same = sum(state.tensors[name].shape == own[mine] for name, mine in pairs.items())
                 yield Match(state, prefix, inserted, names, pairs, same)
 
@@ -207,13 +228,16 @@ def best_match(states: list[StateDict], own: Shapes, source: str) -> Match:
         differs = other.pairs != best.pairs or other.source is not best.source
         if best.pairs and other.rank() == best.rank() and differs:
             ways = [f"'{match.source.place}: {match.prefix}'" for match in (best, other)]
-            raise ValueError(f'{source} fits in two ways, as {" and as ".join(ways)}; save the one '
-                             'that is meant alone, or name it by init_cfg=dict(prefix=...)')
+            raise ValueError(
+                f'{source} fits in two ways, as {" and as ".join(ways)}; save the one '
+                'that is meant alone, or name it by init_cfg=dict(prefix=...)'
+            )
     return best
 
 
-def named_classifier(rest: Collection[str], classifier: Collection[str],
-                     prefix: str) -> dict[str, str]:
+def named_classifier(
+    rest: Collection[str], classifier: Collection[str], prefix: str
+) -> dict[str, str]:
     """For names in a file of a linear classifier, under one of ``CLASSIFIERS``, the model's."""
     for begin in CLASSIFIERS:
         pairs = {prefix + begin + name.rpartition('.')[2]: name for name in classifier}
@@ -222,8 +246,14 @@ def named_classifier(rest: Collection[str], classifier: Collection[str],
     return {}
 
 
-def arrange(content: object, own: Shapes, classifier: Collection[str], source: str, whole: bool,
-            prefix: str | None = None) -> Arranged:
+def arrange(
+    content: object,
+    own: Shapes,
+    classifier: Collection[str],
+    source: str,
+    whole: bool,
+    prefix: str | None = None,
+) -> Arranged:
     """Find the tensors of a model in a file.
 
     Args:
@@ -244,8 +274,9 @@ def arrange(content: object, own: Shapes, classifier: Collection[str], source: s
         names = ', '.join(list(states[0].tensors)[:3])
         states = [part for part in parts if part is not None]
         if not states:
-            raise ValueError(f'no name in {source} begins with {prefix!r}; its first names are '
-                             f'{names}')
+            raise ValueError(
+                f'no name in {source} begins with {prefix!r}; its first names are {names}'
+            )
     match = best_match(states, own, source)
     tensors, begin = match.source.tensors, match.prefix
 
@@ -260,13 +291,22 @@ def arrange(content: object, own: Shapes, classifier: Collection[str], source: s
     if not whole and not match.inserted and 'backbone' in roots:
         roots = {'backbone'}
     short = {name: name.removeprefix(begin) for name in tensors if name in rest - pairs.keys()}
-    surplus = {name: match.inserted + inside for name, inside in short.items()
-               if inside not in COUNTERS and (whole or inside.split('.')[0] in roots)}
+    surplus = {
+        name: match.inserted + inside
+        for name, inside in short.items()
+        if inside not in COUNTERS and (whole or inside.split('.')[0] in roots)
+    }
 
     state = {mine: tensors[name] for name, mine in pairs.items()}
     state |= {mine: tensors[name] for name, mine in surplus.items() if mine not in state}
-    unused = [name for name in tensors
-              if name not in pairs and name not in surplus and name not in COUNTERS]
-    metadata = {(match.inserted + f'{name}.'.removeprefix(begin)).rstrip('.'): value
-                for name, value in match.source.metadata.items() if f'{name}.'.startswith(begin)}
+    unused = [
+        name
+        for name in tensors
+        if name not in pairs and name not in surplus and name not in COUNTERS
+    ]
+    metadata = {
+        (match.inserted + f'{name}.'.removeprefix(begin)).rstrip('.'): value
+        for name, value in match.source.metadata.items()
+        if f'{name}.'.startswith(begin)
+    }
     return Arranged(state, metadata, unused, match.described())

@@ -1,4 +1,7 @@
-"""Regularisation with stochastic transformations: predictions of an image's views should not differ."""
+"""Regularisation with stochastic transformations: predictions of an image's views should not
+differ.
+"""
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -11,9 +14,10 @@ from mmsemiloc.registry import MODELS
 def transform_consistency(cls_score: Tensor, image: Tensor) -> Tensor:
     """Mean squared difference between the predictions of an image's views.
 
-    ``1/B sum_b 2/(V (V - 1)) sum_{i<j} ||q_bi - q_bj||^2`` over B images in V views, from 0 to 2: equation (1) of
-    *Regularization With Stochastic Transformations and Perturbations* (Sajjadi et al. 2016) as a mean over pairs. It is
-    computed as ``2/(B (V - 1)) sum_b sum_i ||q_bi - mean_j q_bj||^2``; images in different numbers of views weigh V - 1.
+    ``1/B sum_b 2/(V (V - 1)) sum_{i<j} ||q_bi - q_bj||^2`` over B images in V views, from 0 to 2:
+    equation (1) of *Regularization With Stochastic Transformations and Perturbations* (Sajjadi et
+    al. 2016) as a mean over pairs. It is computed as ``2/(B (V - 1)) sum_b sum_i ||q_bi - mean_j
+    q_bj||^2``; images in different numbers of views weigh V - 1.
 
     Args:
         cls_score: Logits (N, C).
@@ -37,7 +41,9 @@ def transform_consistency(cls_score: Tensor, image: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class TransformConsistencyLoss(BaseModule):
-    """:func:`transform_consistency` of all images in several views, labelled or not; the gradient goes through all views.
+    """:func:`transform_consistency` of all images in several views, labelled or not.
+
+    The gradient goes through all views.
 
     Args:
         loss_weight: Weight, at least 0.
@@ -56,4 +62,8 @@ class TransformConsistencyLoss(BaseModule):
 
     def term(self, predictions: Predictions) -> dict[str, Tensor]:
         """``loss_transform``."""
-        return {'loss_transform': predictions.pairs().in_whole(self(predictions.logits, predictions.image))}
+        return {
+            'loss_transform': predictions.pairs().in_whole(
+                self(predictions.logits, predictions.image)
+            )
+        }

@@ -1,4 +1,5 @@
 """What strong views are compared with."""
+
 from torch import Tensor
 
 from mmsemiloc.models.distribution_alignment import DistributionAlignment
@@ -6,7 +7,9 @@ from mmsemiloc.models.numerics import at_least_float32
 from mmsemiloc.models.predictions import Pairs, Predictions
 
 
-def weak_targets(predictions: Predictions, pairs: Pairs, alignment: DistributionAlignment | None) -> Tensor:
+def weak_targets(
+    predictions: Predictions, pairs: Pairs, alignment: DistributionAlignment | None
+) -> Tensor:
     """log q (P, C) of the weak view of each pair, aligned if asked for, without gradient."""
     scores = at_least_float32(predictions.targets[pairs.weak].detach())
     return scores.log_softmax(1) if alignment is None else alignment(scores)

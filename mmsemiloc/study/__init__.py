@@ -1,4 +1,5 @@
 """Runs of several configs, their evaluation, and the tables and plots that tools/ show."""
+
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
 from mmsemiloc.study.steps import with_length
 

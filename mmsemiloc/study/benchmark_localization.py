@@ -1,4 +1,7 @@
-"""Time of finding the boxes of maps at all thresholds: contours of each of 1,000 binarisations, or of the different ones."""
+"""Time of finding the boxes of maps at all thresholds: contours of each of 1,000 binarisations, or
+of the different ones.
+"""
+
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +18,9 @@ Boxes = list[list[list[int]]]
 
 
 def random_maps(count: int, cells: int, pixels: int, seed: int = 0) -> list[np.ndarray]:
-    """Smooth maps (pixels, pixels) from 0 to 1: normal numbers on ``cells`` x ``cells`` places, resized."""
+    """Smooth maps (pixels, pixels) from 0 to 1: normal numbers on ``cells`` x ``cells`` places,
+    resized.
+    """
     coarse = torch.randn(count, cells, cells, generator=torch.Generator().manual_seed(seed))
     return [normalize_map(cam) for cam in resize_maps(coarse, (pixels, pixels)).numpy()]
 
@@ -39,8 +44,10 @@ def plain_boxes(normalized: np.ndarray) -> Boxes:
 def spread(contours: ContourBoxes) -> Boxes:
     """The boxes of :func:`contour_boxes` in the form of :func:`plain_boxes`."""
     groups = np.split(contours.boxes, contours.starts[1:])
-    boxes = [[contours.boxes[largest].tolist(), *group.tolist()]
-             for largest, group in zip(contours.largest, groups, strict=True)]
+    boxes = [
+        [contours.boxes[largest].tolist(), *group.tolist()]
+        for largest, group in zip(contours.largest, groups, strict=True)
+    ]
     return [boxes[contours.binarization[int(tau * 255)]] for tau in TAUS]
 
 
@@ -53,7 +60,8 @@ def seconds(function: Callable[[np.ndarray], object], maps: Sequence[np.ndarray]
 
 
 def localization_table(sizes: Sequence[tuple[int, int]], num_maps: int, repeats: int) -> Table:
-    """One row a size (cells, pixels): ms of both ways for one map, medians over turns, and the median ratio within a turn.
+    """One row a size (cells, pixels): ms of both ways for one map, medians over turns, and the
+    median ratio within a turn.
 
     Raises:
         RuntimeError: If they find different boxes.
@@ -66,6 +74,17 @@ def localization_table(sizes: Sequence[tuple[int, int]], num_maps: int, repeats:
         turns = [(seconds(plain_boxes, maps), seconds(contour_boxes, maps)) for _ in range(repeats)]
         plain, ours = (statistics.median(times) for times in zip(*turns, strict=True))
         ratio = statistics.median(a / b for a, b in turns)
-        rows.append([f'{cells} x {cells} at {pixels} x {pixels}', f'{1e3 * plain:.1f}', f'{1e3 * ours:.1f}', f'{ratio:.1f}'])
-    return Table(f'boxes of a map at 1,000 thresholds, the same boxes both ways; {num_maps} maps, {repeats} turns',
-                 ['map', 'all thresholds ms', 'different ones ms', 'times faster'], rows)
+        rows.append(
+            [
+                f'{cells} x {cells} at {pixels} x {pixels}',
+                f'{1e3 * plain:.1f}',
+                f'{1e3 * ours:.1f}',
+                f'{ratio:.1f}',
+            ]
+        )
+    return Table(
+        f'boxes of a map at 1,000 thresholds, the same boxes both ways; {num_maps} maps, {repeats} '
+        'turns',
+        ['map', 'all thresholds ms', 'different ones ms', 'times faster'],
+        rows,
+    )

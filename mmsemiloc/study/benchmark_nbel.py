@@ -1,4 +1,7 @@
-"""Time and memory of an optimizer step with NBEL: plain accumulation, the exact form, and one big batch."""
+"""Time and memory of an optimizer step with NBEL: plain accumulation, the exact form, and one big
+batch.
+"""
+
 import statistics
 import time
 from collections.abc import Callable
@@ -27,6 +30,7 @@ class Setting:
         amp: None, 'float16' or 'bfloat16'.
         num_classes: C.
     """
+
     device: str
     image_size: int
     micro_batch_size: int
@@ -50,7 +54,10 @@ def build_model(setting: Setting) -> nn.Module:
                 num_classes=setting.num_classes,
                 in_channels=1024,
                 loss_mel=dict(type='mmsemiloc.MeanEntropyLoss'),
-                loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss'))))
+                loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss'),
+            ),
+        )
+    )
     model.to(setting.device).train()
     return model
 
@@ -58,8 +65,13 @@ def build_model(setting: Setting) -> nn.Module:
 def make_batch(setting: Setting, micro_batches: int) -> dict:
     """Random images as a dataloader hands them out, every other one labelled."""
     count = micro_batches * setting.micro_batch_size
-    images = torch.randint(0, 256, (count, 3, setting.image_size, setting.image_size), dtype=torch.uint8)
-    samples = [DataSample().set_gt_label(i % setting.num_classes) if i % 2 == 0 else DataSample() for i in range(count)]
+    images = torch.randint(
+        0, 256, (count, 3, setting.image_size, setting.image_size), dtype=torch.uint8
+    )
+    samples = [
+        DataSample().set_gt_label(i % setting.num_classes) if i % 2 == 0 else DataSample()
+        for i in range(count)
+    ]
     return dict(inputs=images, data_samples=samples)
 
 
@@ -72,7 +84,9 @@ def make_step(setting: Setting, model: nn.Module, mode: str) -> Callable[[dict],
             optimizer=torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9),
             micro_batch_size=micro,
             nbel_batch_size=micro if mode == 'plain' else None,
-            **(dict(dtype=setting.amp) if setting.amp else {})))
+            **(dict(dtype=setting.amp) if setting.amp else {}),
+        )
+    )
     return lambda batch: model.train_step(batch, wrapper)
 
 
@@ -95,21 +109,31 @@ def seconds(setting: Setting, step: Callable[[dict], object], batch: dict) -> fl
     return time.perf_counter() - start
 
 
-def measure_time(setting: Setting, micro_batches: list[int], repeats: int,
-                 progress: Callable[[], None] = lambda: None) -> dict[tuple[int, str], list[float | None]]:
-    """Durations of all modes, which take turns so that a slower minute of the machine hits all; one step each to warm up.
+def measure_time(
+    setting: Setting,
+    micro_batches: list[int],
+    repeats: int,
+    progress: Callable[[], None] = lambda: None,
+) -> dict[tuple[int, str], list[float | None]]:
+    """Durations of all modes, which take turns so that a slower minute of the machine hits all.
+
+    One step each to warm up.
 
     Returns:
         For each number of micro-batches and mode, ``repeats`` seconds.
     """
     model = build_model(setting)
     steps = {mode: make_step(setting, model, mode) for mode in MODES}
-    times: dict[tuple[int, str], list[float | None]] = {(m, mode): [] for m in micro_batches for mode in MODES}
+    times: dict[tuple[int, str], list[float | None]] = {
+        (m, mode): [] for m in micro_batches for mode in MODES
+    }
     for m in micro_batches:
         batch = make_batch(setting, m)
         for turn in range(repeats + 1):
             for mode in MODES:
-                value = None if too_large(setting, m, mode) else seconds(setting, steps[mode], batch)
+                value = (
+                    None if too_large(setting, m, mode) else seconds(setting, steps[mode], batch)
+                )
                 if turn:
                     times[m, mode].append(value)
                 progress()
@@ -127,14 +151,21 @@ def peak_mib(setting: Setting, micro_batches: int, mode: str) -> float | None:
     step, batch = make_step(setting, model, mode), make_batch(setting, micro_batches)
     if setting.device == 'cuda':
         torch.cuda.reset_peak_memory_stats()
-        return None if seconds(setting, step, batch) is None else torch.cuda.max_memory_allocated() / 2**20
-    with TensorMemory(counted=(*model.parameters(), *model.buffers()), ignored=[batch['inputs']]) as memory:
+        return (
+            None
+            if seconds(setting, step, batch) is None
+            else torch.cuda.max_memory_allocated() / 2**20
+        )
+    with TensorMemory(
+        counted=(*model.parameters(), *model.buffers()), ignored=[batch['inputs']]
+    ) as memory:
         step(batch)
     return memory.peak / 2**20
 
 
-def measure_memory(setting: Setting, micro_batches: list[int],
-                   progress: Callable[[], None] = lambda: None) -> dict[tuple[int, str], float | None]:
+def measure_memory(
+    setting: Setting, micro_batches: list[int], progress: Callable[[], None] = lambda: None
+) -> dict[tuple[int, str], float | None]:
     """:func:`peak_mib` of all modes."""
     peaks = {}
     for m in micro_batches:
@@ -145,7 +176,9 @@ def measure_memory(setting: Setting, micro_batches: list[int],
 
 
 def cost_model(micro_batches: int) -> float:
-    """(4 M - 1) / (3 M): a forward pass of all micro-batches but one more, if a backward pass costs two forward passes."""
+    """(4 M - 1) / (3 M): a forward pass of all micro-batches but one more, if a backward pass costs
+    two forward passes.
+    """
     return (4 * micro_batches - 1) / (3 * micro_batches)
 
 
@@ -157,20 +190,41 @@ def ratio(values: list[float | None], units: list[float | None]) -> str:
 
 
 def time_table(setting: Setting, times: dict[tuple[int, str], list[float | None]]) -> Table:
-    """One row a number of micro-batches M: seconds of plain accumulation, and the others' ratio to it."""
+    """One row a number of micro-batches M: seconds of plain accumulation, and the others' ratio to
+    it.
+    """
     rows = []
     for m in dict.fromkeys(m for m, _ in times):
         plain = times[m, 'plain']
-        rows.append([str(m), 'too large' if None in plain else f'{statistics.median(plain):.3f}',  # type: ignore[type-var]
-                     ratio(times[m, 'exact'], plain), f'{cost_model(m):.2f}', ratio(times[m, 'big'], plain)])
-    return Table(f'time of a step, {setting}: median of the ratios to plain accumulation in the same turn',
-                 ['M', 'plain s', 'exact / plain', '(4M-1)/(3M)', 'one big batch / plain'], rows)
+        rows.append(
+            [
+                str(m),
+                'too large' if None in plain else (f'{statistics.median(plain):.3f}'),  # type: ignore[type-var]
+                ratio(times[m, 'exact'], plain),
+                f'{cost_model(m):.2f}',
+                ratio(times[m, 'big'], plain),
+            ]
+        )
+    return Table(
+        f'time of a step, {setting}: median of the ratios to plain accumulation in the same turn',
+        ['M', 'plain s', 'exact / plain', '(4M-1)/(3M)', 'one big batch / plain'],
+        rows,
+    )
 
 
 def memory_table(setting: Setting, peaks: dict[tuple[int, str], float | None]) -> Table:
-    """One row a number of micro-batches M: peak memory of each mode as a ratio to that of plain accumulation at the first M."""
+    """One row a number of micro-batches M: peak memory of each mode as a ratio to that of plain
+    accumulation at the first M.
+    """
     first = next(m for m, _ in peaks)
     unit = peaks[first, 'plain']
-    rows = [[str(m), *(ratio([peaks[m, mode]], [unit]) for mode in MODES)] for m in dict.fromkeys(m for m, _ in peaks)]
-    return Table(f'peak memory of a step, {setting}: ratios to plain accumulation at M = {first}'
-                 f'{"" if unit is None else f" ({unit:.0f} MiB)"}', ['M', 'plain', 'exact', 'one big batch'], rows)
+    rows = [
+        [str(m), *(ratio([peaks[m, mode]], [unit]) for mode in MODES)]
+        for m in dict.fromkeys(m for m, _ in peaks)
+    ]
+    return Table(
+        f'peak memory of a step, {setting}: ratios to plain accumulation at M = {first}'
+        f'{"" if unit is None else f" ({unit:.0f} MiB)"}',
+        ['M', 'plain', 'exact', 'one big batch'],
+        rows,
+    )

@@ -1,4 +1,5 @@
 """Time and memory of samplers that draw from a small labelled and a very large unlabelled source."""
+
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +27,10 @@ class Sources:
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds to the first batch, memory (MiB) that the process grew by, seconds of each batch after that."""
+    """Seconds to the first batch, memory (MiB) that the process grew by, seconds of each batch
+    after that.
+    """
+
     first: float
     memory: float
     batch: float
@@ -40,10 +44,13 @@ def ours(sources: Sources, batch_size: int) -> Sampler:
 def mmdet(sources: Sources, batch_size: int) -> Sampler:
     """The nearest relative in MMDetection."""
     from mmdet.datasets.samplers import MultiSourceSampler
+
     return MultiSourceSampler(sources, batch_size, source_ratio=[1, 1], seed=0)
 
 
-def measure(make: Callable[[Sources, int], Sampler], sources: Sources, batch_size: int, batches: int = 200) -> Cost:
+def measure(
+    make: Callable[[Sources, int], Sampler], sources: Sources, batch_size: int, batches: int = 200
+) -> Cost:
     """Cost of a sampler in this process."""
     make(Sources(8, 8), 4)  # imports
     before, start = peak_memory_mib(), time.perf_counter()
@@ -54,15 +61,29 @@ def measure(make: Callable[[Sources, int], Sampler], sources: Sources, batch_siz
     return Cost(first, peak_memory_mib() - before, (time.perf_counter() - start - first) / batches)
 
 
-def sampler_table(samplers: Mapping[str, Callable[[Sources, int], Sampler]], sources: Sources, batch_size: int,
-                  repeats: int) -> Table:
+def sampler_table(
+    samplers: Mapping[str, Callable[[Sources, int], Sampler]],
+    sources: Sources,
+    batch_size: int,
+    repeats: int,
+) -> Table:
     """One row a sampler, medians over turns in which each runs in a process of its own."""
     costs: dict[str, list[Cost]] = {name: [] for name in samplers}
     for _ in range(repeats):
         for name, make in samplers.items():
             costs[name].append(in_new_process(measure, make, sources, batch_size))
-    rows = [[name, *(f'{statistics.median(getattr(cost, field) for cost in values) * factor:.{digits}f}'
-                     for field, factor, digits in (('first', 1, 2), ('memory', 1, 0), ('batch', 1e6, 0)))]
-            for name, values in costs.items()]
-    title = f'batches of {batch_size} from {sources.num_labeled:,} labelled and {sources.num_unlabeled:,} unlabelled images'
+    rows = [
+        [
+            name,
+            *(
+                f'{statistics.median(getattr(cost, field) for cost in values) * factor:.{digits}f}'
+                for field, factor, digits in (('first', 1, 2), ('memory', 1, 0), ('batch', 1e6, 0))
+            ),
+        ]
+        for name, values in costs.items()
+    ]
+    title = (
+        f'batches of {batch_size} from {sources.num_labeled:,} labelled and '
+        f'{sources.num_unlabeled:,} unlabelled images'
+    )
     return Table(title, ['sampler', 'first batch s', 'memory MiB', 'later batches µs'], rows)

@@ -1,4 +1,5 @@
 """How well the maps of checkpoints find the object: over one training, and of several side by side."""
+
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -27,12 +28,17 @@ from mmsemiloc.study.evaluate import KINDS, build_loader, load_model
 from mmsemiloc.study.predict import image_pipeline, predict, read_images
 
 Values = dict[str, float | None]
-Advance = Callable[[int, int], None]  # images that are done now, and all that are to do, over all checkpoints
+Advance = Callable[
+    [int, int], None
+]  # images that are done now, and all that are to do, over all checkpoints
 
 
 @dataclass(frozen=True)
 class RunFiles:
-    """A run to look at: its name in tables, its config, and its checkpoints in the order of the training."""
+    """A run to look at: its name in tables, its config, and its checkpoints in the order of the
+    training.
+    """
+
     name: str
     cfg: Config
     checkpoints: list[Path]
@@ -41,6 +47,7 @@ class RunFiles:
 @dataclass(frozen=True)
 class Picture:
     """An image: BGR uint8 (H, W, 3), its true boxes (N, 4) in pixels, and what it is called."""
+
     image: np.ndarray
     boxes: np.ndarray
     name: str
@@ -56,6 +63,7 @@ class Images:
         boxes: True boxes of each (B, 4); B may be 0.
         pictures: Some images.
     """
+
     labels: list[int | None]
     sizes: list[tuple[int, int]]
     boxes: list[np.ndarray]
@@ -75,9 +83,11 @@ class Moment:
         run: Name of the run.
         checkpoint: The file.
         iteration: Iterations that it was trained for, if the checkpoint says so.
-        values: See :func:`summarize_predictions`; empty for images from files, of which nothing is known.
+        values: See :func:`summarize_predictions`; empty for images from files, of which nothing is
+            known.
         columns: The pictures with their maps, as :func:`draw_column` draws them.
     """
+
     run: str
     checkpoint: Path
     iteration: int | None
@@ -91,7 +101,8 @@ def short_name(checkpoint: Path) -> str:
 
 
 def find_checkpoints(paths: Sequence[Path]) -> list[Path]:
-    """The given files, and all ``epoch_*.pth`` and ``iter_*.pth`` of the given folders in the order of their numbers.
+    """The given files, and all ``epoch_*.pth`` and ``iter_*.pth`` of the given folders in the order
+    of their numbers.
 
     Raises:
         ValueError: If a folder has none.
@@ -101,7 +112,9 @@ def find_checkpoints(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        names = {file: re.fullmatch(r'(epoch|iter)_(\d+)\.pth', file.name) for file in path.iterdir()}
+        names = {
+            file: re.fullmatch(r'(epoch|iter)_(\d+)\.pth', file.name) for file in path.iterdir()
+        }
         numbered = sorted((match[1], int(match[2]), file) for file, match in names.items() if match)
         if not numbered:
             raise ValueError(f'no checkpoint in {path}: looked for epoch_*.pth and iter_*.pth')
@@ -109,8 +122,12 @@ def find_checkpoints(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def score_images(model: nn.Module, loader: DataLoader, pictures: Sequence[int] = (),
-                 advance: Callable[[int], None] = lambda count: None) -> tuple[Values, list[np.ndarray], Images]:
+def score_images(
+    model: nn.Module,
+    loader: DataLoader,
+    pictures: Sequence[int] = (),
+    advance: Callable[[int], None] = lambda count: None,
+) -> tuple[Values, list[np.ndarray], Images]:
     """Score a classifier's maps of the predicted classes on the images of a dataloader.
 
     Args:
@@ -136,8 +153,9 @@ def score_images(model: nn.Module, loader: DataLoader, pictures: Sequence[int] =
         logits, maps = predict_with_maps(model, data)
         predictions = logits.argmax(1).tolist()
         samples = data['data_samples']
-        for image, cam, sample, predicted in zip(data['inputs'], maps, samples, predictions,
-                                                 strict=True):
+        for image, cam, sample, predicted in zip(
+            data['inputs'], maps, samples, predictions, strict=True
+        ):
             label = int(sample.gt_label) if 'gt_label' in sample else None
             boxes, index = true_boxes(sample), next(numbers)
             scores.append(score_sample(cam, sample, index))
@@ -148,7 +166,9 @@ def score_images(model: nn.Module, loader: DataLoader, pictures: Sequence[int] =
             images.boxes.append(boxes)
             if index in pictures:
                 cams.append(cam)
-                images.pictures.append(Picture(to_bgr(image), boxes, picture_name(index, label, loader)))
+                images.pictures.append(
+                    Picture(to_bgr(image), boxes, picture_name(index, label, loader))
+                )
         advance(len(maps))
     return summarize_predictions(correct, scores), cams, images
 
@@ -162,7 +182,11 @@ def numbers_of(loader: DataLoader) -> Iterable[int]:
 def picture_name(index: int, label: int | None, loader: DataLoader) -> str:
     """Number of an image, and its class if that is known."""
     classes = getattr(loader.dataset, 'metainfo', {}).get('classes') or ()
-    return f'image {index}' if label is None or label >= len(classes) else f'image {index}, class {classes[label]}'
+    return (
+        f'image {index}'
+        if label is None or label >= len(classes)
+        else f'image {index}, class {classes[label]}'
+    )
 
 
 def baselines(images: Images) -> dict[str, Values]:
@@ -171,14 +195,23 @@ def baselines(images: Images) -> dict[str, Values]:
         return {}
     pairs = list(zip(images.sizes, images.boxes, strict=True))
     return {
-        'uniform map': summarize_predictions([], [score_map(np.ones(size), boxes) for size, boxes in pairs]),
-        'centre map': summarize_predictions([], [score_centre_map(size, boxes) for size, boxes in pairs]),
+        'uniform map': summarize_predictions(
+            [], [score_map(np.ones(size), boxes) for size, boxes in pairs]
+        ),
+        'centre map': summarize_predictions(
+            [], [score_centre_map(size, boxes) for size, boxes in pairs]
+        ),
     }
 
 
-def draw_columns(pictures: Sequence[Picture], cams: Sequence[np.ndarray], title: str) -> list[np.ndarray]:
+def draw_columns(
+    pictures: Sequence[Picture], cams: Sequence[np.ndarray], title: str
+) -> list[np.ndarray]:
     """The pictures with their maps."""
-    return [draw_column(picture.image, cam, picture.boxes, title) for picture, cam in zip(pictures, cams, strict=True)]
+    return [
+        draw_column(picture.image, cam, picture.boxes, title)
+        for picture, cam in zip(pictures, cams, strict=True)
+    ]
 
 
 def title_of(run: RunFiles, checkpoint: Path, several: bool) -> str:
@@ -186,8 +219,14 @@ def title_of(run: RunFiles, checkpoint: Path, several: bool) -> str:
     return run.name if several else short_name(checkpoint)
 
 
-def analyze(runs: Sequence[RunFiles], split: str, num_images: int | None, num_pictures: int,
-            advance: Advance, seed: int = 0) -> tuple[list[Moment], Images]:
+def analyze(
+    runs: Sequence[RunFiles],
+    split: str,
+    num_images: int | None,
+    num_pictures: int,
+    advance: Advance,
+    seed: int = 0,
+) -> tuple[list[Moment], Images]:
     """Score all checkpoints of all runs, each on the split of its own config.
 
     Args:
@@ -216,13 +255,19 @@ def analyze(runs: Sequence[RunFiles], split: str, num_images: int | None, num_pi
         for checkpoint in run.checkpoints:
             model, meta = load_model(run.cfg, str(checkpoint))
             if labels_of(loader.dataset) is not None:
-                check_against_checkpoint(loader.dataset, cast(int, model.head.num_classes), meta, KINDS[split])
-            values, cams, images = score_images(model, part, pictures,
-                                                lambda count: advance(count, total))
+                check_against_checkpoint(
+                    loader.dataset, cast(int, model.head.num_classes), meta, KINDS[split]
+                )
+            values, cams, images = score_images(
+                model, part, pictures, lambda count: advance(count, total)
+            )
             first = first or images
             if images.labels != first.labels:
-                raise ValueError(f'{run.name} and {runs[0].name} are measured on different images: {len(images.labels)} and '
-                                 f'{len(first.labels)} in the {split} split, or with other labels')
+                raise ValueError(
+                    f'{run.name} and {runs[0].name} are measured on different images: '
+                    f'{len(images.labels)} and {len(first.labels)} in the {split} split, or with '
+                    'other labels'
+                )
             columns = draw_columns(images.pictures, cams, title_of(run, checkpoint, len(runs) > 1))
             moments.append(Moment(run.name, checkpoint, meta.get('iter'), values, columns))
     assert first is not None
@@ -235,13 +280,16 @@ def class_maps_needed(model: nn.Module, checkpoint: Path) -> NoReturn:
     Raises:
         ValueError: Always.
     """
-    raise ValueError(f'{checkpoint}: no class activation maps to draw, which need a linear head '
-                     f'over average-pooled maps, but {type(model.head).__name__} over '
-                     f'{type(model.backbone).__name__} is none')
+    raise ValueError(
+        f'{checkpoint}: no class activation maps to draw, which need a linear head '
+        f'over average-pooled maps, but {type(model.head).__name__} over '
+        f'{type(model.backbone).__name__} is none'
+    )
 
 
-def draw_files(runs: Sequence[RunFiles], paths: Sequence[Path], advance: Advance,
-               batch_size: int = 32) -> tuple[list[Moment], list[Picture], dict[Path, str]]:
+def draw_files(
+    runs: Sequence[RunFiles], paths: Sequence[Path], advance: Advance, batch_size: int = 32
+) -> tuple[list[Moment], list[Picture], dict[Path, str]]:
     """Maps of all checkpoints for image files, which have no labels or boxes.
 
     Returns:
@@ -260,12 +308,15 @@ def draw_files(runs: Sequence[RunFiles], paths: Sequence[Path], advance: Advance
             model, meta = load_model(run.cfg, str(checkpoint))
             columns: list[np.ndarray] = []
             for start in range(0, len(paths), batch_size):
-                images, unreadable = read_images(paths[start:start + batch_size], pipeline)
+                images, unreadable = read_images(paths[start : start + batch_size], pipeline)
                 seen = predict(model, images, topk=1, threshold=0.5)
                 cams = [p.cam for p in seen if p.cam is not None]
                 if len(cams) < len(seen):
                     class_maps_needed(model, checkpoint)
-                part = [Picture(np.ascontiguousarray(p.image[..., ::-1]), np.zeros((0, 4)), p.path.name) for p in seen]
+                part = [
+                    Picture(np.ascontiguousarray(p.image[..., ::-1]), np.zeros((0, 4)), p.path.name)
+                    for p in seen
+                ]
                 columns += draw_columns(part, cams, title_of(run, checkpoint, len(runs) > 1))
                 faults.update(unreadable)
                 pictures += [] if moments else part
@@ -280,7 +331,9 @@ def last_of_each(moments: Sequence[Moment]) -> list[Moment]:
 
 
 def draw_strips(pictures: Sequence[Picture], moments: Sequence[Moment]) -> list[np.ndarray]:
-    """For each picture the image and its map at each checkpoint, side by side; of several runs at the last one of each.
+    """For each picture the image and its map at each checkpoint, side by side.
+
+    Of several runs at the last one of each.
 
     Returns:
         BGR uint8, one an image.
@@ -288,4 +341,7 @@ def draw_strips(pictures: Sequence[Picture], moments: Sequence[Moment]) -> list[
     last = last_of_each(moments)
     shown = last if len(last) > 1 else moments
     alone = [draw_column(picture.image, None, picture.boxes, 'image') for picture in pictures]
-    return [np.hstack([image, *(moment.columns[index] for moment in shown)]) for index, image in enumerate(alone)]
+    return [
+        np.hstack([image, *(moment.columns[index] for moment in shown)])
+        for index, image in enumerate(alone)
+    ]

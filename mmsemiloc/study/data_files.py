@@ -1,4 +1,5 @@
 """What lies on disk of a config's data, so that a study notices changed lists and images."""
+
 import hashlib
 import os
 from collections import Counter
@@ -9,11 +10,12 @@ from mmsemiloc.datasets.image_listing import files_below
 from mmsemiloc.datasets.list_files import parse_list
 
 # Keys of files and folders that a config reads, wherever they stand.
-FILE_KEYS = frozenset(('ann_dir', 'ann_file', 'checkpoint', 'classes', 'db_path', 'load_from',
-                       'prior', 'pretrained'))
+FILE_KEYS = frozenset(
+    ('ann_dir', 'ann_file', 'checkpoint', 'classes', 'db_path', 'load_from', 'prior', 'pretrained')
+)
 DATASET_KEYS = frozenset(('data_root', 'data_prefix'))
 SMALL = 2**20  # bytes; the content of smaller files is read
-LOCKS = frozenset(('lock.mdb', ))  # of an LMDB; readers change it
+LOCKS = frozenset(('lock.mdb',))  # of an LMDB; readers change it
 
 
 def dicts_in(node: object) -> Iterator[Mapping]:
@@ -44,8 +46,11 @@ def stamp_content(path: str) -> str:
 def stamp_folder(folder: str) -> list[str]:
     """Name, size and time of each file below a folder, without hidden and foreign ones."""
     files = sorted(files_below(folder, '', Counter()))
-    return [f'{file} {stamp(os.path.join(folder, file))}' for file in files
-            if os.path.basename(file) not in LOCKS]
+    return [
+        f'{file} {stamp(os.path.join(folder, file))}'
+        for file in files
+        if os.path.basename(file) not in LOCKS
+    ]
 
 
 def stamp_path(path: str, is_list: bool = False) -> list[str]:
@@ -76,8 +81,11 @@ def image_folders(dataset: Mapping) -> list[str]:
 def list_file(dataset: Mapping) -> str:
     """The list of a dataset; '' if it has none on this machine."""
     root, given, split = (dataset.get(key) or '' for key in ('data_root', 'ann_file', 'split'))
-    file = local_path(root, given) if given else (
-        local_path(root, 'meta', f'{split}.txt') if isinstance(split, str) and split else '')
+    file = (
+        local_path(root, given)
+        if given
+        else (local_path(root, 'meta', f'{split}.txt') if isinstance(split, str) and split else '')
+    )
     return file if os.path.isfile(file) else ''
 
 
@@ -86,7 +94,7 @@ def stamp_images(dataset: Mapping) -> list[str]:
     folders, file = image_folders(dataset), list_file(dataset)
     if file and len(folders) == 1:
         try:
-            listed = parse_list(file, dataset.get('with_label', True), ('', ))
+            listed = parse_list(file, dataset.get('with_label', True), ('',))
         except ValueError:
             listed = {}  # of another format, or wrong, which the dataset will say
         stamps = [f'{path} {stamp(os.path.join(folders[0], path))}' for path in listed]

@@ -1,4 +1,5 @@
 """Predictions and maps of a trained classifier on a split, and what they are worth."""
+
 import copy
 import os
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,7 @@ class Examples:
         cams: Maps of the predicted class (N, H, W); NaN of a model without maps.
         boxes: True boxes (N, B, 4) [x1, y1, x2, y2] in pixels; B is 0 without boxes.
     """
+
     images: np.ndarray
     cams: np.ndarray
     boxes: np.ndarray
@@ -70,6 +72,7 @@ class Evaluation:
         centre_hits: The same of a map that knows nothing, see ``centre_map``.
         examples: Some images, with their maps.
     """
+
     classes: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
@@ -98,7 +101,9 @@ class Evaluation:
         """Read what :meth:`save` wrote."""
         with np.load(path) as file:
             content = dict(file)
-        return cls(examples=Examples(*(content.pop(key) for key in ('images', 'cams', 'boxes'))), **content)
+        return cls(
+            examples=Examples(*(content.pop(key) for key in ('images', 'cams', 'boxes'))), **content
+        )
 
 
 def summarize(evaluation: Evaluation) -> dict:
@@ -108,14 +113,20 @@ def summarize(evaluation: Evaluation) -> dict:
     area = evaluation.cam_area.mean()
     return dict(
         accuracy=float(right.mean() * 100),
-        mean_recall=float(np.mean([right[evaluation.labels == label].mean() for label in np.unique(evaluation.labels)]) * 100),
+        mean_recall=float(
+            np.mean(
+                [right[evaluation.labels == label].mean() for label in np.unique(evaluation.labels)]
+            )
+            * 100
+        ),
         classes_used=len(np.unique(evaluation.predicted)),
         num_classes=evaluation.probabilities.shape[1],
         max_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.hits)) if mapped else None,
         cam_in_box=float(np.nanmean(evaluation.cam_in_box) * 100) if mapped else None,
         cam_area=float(area * 100) if np.isfinite(area) else None,
         box_area=float(np.nanmean(evaluation.box_area) * 100) if boxed else None,
-        centre_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.centre_hits)) if boxed else None)
+        centre_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.centre_hits)) if boxed else None,
+    )
 
 
 def confusion_matrix(evaluation: Evaluation) -> np.ndarray:
@@ -142,20 +153,23 @@ def predict_batch(model: nn.Module, data: dict) -> tuple[np.ndarray, list[np.nda
     best = maps[range(len(maps)), probabilities.argmax(1)]
     cams = resize_maps(best, inputs.shape[-2:]).cpu().numpy()
     # Without the padding of the batch.
-    return probabilities.cpu().numpy(), [cam[:image.shape[-2], :image.shape[-1]]
-                                         for cam, image in zip(cams, data['inputs'], strict=True)]
+    return probabilities.cpu().numpy(), [
+        cam[: image.shape[-2], : image.shape[-1]]
+        for cam, image in zip(cams, data['inputs'], strict=True)
+    ]
 
 
 def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Evaluation:
     """Run a classifier over a split, batch after batch.
 
-    The map of an image is that of the predicted class, scaled to the size of the network's input; ``data_sample.gt_bboxes``,
-    if there are any, must be in pixels of that input.
+    The map of an image is that of the predicted class, scaled to the size of the network's input;
+    ``data_sample.gt_bboxes``, if there are any, must be in pixels of that input.
 
     Args:
         model: A classifier in evaluation mode; there are maps only with a linear head over
             average-pooled maps.
-        loader: Batches of ``inputs`` and ``data_samples``; the dataset's metainfo may name the ``classes``.
+        loader: Batches of ``inputs`` and ``data_samples``; the dataset's metainfo may name the
+            ``classes``.
         num_examples: How many images to keep, at least 1: the classes evenly.
 
     Raises:
@@ -182,10 +196,14 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
             box_area.append(float(boxes_mask(boxes, size).mean()) if len(boxes) else np.nan)
             shown = np.full(size, np.nan, np.float32) if cam is None else cam
             example = (to_bgr(image)[..., ::-1], shown, boxes)
-            alike = not examples or all(a.shape == b.shape for a, b in zip(example, examples[0], strict=True))
+            alike = not examples or all(
+                a.shape == b.shape for a, b in zip(example, examples[0], strict=True)
+            )
             if index in kept and alike:  # images of several sizes cannot stand in one array
                 examples.append(example)
-    names = getattr(loader.dataset, 'metainfo', {}).get('classes') or range(probabilities[0].shape[1])
+    names = getattr(loader.dataset, 'metainfo', {}).get('classes') or range(
+        probabilities[0].shape[1]
+    )
     return Evaluation(
         classes=np.array([str(name) for name in names]),
         labels=np.array(labels),
@@ -195,19 +213,24 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
         box_area=np.array(box_area),
         hits=stack_hits(scores),
         centre_hits=stack_hits(baselines),
-        examples=Examples(*(np.stack(part) for part in zip(*examples, strict=True))))
+        examples=Examples(*(np.stack(part) for part in zip(*examples, strict=True))),
+    )
 
 
 def stack_hits(scores: Sequence[MapScore]) -> np.ndarray:
     """``MapScore.hits`` of the images that have boxes, and maps (K, 128)."""
-    return np.reshape([score.hits for score in scores if score.hits is not None], (-1, 128)).astype(np.uint8)
+    return np.reshape([score.hits for score in scores if score.hits is not None], (-1, 128)).astype(
+        np.uint8
+    )
 
 
 def load_model(cfg: Config, checkpoint: str) -> tuple[nn.Module, dict]:
-    """The config's model with the weights of a checkpoint, in evaluation mode, and what else the checkpoint says (``meta``).
+    """The config's model with the weights of a checkpoint, in evaluation mode, and what else the
+    checkpoint says (``meta``).
 
     Raises:
-        ValueError: If the file cannot be read, or its weights are not those of the model, see :func:`fit_state`.
+        ValueError: If the file cannot be read, or its weights are not those of the model, see
+            :func:`fit_state`.
     """
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})

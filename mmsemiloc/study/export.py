@@ -1,4 +1,7 @@
-"""Checkpoints for other projects: the weights alone under the names that they expect, with where they come from."""
+"""Checkpoints for other projects: the weights alone under the names that they expect, with where
+they come from.
+"""
+
 import hashlib
 import io
 from collections.abc import Callable
@@ -18,12 +21,20 @@ BACKBONE, HEAD = 'backbone.', 'head.fc.'
 
 
 def bare_backbone(state: State) -> State:
-    """The backbone's tensors without 'backbone.': what ``init_cfg=dict(type='Pretrained')`` of any backbone loads."""
-    return {name.removeprefix(BACKBONE): tensor for name, tensor in state.items() if name.startswith(BACKBONE)}
+    """The backbone's tensors without 'backbone.': what ``init_cfg=dict(type='Pretrained')`` of any
+    backbone loads.
+    """
+    return {
+        name.removeprefix(BACKBONE): tensor
+        for name, tensor in state.items()
+        if name.startswith(BACKBONE)
+    }
 
 
 def linear_classifier(state: State) -> State:
-    """Backbone and linear layer, as mmpretrain's ``ImageClassifier`` with a ``LinearClsHead`` has them."""
+    """Backbone and linear layer, as mmpretrain's ``ImageClassifier`` with a ``LinearClsHead`` has
+    them.
+    """
     return {name: tensor for name, tensor in state.items() if name.startswith((BACKBONE, HEAD))}
 
 
@@ -33,40 +44,58 @@ def timm_densenet(state: State) -> State:
 
 
 FORMATS: dict[str, Callable[[State], State]] = {
-    'mmdet': bare_backbone, 'mmseg': bare_backbone, 'mmpretrain': linear_classifier, 'timm': timm_densenet}
+    'mmdet': bare_backbone,
+    'mmseg': bare_backbone,
+    'mmpretrain': linear_classifier,
+    'timm': timm_densenet,
+}
 
 
 def export(checkpoint: Path, target: str, folder: Path) -> Path:
     """Write the weights of a checkpoint for another project.
 
     Args:
-        checkpoint: File of a classifier or self-supervised model: a state dict, or what MMEngine saves. With a mean teacher
-            the weights are those that are evaluated.
+        checkpoint: File of a classifier or self-supervised model: a state dict, or what MMEngine
+            saves. With a mean teacher the weights are those that are evaluated.
         target: One of ``FORMATS``.
-        folder: Where to write ``<name of the checkpoint>_<target>-<first 8 digits of the file's SHA-256>.pth``.
+        folder: Where to write ``<name of the checkpoint>_<target>-<first 8 digits of the file's
+            SHA-256>.pth``.
 
     Returns:
-        The file: ``state_dict``, and ``meta`` with plain values (source file and its SHA-256, target, versions, date, number
-        of classes). ``torch.load(weights_only=True)`` reads it.
+        The file: ``state_dict``, and ``meta`` with plain values (source file and its SHA-256,
+        target, versions, date, number of classes). ``torch.load(weights_only=True)`` reads it.
 
     Raises:
-        ValueError: If the checkpoint has no backbone, or weights that are not finite, or is no DenseNet where the target
-            needs one.
+        ValueError: If the checkpoint has no backbone, or weights that are not finite, or is no
+            DenseNet where the target needs one.
     """
     source = checkpoint.read_bytes()
     content = torch.load(io.BytesIO(source), map_location='cpu', weights_only=False)
     state = main_state(content, str(checkpoint)).tensors
     check_finite(state, str(checkpoint))
     if not any(name.startswith(BACKBONE) for name in state):
-        raise ValueError(f'{checkpoint} has no backbone: its first names are {", ".join(list(state)[:3])}')
+        raise ValueError(
+            f'{checkpoint} has no backbone: its first names are {", ".join(list(state)[:3])}'
+        )
     weights = FORMATS[target](state)
     classes = state.get(f'{HEAD}weight')
     meta = dict(
-        source=checkpoint.name, source_sha256=hashlib.sha256(source).hexdigest(), target=target,
-        num_classes=None if classes is None else len(classes), mmsemiloc=__version__, torch=str(torch.__version__),
-        date=datetime.fromtimestamp(checkpoint.stat().st_mtime).isoformat(timespec='seconds'))
+        source=checkpoint.name,
+        source_sha256=hashlib.sha256(source).hexdigest(),
+        target=target,
+        num_classes=None if classes is None else len(classes),
+        mmsemiloc=__version__,
+        torch=str(torch.__version__),
+        date=datetime.fromtimestamp(checkpoint.stat().st_mtime).isoformat(timespec='seconds'),
+    )
     buffer = io.BytesIO()  # not the file: torch.save puts the name of a file into it
-    torch.save({'state_dict': {name: tensor.detach().clone() for name, tensor in weights.items()}, 'meta': meta}, buffer)
+    torch.save(
+        {
+            'state_dict': {name: tensor.detach().clone() for name, tensor in weights.items()},
+            'meta': meta,
+        },
+        buffer,
+    )
     digits = hashlib.sha256(buffer.getvalue()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f'{checkpoint.stem}_{target}-{digits}.pth'

@@ -1,4 +1,5 @@
 """Several runs side by side, each in a process of its own."""
+
 import contextlib
 import json
 import os
@@ -16,7 +17,10 @@ THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS'
 
 
 def prepare(run: Run, force: bool) -> None:
-    """Make the run's folder, without what an interrupted run left in it; with ``force``, without a finished one either."""
+    """Make the run's folder, without what an interrupted run left in it.
+
+    With ``force``, without a finished one either.
+    """
     if force or not run.trained.is_file():
         shutil.rmtree(run.folder, ignore_errors=True)
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -32,15 +36,24 @@ def failure(run: Run, exit_code: int, start: int = 0) -> Failure:
         start: Length of the log when the process began: what stands before is of another one.
     """
     if exit_code < 0:
-        return Failure(run.label, f'killed by signal {-exit_code}' + (' (out of memory?)' if exit_code == -9 else ''), run.log)
+        return Failure(
+            run.label,
+            f'killed by signal {-exit_code}' + (' (out of memory?)' if exit_code == -9 else ''),
+            run.log,
+        )
     text = run.log.read_bytes()[start:].decode(errors='replace')
     lines = [line for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r'[\w.]+(Error|Exception|Interrupt)\b', line)]
     return Failure(run.label, (errors or lines or [f'exit code {exit_code}'])[-1], run.log)
 
 
-def execute(run: Run, split: str, threads: int, processes: list[subprocess.Popen],
-            report: Callable[[dict], None]) -> Result | Failure:
+def execute(
+    run: Run,
+    split: str,
+    threads: int,
+    processes: list[subprocess.Popen],
+    report: Callable[[dict], None],
+) -> Result | Failure:
     """Train and evaluate in a process, and wait for it.
 
     Its messages come through a pipe of their own, so that nothing that an import or a library
@@ -59,8 +72,9 @@ def execute(run: Run, split: str, threads: int, processes: list[subprocess.Popen
     with open(receiver) as messages, run.log.open('a') as log:
         start = log.tell()
         try:
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment,
-                                       pass_fds=[sender])
+            process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, pass_fds=[sender]
+            )
         finally:
             os.close(sender)  # the messages end when the process does
         processes.append(process)
@@ -74,9 +88,16 @@ def execute(run: Run, split: str, threads: int, processes: list[subprocess.Popen
     return failure(run, process.returncode, start)
 
 
-def launch(runs: Sequence[Run], split: str, display: ProgressDisplay, jobs: int = 1, threads: int = 1,
-           force: bool = False) -> list[Result | Failure]:
-    """Train and evaluate all runs; a failed one does not stop the others, and a finished one is read back.
+def launch(
+    runs: Sequence[Run],
+    split: str,
+    display: ProgressDisplay,
+    jobs: int = 1,
+    threads: int = 1,
+    force: bool = False,
+) -> list[Result | Failure]:
+    """Train and evaluate all runs; a failed one does not stop the others, and a finished one is
+    read back.
 
     Args:
         runs: Runs with different folders.
@@ -97,11 +118,15 @@ def launch(runs: Sequence[Run], split: str, display: ProgressDisplay, jobs: int 
     def do(run: Run) -> Result | Failure:
         done = None if force else run.result(split)
         if done is not None:
-            display.console.print(f'{run.label}: {done.summary} (read back)', highlight=False, soft_wrap=True)
+            display.console.print(
+                f'{run.label}: {done.summary} (read back)', highlight=False, soft_wrap=True
+            )
             return done
         display.start(run.label)
         prepare(run, force)
-        result = execute(run, split, threads, processes, lambda message: display.update(run.label, message))
+        result = execute(
+            run, split, threads, processes, lambda message: display.update(run.label, message)
+        )
         display.finish(run.label, result.summary)
         return result
 
@@ -110,8 +135,9 @@ def launch(runs: Sequence[Run], split: str, display: ProgressDisplay, jobs: int 
             return list(pool.map(do, runs))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            raise KeyboardInterrupt('stopped; the same command goes on with the runs that are not '
-                                    'finished') from None
+            raise KeyboardInterrupt(
+                'stopped; the same command goes on with the runs that are not finished'
+            ) from None
 
 
 @contextlib.contextmanager

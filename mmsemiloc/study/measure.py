@@ -1,4 +1,5 @@
 """Memory of tensors and processes."""
+
 import multiprocessing
 import resource
 import sys
@@ -16,13 +17,17 @@ T = TypeVar('T')
 
 def peak_memory_mib() -> float:
     """Largest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == 'darwin' else 2**10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == 'darwin' else 2**10
+    )
 
 
 class TensorMemory(TorchDispatchMode):
-    """Counts the bytes of the tensors that operations inside of ``with`` have made and that are still alive.
+    """Counts the bytes of the tensors that operations inside of ``with`` have made and that are
+    still alive.
 
-    Exact and the same in every run, unlike what an allocator takes from the system; what kernels use inside is not counted.
+    Exact and the same in every run, unlike what an allocator takes from the system; what kernels
+    use inside is not counted.
 
     Args:
         counted: Tensors that are there already and count from the start.
@@ -33,7 +38,9 @@ class TensorMemory(TorchDispatchMode):
         peak: The most so far.
     """
 
-    def __init__(self, counted: Iterable[torch.Tensor] = (), ignored: Iterable[torch.Tensor] = ()) -> None:
+    def __init__(
+        self, counted: Iterable[torch.Tensor] = (), ignored: Iterable[torch.Tensor] = ()
+    ) -> None:
         super().__init__()
         self.now = self.peak = 0
         self._known = WeakIdKeyDictionary({tensor.untyped_storage(): 0 for tensor in ignored})
@@ -63,8 +70,8 @@ class TensorMemory(TorchDispatchMode):
 def in_new_process(function: Callable[..., T], *args) -> T:
     """What a function returns that runs in a new process, whose peak of memory is its own.
 
-    Not in a fork of this one: on some systems that inherits the peak, which may hide what the function takes. Modules are
-    imported once, in a server that all of these processes are forks of.
+    Not in a fork of this one: on some systems that inherits the peak, which may hide what the
+    function takes. Modules are imported once, in a server that all of these processes are forks of.
     """
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['__main__', function.__module__])

@@ -1,4 +1,5 @@
 """Boxes in the pixels of a photo, from boxes in the image that a pipeline makes of it."""
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ class ToPhoto:
         offset: Place in the photo of the input's upper left corner, x and y.
         size: Width and height of the photo.
     """
+
     scale: tuple[float, float]
     offset: tuple[float, float]
     size: tuple[int, int]
@@ -40,8 +42,9 @@ def ramp(shape: Sequence[int], axis: int, dtype: np.dtype) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(wide, tuple(shape)))
 
 
-def line_through(places: np.ndarray, xs: np.ndarray, ys: np.ndarray,
-                 along: int) -> tuple[float, float, float]:
+def line_through(
+    places: np.ndarray, xs: np.ndarray, ys: np.ndarray, along: int
+) -> tuple[float, float, float]:
     """Scale and offset of ``places`` along x (0) or y (1), and the largest distance from them."""
     terms = np.stack([xs, ys, np.ones(len(xs))], 1)
     slopes, *_ = np.linalg.lstsq(terms, places, rcond=None)

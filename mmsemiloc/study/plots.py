@@ -1,4 +1,5 @@
 """Plots as PNG bytes. Those with text are drawn for a light or a dark page."""
+
 import io
 from collections.abc import Mapping, Sequence
 
@@ -32,8 +33,13 @@ def draw_lines(axes: Axes, lines: Lines, levels: Mapping[str, float], dark: bool
     for i, (name, points) in enumerate(lines.items()):
         if not points:
             continue
-        axes.plot(*zip(*points, strict=True), STYLES[i % len(STYLES)], color=LINES[dark][i % len(LINES[dark])], label=name,
-                  marker='o' if len(points) == 1 else None)
+        axes.plot(
+            *zip(*points, strict=True),
+            STYLES[i % len(STYLES)],
+            color=LINES[dark][i % len(LINES[dark])],
+            label=name,
+            marker='o' if len(points) == 1 else None,
+        )
     for name, level in levels.items():
         axes.axhline(level, color=TEXT[dark], linewidth=1, linestyle=':', label=name)
     axes.spines[['top', 'right']].set_visible(False)
@@ -42,11 +48,14 @@ def draw_lines(axes: Axes, lines: Lines, levels: Mapping[str, float], dark: bool
     axes.grid(alpha=0.25)
 
 
-def curve_plot(lines: Lines, dark: bool = False, label: str = 'step', levels: Mapping[str, float] = {}) -> bytes:
+def curve_plot(
+    lines: Lines, dark: bool = False, label: str = 'step', levels: Mapping[str, float] = {}
+) -> bytes:
     """Lines over optimizer steps.
 
     Args:
-        lines: For each name a list of [step, value]; one without values has no line, but its colour stays its own.
+        lines: For each name a list of [step, value]; one without values has no line, but its colour
+            stays its own.
         dark: Whether the page is dark.
         label: What the horizontal axis shows.
         levels: Values to compare with, by name.
@@ -55,7 +64,9 @@ def curve_plot(lines: Lines, dark: bool = False, label: str = 'step', levels: Ma
     axes = figure.add_subplot()
     draw_lines(axes, lines, levels, dark)
     axes.set_xlabel(label, color=TEXT[dark])
-    figure.legend(loc='outside upper right', ncols=3, fontsize=8, frameon=False, labelcolor=TEXT[dark])
+    figure.legend(
+        loc='outside upper right', ncols=3, fontsize=8, frameon=False, labelcolor=TEXT[dark]
+    )
     return to_png(figure)
 
 
@@ -73,8 +84,17 @@ def panels_plot(panels: Mapping[str, tuple[Lines, Mapping[str, float]]], label: 
         draw_lines(axes, lines, levels, dark=False)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(label)
-        handles.update({name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)})
-    figure.legend(list(handles.values()), list(handles), loc='outside lower center', ncols=6, fontsize=8, frameon=False)
+        handles.update(
+            {name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+        )
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc='outside lower center',
+        ncols=6,
+        fontsize=8,
+        frameon=False,
+    )
     return to_png(figure, transparent=False)
 
 
@@ -82,15 +102,22 @@ def seed_plot(metrics: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
     """One panel a metric, one row a config: a dot for each seed and a bar at their mean, on white.
 
     Args:
-        metrics: For each metric, by what it is called, the values of each config, at least one; all have the same configs.
+        metrics: For each metric, by what it is called, the values of each config, at least one; all
+            have the same configs.
     """
     names = list(next(iter(metrics.values())))
-    figure = Figure(figsize=(3.6 + 2.8 * len(metrics), 0.7 + 0.35 * len(names)), layout='constrained')
+    figure = Figure(
+        figsize=(3.6 + 2.8 * len(metrics), 0.7 + 0.35 * len(names)), layout='constrained'
+    )
     for column, (label, values) in enumerate(metrics.items()):
         axes = figure.add_subplot(1, len(metrics), column + 1)
         for row, points in enumerate(values.values()):
-            axes.scatter(points, [row] * len(points), color=LINES[False][0], alpha=0.6, linewidths=0)
-            axes.plot([np.mean(points)] * 2, [row - 0.3, row + 0.3], color=LINES[False][1], linewidth=2.5)
+            axes.scatter(
+                points, [row] * len(points), color=LINES[False][0], alpha=0.6, linewidths=0
+            )
+            axes.plot(
+                [np.mean(points)] * 2, [row - 0.3, row + 0.3], color=LINES[False][1], linewidth=2.5
+            )
         axes.set_yticks(range(len(names)), names if column == 0 else [''] * len(names))
         axes.invert_yaxis()
         axes.set_xlabel(label)
@@ -100,8 +127,12 @@ def seed_plot(metrics: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
     return to_png(figure, transparent=False)
 
 
-def confusion_plot(counts: np.ndarray, classes: Sequence[str] | np.ndarray, dark: bool = False) -> bytes:
-    """Confusion matrix, rows in % of the images of the true class; numbers only where there is room for them.
+def confusion_plot(
+    counts: np.ndarray, classes: Sequence[str] | np.ndarray, dark: bool = False
+) -> bytes:
+    """Confusion matrix, rows in % of the images of the true class.
+
+    Numbers only where there is room for them.
 
     Args:
         counts: (C, C), row the true class, column the predicted one.
@@ -117,7 +148,15 @@ def confusion_plot(counts: np.ndarray, classes: Sequence[str] | np.ndarray, dark
         axes.set_yticks(range(len(classes)), classes)
         for (row, column), value in np.ndenumerate(share):
             bright = (value >= 50) == dark  # whether the colour of the cell is
-            axes.text(column, row, f'{value:.0f}', ha='center', va='center', fontsize=8, color='#222' if bright else '#fff')
+            axes.text(
+                column,
+                row,
+                f'{value:.0f}',
+                ha='center',
+                va='center',
+                fontsize=8,
+                color='#222' if bright else '#fff',
+            )
     axes.set_xlabel('predicted class', color=TEXT[dark])
     axes.set_ylabel('true class', color=TEXT[dark])
     axes.tick_params(colors=TEXT[dark], labelsize=8, length=0)
@@ -125,8 +164,11 @@ def confusion_plot(counts: np.ndarray, classes: Sequence[str] | np.ndarray, dark
     return to_png(figure)
 
 
-def batch_plot(images: np.ndarray, titles: Sequence[str], marked: Sequence[bool], columns: int = 8) -> bytes:
-    """Images with titles in a grid, on white; the marked ones in a green frame, the others in a grey one.
+def batch_plot(
+    images: np.ndarray, titles: Sequence[str], marked: Sequence[bool], columns: int = 8
+) -> bytes:
+    """Images with titles in a grid, on white; the marked ones in a green frame, the others in a
+    grey one.
 
     Args:
         images: RGB uint8 (N, H, W, 3).
@@ -147,13 +189,18 @@ def batch_plot(images: np.ndarray, titles: Sequence[str], marked: Sequence[bool]
     return to_png(figure, dpi=110, transparent=False)
 
 
-def image_plot(image: np.ndarray, cam: np.ndarray | None = None, boxes: Sequence[Sequence[float]] = (),
-               size: int = 200) -> bytes:
+def image_plot(
+    image: np.ndarray,
+    cam: np.ndarray | None = None,
+    boxes: Sequence[Sequence[float]] = (),
+    size: int = 200,
+) -> bytes:
     """An image, or its grey version under a map, with boxes.
 
     Args:
         image: RGB uint8 (H, W, 3).
-        cam: Map (H, W); its positive part is shown, each map from 0 to its largest value. None: the image alone.
+        cam: Map (H, W); its positive part is shown, each map from 0 to its largest value. None: the
+            image alone.
         boxes: [x1, y1, x2, y2] in pixels, x2 and y2 outside.
         size: Pixels of the picture's longer side.
     """
@@ -170,6 +217,18 @@ def image_plot(image: np.ndarray, cam: np.ndarray | None = None, boxes: Sequence
         strength = positive / max(positive.max(), np.finfo(np.float32).tiny)
         axes.imshow(strength, cmap='inferno', vmin=0, vmax=1, alpha=0.25 + 0.5 * strength)
     for x1, y1, x2, y2 in boxes:
-        for color, line in (('black', 3.5), ('#39ff6a', 1.8)):  # a dark rim keeps the box visible on bright images
-            axes.add_patch(Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=line))
+        for color, line in (
+            ('black', 3.5),
+            ('#39ff6a', 1.8),
+        ):  # a dark rim keeps the box visible on bright images
+            axes.add_patch(
+                Rectangle(
+                    (x1 - 0.5, y1 - 0.5),
+                    x2 - x1,
+                    y2 - y1,
+                    fill=False,
+                    edgecolor=color,
+                    linewidth=line,
+                )
+            )
     return to_png(figure, dpi=100)

@@ -1,4 +1,5 @@
 """Class, confidence, map and box for images from files."""
+
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Photo:
         image: As the pipeline gives it (3, H, W) or (1, H, W).
         places: Where its places lie in the photo; None if that cannot be told.
     """
+
     path: Path
     image: Tensor
     places: ToPhoto | None = None
@@ -50,10 +52,12 @@ class Prediction:
         confidences: Their probabilities (K,).
         image: The image as the model saw it, RGB uint8 (H, W, 3).
         cam: Map of the most probable class at its size (H, W); None if the model has no maps.
-        box: [x1, y1, x2, y2] in its pixels, x2 and y2 outside; None if the map has no positive value.
+        box: [x1, y1, x2, y2] in its pixels, x2 and y2 outside; None if the map has no positive
+            value.
         photo_box: The same in pixels of the photo as it is shown (upright); None if that cannot
             be told.
     """
+
     path: Path
     labels: list[int]
     confidences: list[float]
@@ -63,8 +67,9 @@ class Prediction:
     photo_box: list[int] | None
 
 
-def find_images(paths: Iterable[Path], out: Path | None = None,
-                say: Callable[[str], None] = lambda line: None) -> list[Path]:
+def find_images(
+    paths: Iterable[Path], out: Path | None = None, say: Callable[[str], None] = lambda line: None
+) -> list[Path]:
     """The given files, and the images below the given folders by their names; none twice.
 
     What is hidden or foreign, or no image by its ending, is left out of folders.
@@ -83,8 +88,10 @@ def find_images(paths: Iterable[Path], out: Path | None = None,
             found.append(path)
             continue
         if out is not None and out.resolve() == path.resolve():
-            raise ValueError(f'{out} is both the folder of the images and that of the results: '
-                             'choose another --out')
+            raise ValueError(
+                f'{out} is both the folder of the images and that of the results: '
+                'choose another --out'
+            )
         tree = list_tree(path)
         for line in tree.left_out.lines(path):
             say(line)
@@ -103,11 +110,18 @@ def find_images(paths: Iterable[Path], out: Path | None = None,
 
 
 def file_pipeline(pipeline: Sequence[dict]) -> list[dict]:
-    """A test pipeline for image files without labels: the file is read first, labels and boxes are not loaded."""
+    """A test pipeline for image files without labels: the file is read first, labels and boxes are
+    not loaded.
+    """
+
     def name(transform: dict) -> str:
         return str(transform['type']).rpartition('.')[2]
 
-    kept = [transform for transform in pipeline if name(transform) == LOADER or not name(transform).startswith('Load')]
+    kept = [
+        transform
+        for transform in pipeline
+        if name(transform) == LOADER or not name(transform).startswith('Load')
+    ]
     return kept if LOADER in map(name, kept) else [dict(type=LOADER), *kept]
 
 
@@ -163,8 +177,9 @@ class PhotoReader:
         return self._places[key]
 
 
-def read_images(paths: Iterable[Path],
-                pipeline: Compose | PhotoReader) -> tuple[list[Photo], dict[Path, str]]:
+def read_images(
+    paths: Iterable[Path], pipeline: Compose | PhotoReader
+) -> tuple[list[Photo], dict[Path, str]]:
     """Images as the pipeline gives them, and for each unreadable file the reason.
 
     Raises:
@@ -194,7 +209,9 @@ def largest_box(cam: np.ndarray, threshold: float) -> list[int] | None:
     """
     if not cam.max() > 0:
         return None
-    contours, _ = cv2.findContours((cam > threshold * cam.max()).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    contours, _ = cv2.findContours(
+        (cam > threshold * cam.max()).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
     x, y, width, height = cv2.boundingRect(max(contours, key=cv2.contourArea))
     return [x, y, x + width, y + height]
 
@@ -220,9 +237,11 @@ def scores_and_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor | 
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Sequence[Photo], topk: int,
-            threshold: float) -> list[Prediction]:
-    """Predictions of a batch; images of different sizes are not padded to one, which would change them.
+def predict(
+    model: nn.Module, images: Sequence[Photo], topk: int, threshold: float
+) -> list[Prediction]:
+    """Predictions of a batch; images of different sizes are not padded to one, which would change
+    them.
 
     Args:
         model: A classifier with its ``data_preprocessor``, in evaluation mode; for maps as for
@@ -246,19 +265,34 @@ def predict(model: nn.Module, images: Sequence[Photo], topk: int,
         for index, photo in enumerate(group):
             # A preprocessor may pad to a multiple of some size.
             padded = cams[index]
-            cam = None if padded is None else padded[:photo.image.shape[-2], :photo.image.shape[-1]]
+            cam = (
+                None if padded is None else padded[: photo.image.shape[-2], : photo.image.shape[-1]]
+            )
             box = None if cam is None else largest_box(cam, threshold)
             photo_box = photo.places.box(box) if photo.places and box else None
             shown = np.ascontiguousarray(to_bgr(photo.image)[..., ::-1])
-            predictions.append(Prediction(photo.path, labels[index], confidences[index], shown, cam,
-                                          box, photo_box))
+            predictions.append(
+                Prediction(
+                    photo.path, labels[index], confidences[index], shown, cam, box, photo_box
+                )
+            )
     return predictions
 
 
-def predict_files(model: nn.Module, paths: Sequence[Path], pipeline: Compose, *, batch_size: int, topk: int, threshold: float,
-                  done: Callable[[list[Prediction], dict[Path, str]], None]) -> None:
-    """Read and predict batch after batch, and hand each one's predictions and unreadable files to ``done``."""
+def predict_files(
+    model: nn.Module,
+    paths: Sequence[Path],
+    pipeline: Compose,
+    *,
+    batch_size: int,
+    topk: int,
+    threshold: float,
+    done: Callable[[list[Prediction], dict[Path, str]], None],
+) -> None:
+    """Read and predict batch after batch, and hand each one's predictions and unreadable files to
+    ``done``.
+    """
     reader = PhotoReader(pipeline)
     for start in range(0, len(paths), batch_size):
-        images, faults = read_images(paths[start:start + batch_size], reader)
+        images, faults = read_images(paths[start : start + batch_size], reader)
         done(predict(model, images, topk, threshold), faults)

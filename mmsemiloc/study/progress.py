@@ -1,12 +1,22 @@
 """Progress of several runs on the terminal."""
+
 import threading
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 class ProgressDisplay:
-    """One line for each run that is going on; where the output is no terminal, a plain line each quarter of a run.
+    """One line for each run that is going on.
+
+    Where the output is no terminal, a plain line each quarter of a run.
 
     Args:
         console: Where to show it.
@@ -15,9 +25,17 @@ class ProgressDisplay:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._bars = Progress(
-            TextColumn('{task.description}'), BarColumn(bar_width=24), TextColumn('{task.fields[text]}'), TimeElapsedColumn(),
-            TextColumn('left'), TimeRemainingColumn(), console=console, transient=True, refresh_per_second=4,
-            disable=not console.is_terminal)
+            TextColumn('{task.description}'),
+            BarColumn(bar_width=24),
+            TextColumn('{task.fields[text]}'),
+            TimeElapsedColumn(),
+            TextColumn('left'),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            refresh_per_second=4,
+            disable=not console.is_terminal,
+        )
         self._tasks: dict[str, TaskID] = {}
         self._quarters: dict[str, int] = {}
         self._lock = threading.Lock()

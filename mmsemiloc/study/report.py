@@ -1,4 +1,5 @@
 """A report of a study on one self-contained HTML page."""
+
 import base64
 import functools
 import html
@@ -40,18 +41,44 @@ pre { overflow-x: auto; font-size: .8rem; background: var(--soft); padding: .8re
 
 # Title and explanation of what is logged during training, in the order of the page.
 CURVES = {
-    'loss_ce': ('Cross-entropy (labelled images)', 'How far the predictions are from the known labels. Lower is better.'),
-    'acc_labeled': ('Accuracy on labelled images, %', 'On the training images with a label. Near 100 with a much lower '
-                    'accuracy above means that the labels are learnt by heart.'),
-    'loss_mel': ('Mean entropy × weight', 'The penalty on doubtful predictions. It falls as the predictions get confident.'),
-    'loss_nbel': ('Negative batch entropy × weight', 'The penalty on using few classes. Lowest if all classes are used alike.'),
-    'loss_locality': ('Locality × weight', 'The structured-sparsity penalty on the activation maps.'),
-    'confidence': ('Mean confidence', 'Mean probability of the predicted class, labelled images or not.'),
-    'batch_entropy': ('Entropy of the mean prediction', 'The logarithm of the number of classes if all are used alike; 0 if '
-                      'all images get the same class.'),
-    'classes_used': ('Classes used', 'Classes that some training image was given to. It falls if the predictions collapse.'),
-    'cam_area': ('Area of the activation map', 'Share of the map above 20 % of its range. Small alone is not good: see the '
-                 'images.'),
+    'loss_ce': (
+        'Cross-entropy (labelled images)',
+        'How far the predictions are from the known labels. Lower is better.',
+    ),
+    'acc_labeled': (
+        'Accuracy on labelled images, %',
+        'On the training images with a label. Near 100 with a much lower '
+        'accuracy above means that the labels are learnt by heart.',
+    ),
+    'loss_mel': (
+        'Mean entropy × weight',
+        'The penalty on doubtful predictions. It falls as the predictions get confident.',
+    ),
+    'loss_nbel': (
+        'Negative batch entropy × weight',
+        'The penalty on using few classes. Lowest if all classes are used alike.',
+    ),
+    'loss_locality': (
+        'Locality × weight',
+        'The structured-sparsity penalty on the activation maps.',
+    ),
+    'confidence': (
+        'Mean confidence',
+        'Mean probability of the predicted class, labelled images or not.',
+    ),
+    'batch_entropy': (
+        'Entropy of the mean prediction',
+        'The logarithm of the number of classes if all are used alike; 0 if '
+        'all images get the same class.',
+    ),
+    'classes_used': (
+        'Classes used',
+        'Classes that some training image was given to. It falls if the predictions collapse.',
+    ),
+    'cam_area': (
+        'Area of the activation map',
+        'Share of the map above 20 % of its range. Small alone is not good: see the images.',
+    ),
     'weight_mel': ('Weight of the mean entropy', 'The schedule of the penalty.'),
     'weight_nbel': ('Weight of the negative batch entropy', 'The schedule of the penalty.'),
     'weight_locality': ('Weight of the locality penalty', 'The schedule of the penalty.'),
@@ -77,6 +104,7 @@ so the size of a penalty grows while its weight is switched on. A model that is 
 @dataclass(frozen=True)
 class Model:
     """One trained model on the page: its name there, result, predictions and config text."""
+
     title: str
     result: Result
     evaluation: Evaluation
@@ -85,20 +113,28 @@ class Model:
 
 def embed(png: bytes, alt: str) -> str:
     """An image element that holds its data."""
-    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+    return (
+        f'<img alt="{html.escape(alt)}" '
+        f'src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+    )
 
 
 def embed_both(draw: Callable[[bool], bytes], alt: str) -> str:
     """A plot that is drawn for light and dark pages; the browser shows the one that fits."""
     dark = base64.b64encode(draw(True)).decode()
-    return (f'<picture><source media="(prefers-color-scheme: dark)" srcset="data:image/png;base64,{dark}">'
-            f'{embed(draw(False), alt)}</picture>')
+    return (
+        '<picture><source media="(prefers-color-scheme: dark)" '
+        f'srcset="data:image/png;base64,{dark}">{embed(draw(False), alt)}</picture>'
+    )
 
 
 def table_html(table: Table) -> str:
     """A table that scrolls by itself on a narrow screen."""
     head = ''.join(f'<th>{html.escape(column)}</th>' for column in table.columns)
-    body = ''.join('<tr>' + ''.join(f'<td>{html.escape(cell)}</td>' for cell in row) + '</tr>' for row in table.rows)
+    body = ''.join(
+        '<tr>' + ''.join(f'<td>{html.escape(cell)}</td>' for cell in row) + '</tr>'
+        for row in table.rows
+    )
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
@@ -107,8 +143,10 @@ def example_card(models: Sequence[Model], index: int) -> str:
     first = models[0].evaluation
     image, boxes = first.examples.images[index], first.examples.boxes[index]
     classes = first.classes
-    figures = [f'<figure>{embed(image_plot(image, boxes=boxes), f"image {index}")}'
-               f'<figcaption>image {index}<br>true class {html.escape(classes[first.labels[index]])}</figcaption></figure>']
+    figures = [
+        f'<figure>{embed(image_plot(image, boxes=boxes), f"image {index}")}<figcaption>image '
+        f'{index}<br>true class {html.escape(classes[first.labels[index]])}</figcaption></figure>'
+    ]
     for model in models:
         predicted = model.evaluation.predicted[index]
         mark = 'right' if predicted == model.evaluation.labels[index] else 'wrong'
@@ -118,21 +156,28 @@ def example_card(models: Sequence[Model], index: int) -> str:
         cam = model.evaluation.examples.cams[index]
         shown = image_plot(image, None if np.isnan(cam).any() else cam, boxes)
         picture = embed(shown, f'{model.title}, image {index}')
-        figures.append(f'<figure>{picture}<figcaption>{html.escape(model.title)}<br><span class="{mark}">{mark}: '
-                       f'{html.escape(classes[predicted])} ({confidence:.0%})</span>{in_box}</figcaption></figure>')
+        figures.append(
+            f'<figure>{picture}<figcaption>{html.escape(model.title)}<br><span '
+            f'class="{mark}">{mark}: {html.escape(classes[predicted])} '
+            f'({confidence:.0%})</span>{in_box}</figcaption></figure>'
+        )
     return f'<div class="card maps">{"".join(figures)}</div>'
 
 
 def curve_cards(models: Sequence[Model]) -> str:
     """One plot for each logged loss, diagnostic and weight, with a line for each model that has it."""
     logged = dict.fromkeys(name for model in models for name in model.result.curves)
-    others = [name for name in logged if name.startswith(('loss_', 'weight_')) and name not in CURVES]
+    others = [
+        name for name in logged if name.startswith(('loss_', 'weight_')) and name not in CURVES
+    ]
     cards = []
     for name in [*(name for name in CURVES if name in logged), *others]:
         lines = {model.title: model.result.curves.get(name, []) for model in models}
         title, text = CURVES.get(name, (name, 'As logged.'))
         plot = embed_both(functools.partial(curve_plot, lines), title)
-        cards.append(f'<div class="card"><h3>{title}</h3>{plot}<p>{text} <code>{name}</code></p></div>')
+        cards.append(
+            f'<div class="card"><h3>{title}</h3>{plot}<p>{text} <code>{name}</code></p></div>'
+        )
     return ''.join(cards)
 
 
@@ -149,15 +194,20 @@ def confusion_cards(models: Sequence[Model]) -> str:
 
 def config_block(model: Model) -> str:
     """The text of a config, folded."""
-    return (f'<details><summary>Config of {html.escape(model.title)}</summary>'
-            f'<pre>{html.escape(model.config)}</pre></details>')
+    return (
+        f'<details><summary>Config of {html.escape(model.title)}</summary>'
+        f'<pre>{html.escape(model.config)}</pre></details>'
+    )
 
 
 def versions() -> str:
     """The versions that matter, for whoever wants to repeat the study."""
     names = ('torch', 'mmengine', 'mmcv', 'mmpretrain', 'numpy')
     packages = ', '.join(f'{name} {import_module(name).__version__}' for name in names)
-    return f'mmsemiloc {__version__}, Python {platform.python_version()}, {packages}; {platform.platform()}'
+    return (
+        f'mmsemiloc {__version__}, Python {platform.python_version()}, {packages}; '
+        f'{platform.platform()}'
+    )
 
 
 def page(title: str, introduction: str, sections: Sequence[tuple[str, str, str]]) -> str:
@@ -168,15 +218,24 @@ def page(title: str, introduction: str, sections: Sequence[tuple[str, str, str]]
         introduction: Plain text.
         sections: Heading, explanation (HTML) and content (HTML) of each.
     """
-    body = ''.join(f'<h2>{heading}</h2><p>{text}</p>{content}' for heading, text, content in sections)
-    return ('<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<title>{html.escape(title)}</title><style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>'
-            f'<p>{html.escape(introduction)}</p>{body}</body></html>')
+    body = ''.join(
+        f'<h2>{heading}</h2><p>{text}</p>{content}' for heading, text, content in sections
+    )
+    return (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{html.escape(title)}</title><style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>'
+        f'<p>{html.escape(introduction)}</p>{body}</body></html>'
+    )
 
 
-def make_report(title: str, introduction: str, table: Table, models: Sequence[Model],
-                more: Sequence[tuple[str, str, str]] = ()) -> str:
+def make_report(
+    title: str,
+    introduction: str,
+    table: Table,
+    models: Sequence[Model],
+    more: Sequence[tuple[str, str, str]] = (),
+) -> str:
     """The page.
 
     Args:
@@ -186,17 +245,24 @@ def make_report(title: str, introduction: str, table: Table, models: Sequence[Mo
         models: The trained models; all evaluations are of the same images.
         more: Further sections as for :func:`page`, after the images.
     """
-    examples = ''.join(example_card(models, index) for index in range(len(models[0].evaluation.examples.images)))
+    examples = ''.join(
+        example_card(models, index) for index in range(len(models[0].evaluation.examples.images))
+    )
     sections = (
         ('Results', RESULTS, table_html(table)),
         ('The same images, all maps', EXAMPLES, f'<div class="grid">{examples}</div>'),
-        ('Which classes are mixed up', CONFUSION, f'<div class="grid">{confusion_cards(models)}</div>'),
+        (
+            'Which classes are mixed up',
+            CONFUSION,
+            f'<div class="grid">{confusion_cards(models)}</div>',
+        ),
         ('Training', TRAINING, f'<div class="grid">{curve_cards(models)}</div>'),
         ('To repeat it', html.escape(versions()), ''.join(config_block(model) for model in models)),
     )
     numbers = dict(
         split=models[0].result.split,
         images=len(models[0].evaluation.labels),
-        examples=len(models[0].evaluation.examples.images))
+        examples=len(models[0].evaluation.examples.images),
+    )
     written = [(heading, text.format(**numbers), content) for heading, text, content in sections]
     return page(title, introduction, [*written[:2], *more, *written[2:]])

@@ -1,4 +1,5 @@
 """What a run is, where its files lie, and what it gave."""
+
 import copy
 import hashlib
 import json
@@ -26,6 +27,7 @@ class Run:
         folder: Where all files of the run lie; its name depends on what the config says.
         cfg: The config with its seed and folder.
     """
+
     name: str
     seed: int
     folder: Path
@@ -63,15 +65,27 @@ class Run:
 
     def checkpoint(self) -> Path:
         """The newest checkpoint."""
-        # The name alone: the folder may have been moved, or the work dir be relative to another folder.
+        # The name alone: the folder may have been moved, or the work dir be relative to another
+        # folder.
         return self.folder / Path(find_latest_checkpoint(str(self.folder)) or 'no checkpoint').name
 
     def result(self, split: str) -> Any:
-        """Its :class:`Result` on a split (of another class for other kinds of runs); None if it has not ended."""
+        """Its :class:`Result` on a split (of another class for other kinds of runs); None if it has
+        not ended.
+        """
         if not (self.trained.is_file() and self.evaluated(split).is_file()):
             return None
-        training, evaluation = (json.loads(path.read_text()) for path in (self.trained, self.evaluated(split)))
-        return Result(name=self.name, seed=self.seed, split=split, folder=str(self.folder), **training, **evaluation)
+        training, evaluation = (
+            json.loads(path.read_text()) for path in (self.trained, self.evaluated(split))
+        )
+        return Result(
+            name=self.name,
+            seed=self.seed,
+            split=split,
+            folder=str(self.folder),
+            **training,
+            **evaluation,
+        )
 
 
 @dataclass(frozen=True)
@@ -84,21 +98,26 @@ class Result:
         split: 'val' or 'test'.
         folder: Folder of the run.
         steps: Optimizer steps.
-        images: Views of images that training has run through the network, labelled or not: one an image, if not several.
+        images: Views of images that training has run through the network, labelled or not: one an
+            image, if not several.
         seconds: Duration of training.
         memory_mib: Largest memory of the process in MiB.
         accuracy: Images that are classified right, %.
-        mean_recall: The mean over the true classes of the images of each that are classified right, %.
+        mean_recall: The mean over the true classes of the images of each that are classified right,
+            %.
         classes_used: Number of classes that some image was given to.
         num_classes: C.
         max_box_acc_v2: MaxBoxAccV2 (%) of the predicted class's CAM; None without boxes or maps.
         cam_in_box: Mean share (%) of the energy of the predicted class's CAM inside the true box;
             None without boxes or maps.
         cam_area: Mean share (%) of that CAM above half of its maximum; None without maps.
-        box_area: Mean share (%) of the image that the true box covers, the energy of a uniform map; None without boxes.
-        centre_box_acc_v2: MaxBoxAccV2 (%) of a map that knows nothing, a Gaussian at the centre; None without boxes.
+        box_area: Mean share (%) of the image that the true box covers, the energy of a uniform map;
+            None without boxes.
+        centre_box_acc_v2: MaxBoxAccV2 (%) of a map that knows nothing, a Gaussian at the centre;
+            None without boxes.
         curves: Logged values, for each name a list of [step, value].
     """
+
     name: str
     seed: int
     split: str
@@ -121,13 +140,17 @@ class Result:
     @property
     def summary(self) -> str:
         """One line for the terminal."""
-        text = f'{self.split} accuracy {self.accuracy:.1f} %, {self.classes_used} of {self.num_classes} classes used'
+        text = (
+            f'{self.split} accuracy {self.accuracy:.1f} %, {self.classes_used} of '
+            f'{self.num_classes} classes used'
+        )
         return f'{text}, trained {self.steps} steps in {self.seconds:.0f} s'
 
 
 @dataclass(frozen=True)
 class Failure:
     """A run that stopped with an error: its label, the last line of the error, and its log."""
+
     label: str
     message: str
     log: Path
@@ -139,9 +162,11 @@ class Failure:
 
 
 def fingerprint(cfg: Config) -> str:
-    """12 hex digits that depend on all that a config says (not on its place or seed) and on the versions that run it.
+    """12 hex digits that depend on all that a config says (not on its place or seed) and on the
+    versions that run it.
 
-    They depend on the lists and images that it names too, so that results of other data are not taken for its own.
+    They depend on the lists and images that it names too, so that results of other data are not
+    taken for its own.
     """
     content = cfg.to_dict()
     content.pop('work_dir', None)

@@ -1,4 +1,7 @@
-"""Tables of results: means and sample standard deviations over seeds, and differences between configs by seed."""
+"""Tables of results: means and sample standard deviations over seeds, and differences between
+configs by seed.
+"""
+
 import csv
 import math
 import statistics
@@ -15,8 +18,14 @@ from scipy.special import stdtrit
 
 from mmsemiloc.study.runs import Result, to_row
 
-METRICS = {'accuracy': 'accuracy %', 'mean_recall': 'mean recall %', 'classes_used': 'classes used',
-           'max_box_acc_v2': 'MaxBoxAccV2 %', 'cam_in_box': 'CAM in box %', 'cam_area': 'CAM area %'}
+METRICS = {
+    'accuracy': 'accuracy %',
+    'mean_recall': 'mean recall %',
+    'classes_used': 'classes used',
+    'max_box_acc_v2': 'MaxBoxAccV2 %',
+    'cam_in_box': 'CAM in box %',
+    'cam_area': 'CAM area %',
+}
 
 NARROW = 28  # characters of a name on a terminal that is too narrow for a table
 
@@ -28,6 +37,7 @@ class Table:
     Attributes:
         keys: How many columns, from the first, name a row.
     """
+
     title: str
     columns: list[str]
     rows: list[list[str]]
@@ -37,10 +47,17 @@ class Table:
         """For the terminal; the first column is left-aligned, the others are numbers."""
         table = self._empty_rich()
         for i, column in enumerate(self.columns):
-            # Headers may take several lines on a narrow terminal, values never. Rich takes room from the columns that may
-            # wrap without a look at their min_width, so a wide first column would push the last ones off the terminal.
+            # Headers may take several lines on a narrow terminal, values never. Rich takes room
+            # from the columns that may wrap without a look at their min_width, so a wide first
+            # column would push the last ones off the terminal.
             width = max(len(row[i]) for row in self.rows)
-            table.add_column(column, justify='right' if i else 'left', min_width=width, no_wrap=i == 0, overflow='fold')
+            table.add_column(
+                column,
+                justify='right' if i else 'left',
+                min_width=width,
+                no_wrap=i == 0,
+                overflow='fold',
+            )
         for row in self.rows:
             table.add_row(*map(escape, row))
         return table
@@ -62,8 +79,13 @@ class Table:
 
     def _empty_rich(self) -> RichTable:
         """The title."""
-        return RichTable(title=self.title, title_justify='left', title_style='bold',
-                         box=SIMPLE_HEAD, pad_edge=False)
+        return RichTable(
+            title=self.title,
+            title_justify='left',
+            title_style='bold',
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+        )
 
     def parts(self, fits: Callable[['Table'], bool]) -> list['Table']:
         """Tables of as many columns as fit each, all with the columns that name a row.
@@ -105,10 +127,11 @@ def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
 
 
 def confidence_interval(values: Sequence[float]) -> tuple[float, float]:
-    """95 % confidence interval of the mean of independent, normally distributed values; NaN for one value.
+    """95 % confidence interval of the mean of independent, normally distributed values; NaN for one
+    value.
 
-    ``mean ± t s / sqrt(n)`` with the sample standard deviation s and the 0.975 quantile t of Student's distribution with n - 1
-    degrees of freedom: 4.3 for 3 values, 2.8 for 5, 2.3 for 10.
+    ``mean ± t s / sqrt(n)`` with the sample standard deviation s and the 0.975 quantile t of
+    Student's distribution with n - 1 degrees of freedom: 4.3 for 3 values, 2.8 for 5, 2.3 for 10.
 
     Args:
         values: n values in any unit, for example the differences of two configs for each seed.
@@ -135,9 +158,12 @@ def format_interval(values: Sequence[float], digits: int = 1) -> str:
 
 
 def gap_closed(value: float, floor: float, ceiling: float) -> float | None:
-    """How much of the way from ``floor`` to ``ceiling`` a value is, in %; None if the ceiling is not above the floor.
+    """How much of the way from ``floor`` to ``ceiling`` a value is, in %.
 
-    ``100 (value - floor) / (ceiling - floor)``: below 0 for a value below the floor, above 100 for one above the ceiling.
+    None if the ceiling is not above the floor.
+
+    ``100 (value - floor) / (ceiling - floor)``: below 0 for a value below the floor, above 100 for
+    one above the ceiling.
 
     Example:
         >>> gap_closed(85, floor=80, ceiling=100)
@@ -165,16 +191,28 @@ def by_config(results: Sequence[Result]) -> dict[str, list[Result]]:
 
 
 def shown_metrics(results: Sequence[Result]) -> list[str]:
-    """The metrics to show: without the mean recall if it is the accuracy, as on images of which each class has as many."""
+    """The metrics to show: without the mean recall if it is the accuracy, as on images of which
+    each class has as many.
+    """
     same = all(math.isclose(result.mean_recall, result.accuracy) for result in results)
     return [metric for metric in METRICS if metric != 'mean_recall' or not same]
 
 
 def values_of_seeds(results: Sequence[Result]) -> dict[str, dict[str, list[float]]]:
     """For each metric that all results have, by its title, the values of each config."""
-    metrics = [name for name in shown_metrics(results) if all(getattr(result, name) is not None for result in results)]
-    return {METRICS[name]: {config: [getattr(result, name) for result in group] for config, group in by_config(results).items()}
-            for name in metrics if name != 'classes_used'}
+    metrics = [
+        name
+        for name in shown_metrics(results)
+        if all(getattr(result, name) is not None for result in results)
+    ]
+    return {
+        METRICS[name]: {
+            config: [getattr(result, name) for result in group]
+            for config, group in by_config(results).items()
+        }
+        for name in metrics
+        if name != 'classes_used'
+    }
 
 
 def spread_table(results: Sequence[Result], gap: tuple[str, str] | None = None) -> Table:
@@ -182,7 +220,8 @@ def spread_table(results: Sequence[Result], gap: tuple[str, str] | None = None) 
 
     Args:
         results: Of all configs and seeds.
-        gap: Names of two configs, to show :func:`gap_closed` from the mean accuracy of the first to that of the second.
+        gap: Names of two configs, to show :func:`gap_closed` from the mean accuracy of the first to
+            that of the second.
     """
     rows = []
     shown = shown_metrics(results)
@@ -190,23 +229,49 @@ def spread_table(results: Sequence[Result], gap: tuple[str, str] | None = None) 
     closed = {} if gap is None else {'gap closed %': gaps_closed(results, *gap)}
     for name, group in by_config(results).items():
         metrics = [format_spread([getattr(result, metric) for result in group]) for metric in shown]
-        rows.append([name, *metrics, *(format_spread([share[name]]) for share in closed.values()), str(group[0].steps),
-                     str(group[0].images), f'{statistics.fmean(result.seconds for result in group):.0f}',
-                     ' '.join(str(r.seed) for r in group)])
-    columns = ['config', *(METRICS[metric] for metric in shown), *closed, 'steps', 'images', 'seconds', 'seeds']
+        rows.append(
+            [
+                name,
+                *metrics,
+                *(format_spread([share[name]]) for share in closed.values()),
+                str(group[0].steps),
+                str(group[0].images),
+                f'{statistics.fmean(result.seconds for result in group):.0f}',
+                ' '.join(str(r.seed) for r in group),
+            ]
+        )
+    columns = [
+        'config',
+        *(METRICS[metric] for metric in shown),
+        *closed,
+        'steps',
+        'images',
+        'seconds',
+        'seeds',
+    ]
     title = f'{results[0].split} split, mean ± standard deviation over seeds'
-    return Table(title if gap is None else f'{title}; accuracy gap from {gap[0]} to {gap[1]}', columns, rows)
+    return Table(
+        title if gap is None else f'{title}; accuracy gap from {gap[0]} to {gap[1]}', columns, rows
+    )
 
 
 def gaps_closed(results: Sequence[Result], floor: str, ceiling: str) -> dict[str, float | None]:
-    """:func:`gap_closed` by the mean accuracy of each config; None if the floor or the ceiling has no result."""
-    means = {name: statistics.fmean(result.accuracy for result in group) for name, group in by_config(results).items()}
+    """:func:`gap_closed` by the mean accuracy of each config.
+
+    None if the floor or the ceiling has no result.
+    """
+    means = {
+        name: statistics.fmean(result.accuracy for result in group)
+        for name, group in by_config(results).items()
+    }
     if not {floor, ceiling} <= means.keys():
         return dict.fromkeys(means)
     return {name: gap_closed(mean, means[floor], means[ceiling]) for name, mean in means.items()}
 
 
-def paired_differences(first: Sequence[Result], other: Sequence[Result], metric: str) -> dict[int, float]:
+def paired_differences(
+    first: Sequence[Result], other: Sequence[Result], metric: str
+) -> dict[int, float]:
     """``other`` less ``first`` for each seed that both have."""
     base = {result.seed: getattr(result, metric) for result in first}
     pairs = {result.seed: (getattr(result, metric), base.get(result.seed)) for result in other}
@@ -214,7 +279,9 @@ def paired_differences(first: Sequence[Result], other: Sequence[Result], metric:
 
 
 def difference_table(results: Sequence[Result]) -> Table | None:
-    """One row for each config but the first and each metric: difference to the first config by seed; None for one config."""
+    """One row for each config but the first and each metric: difference to the first config by
+    seed; None for one config.
+    """
     first, *others = by_config(results)
     rows = [[other, *row] for other in others for row in difference_rows(results, other, first)]
     title = f'difference to {first}, percentage points'
@@ -222,27 +289,51 @@ def difference_table(results: Sequence[Result]) -> Table | None:
 
 
 def pair_table(results: Sequence[Result], pairs: Sequence[tuple[str, str]]) -> Table | None:
-    """One row for each pair of names and each metric: the first config less the second by seed; None without any result."""
-    rows = [[f'{name} − {baseline}', *row] for name, baseline in pairs for row in difference_rows(results, name, baseline)]
+    """One row for each pair of names and each metric: the first config less the second by seed.
+
+    None without any result.
+    """
+    rows = [
+        [f'{name} − {baseline}', *row]
+        for name, baseline in pairs
+        for row in difference_rows(results, name, baseline)
+    ]
     title = 'differences of pairs, percentage points'
     return Table(title, difference_columns(results), rows, keys=2) if rows else None
 
 
 def difference_columns(results: Sequence[Result]) -> list[str]:
     """Columns of a table of differences."""
-    return ['config', 'metric', 'mean ± std', '95 % interval', *(f'seed {seed}' for seed in all_seeds(results))]
+    return [
+        'config',
+        'metric',
+        'mean ± std',
+        '95 % interval',
+        *(f'seed {seed}' for seed in all_seeds(results)),
+    ]
 
 
 def difference_rows(results: Sequence[Result], name: str, baseline: str) -> list[list[str]]:
-    """For each metric that both configs have: its title, mean and interval of the differences, and that of each seed."""
+    """For each metric that both configs have: its title, mean and interval of the differences, and
+    that of each seed.
+    """
     groups = by_config(results)
     rows = []
     for metric in shown_metrics(results):
         by_seed = paired_differences(groups.get(baseline, []), groups.get(name, []), metric)
         if by_seed and metric != 'classes_used':
             values = list(by_seed.values())
-            rows.append([METRICS[metric], format_spread(values, sign=True, digits=2), format_interval(values, digits=2),
-                         *(f'{by_seed[seed]:+.2f}' if seed in by_seed else '–' for seed in all_seeds(results))])
+            rows.append(
+                [
+                    METRICS[metric],
+                    format_spread(values, sign=True, digits=2),
+                    format_interval(values, digits=2),
+                    *(
+                        f'{by_seed[seed]:+.2f}' if seed in by_seed else '–'
+                        for seed in all_seeds(results)
+                    ),
+                ]
+            )
     return rows
 
 
@@ -282,4 +373,6 @@ def write_csv(results: Sequence[Result], path: Path, **extra: str) -> None:
 def write_markdown(tables: Sequence[Table], path: Path) -> None:
     """Write tables with their titles."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text('\n'.join(f'{table.title}\n\n{table.to_markdown()}' for table in tables), encoding='utf-8')
+    path.write_text(
+        '\n'.join(f'{table.title}\n\n{table.to_markdown()}' for table in tables), encoding='utf-8'
+    )

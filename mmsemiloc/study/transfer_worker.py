@@ -1,8 +1,10 @@
-"""The process of one transfer run: ``python -m mmsemiloc.study.transfer_worker FOLDER SPLIT FD`` trains and tests.
+"""The process of one transfer run: ``python -m mmsemiloc.study.transfer_worker FOLDER SPLIT FD``
+trains and tests.
 
-As :mod:`mmsemiloc.study.worker`, but for any config: what it is worth is what the config's own test metrics say. With the
-split 'none' it is trained only.
+As :mod:`mmsemiloc.study.worker`, but for any config: what it is worth is what the config's own test
+metrics say. With the split 'none' it is trained only.
 """
+
 from pathlib import Path
 
 from mmengine.config import Config
@@ -18,7 +20,9 @@ def test(cfg: Config, checkpoint: Path) -> dict[str, float]:
     cfg = initialised(cfg, None)
     cfg.load_from = str(checkpoint)
     runner = build_runner(cfg)
-    return checked_metrics(runner.test(), [type(metric).__name__ for metric in runner.test_evaluator.metrics])
+    return checked_metrics(
+        runner.test(), [type(metric).__name__ for metric in runner.test_evaluator.metrics]
+    )
 
 
 def work(run: Run, split: str, send: Send) -> None:

@@ -1,7 +1,9 @@
 """The process of one run: ``python -m mmsemiloc.study.worker FOLDER SPLIT FD``.
 
-It trains and evaluates what is not done yet. Progress goes to the open file descriptor FD, one JSON object a line.
+It trains and evaluates what is not done yet. Progress goes to the open file descriptor FD, one JSON
+object a line.
 """
+
 import json
 import os
 import sys
@@ -34,8 +36,13 @@ class ProgressHook(Hook):
         self.send, self.period = send, period
         self.images, self.last = 0, 0.0
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
         """Count, and report now and then."""
         assert data_batch is not None and outputs is not None
         self.images += images_of(data_batch)
@@ -46,7 +53,9 @@ class ProgressHook(Hook):
 
 
 def images_of(batch: dict) -> int:
-    """Views of images in a collated batch, of which MMPretrain's self-supervised models have a list of batches."""
+    """Views of images in a collated batch, of which MMPretrain's self-supervised models have a list
+    of batches.
+    """
     inputs = batch['inputs']
     if isinstance(inputs, list) and inputs[0].dim() == 4:
         return sum(map(len, inputs))
@@ -54,7 +63,10 @@ def images_of(batch: dict) -> int:
 
 
 def read_curves(folder: Path) -> dict[str, list[list[float]]]:
-    """What MMEngine logged below ``folder``: for each name a list of [step, value]; empty without ``LocalVisBackend``."""
+    """What MMEngine logged below ``folder``: for each name a list of [step, value].
+
+    Empty without ``LocalVisBackend``.
+    """
     curves: dict[str, list[list[float]]] = {}
     for file in sorted(folder.glob('*/vis_data/scalars.json')):
         for line in file.read_text().splitlines():
@@ -72,12 +84,16 @@ def train(run: Run, send: Send) -> None:
     runner.register_hook(progress)
     start = time.monotonic()
     runner.train()
-    write_json(run.trained, dict(
-        steps=runner.iter,
-        images=progress.images,
-        seconds=time.monotonic() - start,
-        memory_mib=peak_memory_mib(),
-        curves=read_curves(run.folder)))
+    write_json(
+        run.trained,
+        dict(
+            steps=runner.iter,
+            images=progress.images,
+            seconds=time.monotonic() - start,
+            memory_mib=peak_memory_mib(),
+            curves=read_curves(run.folder),
+        ),
+    )
 
 
 def work(run: Run, split: str, send: Send) -> None:

@@ -1,4 +1,7 @@
-"""The configs of configs/transfer: they fit their backbones, and train from a checkpoint on folders of the real shape."""
+"""The configs of configs/transfer: they fit their backbones, and train from a checkpoint on folders
+of the real shape.
+"""
+
 from pathlib import Path
 
 import pytest
@@ -29,10 +32,22 @@ def data(tmp_path_factory):
 def test_there_are_the_promised_tasks():
     names = {path.stem for path in TASKS}
     assert names == {
-        *(f'{detector}_densenet{arch}_fpn_1x_{data}' for detector in ('faster-rcnn', 'retinanet') for arch in (121, 161)
-          for data in ('voc0712', 'coco')),
-        *(f'{head}_densenet161-d8_{data}' for head in ('fcn', 'deeplabv3plus')
-          for data in ('4xb4-20k_voc12aug-512x512', '4xb4-80k_ade20k-512x512', '4xb2-40k_cityscapes-512x1024'))}
+        *(
+            f'{detector}_densenet{arch}_fpn_1x_{data}'
+            for detector in ('faster-rcnn', 'retinanet')
+            for arch in (121, 161)
+            for data in ('voc0712', 'coco')
+        ),
+        *(
+            f'{head}_densenet161-d8_{data}'
+            for head in ('fcn', 'deeplabv3plus')
+            for data in (
+                '4xb4-20k_voc12aug-512x512',
+                '4xb4-80k_ade20k-512x512',
+                '4xb2-40k_cityscapes-512x1024',
+            )
+        ),
+    }
 
 
 @pytest.mark.parametrize('path', TASKS, ids=lambda path: path.stem)
@@ -43,12 +58,18 @@ def test_channels_fit_the_backbone_and_nothing_is_frozen(path):
     assert cfg.sync_bn == 'torch'
     backbone = MODELS.build(cfg.model.backbone)
     channels, strides = backbone.out_channels, backbone.strides
-    assert not backbone.norm_eval and all(parameter.requires_grad for parameter in backbone.parameters())
+    assert not backbone.norm_eval and all(
+        parameter.requires_grad for parameter in backbone.parameters()
+    )
     if 'neck' in cfg.model:
         assert (cfg.model.neck.in_channels, strides) == (channels, [4, 8, 16, 32])
     else:
         head, auxiliary = cfg.model.decode_head, cfg.model.auxiliary_head
-        assert (head.in_channels, auxiliary.in_channels, strides) == (channels[3], channels[2], [4, 8, 8, 8])
+        assert (head.in_channels, auxiliary.in_channels, strides) == (
+            channels[3],
+            channels[2],
+            [4, 8, 8, 8],
+        )
         assert head.get('c1_in_channels', channels[0]) == channels[0]
 
 
@@ -77,16 +98,25 @@ def small(path, data, checkpoint, work_dir):
             text = text.replace(f"'{root}", f"'{data / name}")
     cfg = Config.fromstring(text, '.py')
     channels = MODELS.build({**cfg.model.backbone, 'arch': ARCH}).out_channels
-    cfg.merge_from_dict({
-        'work_dir': str(work_dir), 'vis_backends': [], 'visualizer.vis_backends': [],
-        'model.backbone.init_cfg.type': 'Pretrained', 'model.backbone.init_cfg.checkpoint': str(checkpoint)})
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(work_dir),
+            'vis_backends': [],
+            'visualizer.vis_backends': [],
+            'model.backbone.init_cfg.type': 'Pretrained',
+            'model.backbone.init_cfg.checkpoint': str(checkpoint),
+        }
+    )
     cfg.model.backbone.arch = ARCH
     if 'neck' in cfg.model:
         cfg.model.neck.in_channels = channels
         if 'rcnn' not in cfg.model.test_cfg:
             cfg.model.test_cfg.score_thr = 0.0  # after two steps nothing is sure
     else:
-        cfg.model.decode_head.in_channels, cfg.model.auxiliary_head.in_channels = channels[3], channels[2]
+        cfg.model.decode_head.in_channels, cfg.model.auxiliary_head.in_channels = (
+            channels[3],
+            channels[2],
+        )
         cfg.model.data_preprocessor.size = (64, 64)
         if 'c1_in_channels' in cfg.model.decode_head:
             cfg.model.decode_head.c1_in_channels = channels[0]
@@ -116,35 +146,61 @@ TRAINED = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('path', [path for path in TASKS if path.stem in TRAINED], ids=lambda path: path.stem)
-def test_tasks_train_from_a_checkpoint_on_folders_of_the_real_shape(path, data, checkpoint, tmp_path):
+@pytest.mark.parametrize(
+    'path', [path for path in TASKS if path.stem in TRAINED], ids=lambda path: path.stem
+)
+def test_tasks_train_from_a_checkpoint_on_folders_of_the_real_shape(
+    path, data, checkpoint, tmp_path
+):
     runner = Runner.from_cfg(small(path, data, checkpoint, tmp_path / 'work'))
     runner.train()
     assert runner.iter == 2
     weights = torch.load(checkpoint, weights_only=False)['state_dict']
-    for name, parameter in runner.model.backbone.named_parameters():  # two small steps away from the checkpoint
+    for (
+        name,
+        parameter,
+    ) in runner.model.backbone.named_parameters():  # two small steps away from the checkpoint
         assert not torch.equal(parameter, weights[f'backbone.{name}']), name
         torch.testing.assert_close(parameter, weights[f'backbone.{name}'], rtol=0, atol=0.1)
     values = {key: value.current() for key, value in runner.message_hub.log_scalars.items()}
-    assert all(torch.isfinite(torch.tensor(value)) for key, value in values.items() if 'loss' in key)
-    assert {'pascal_voc/mAP', 'coco/bbox_mAP', 'mIoU'} & {key.removeprefix('val/') for key in values}
+    assert all(
+        torch.isfinite(torch.tensor(value)) for key, value in values.items() if 'loss' in key
+    )
+    assert {'pascal_voc/mAP', 'coco/bbox_mAP', 'mIoU'} & {
+        key.removeprefix('val/') for key in values
+    }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('path', [TASKS[-1], TASKS[0]], ids=lambda path: path.stem)
 def test_a_checkpoint_of_another_backbone_stops_the_run(path, data, checkpoint, tmp_path):
     cfg = small(path, data, checkpoint, tmp_path / 'work')
-    torch.save(make_model(backbone=dict(type='DenseNet', arch=dict(ARCH, growth_rate=8))).state_dict(), checkpoint)
-    with pytest.raises(ValueError, match='22 of 77 tensors of .*classifier.pth fit DenseNetPyramid: 55 of another shape'):
+    torch.save(
+        make_model(backbone=dict(type='DenseNet', arch=dict(ARCH, growth_rate=8))).state_dict(),
+        checkpoint,
+    )
+    with pytest.raises(
+        ValueError,
+        match='22 of 77 tensors of .*classifier.pth fit DenseNetPyramid: 55 of another shape',
+    ):
         Runner.from_cfg(cfg).train()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', ['unsupervised', 'unsupervised_views', 'simclr', 'mocov2', 'simsiam'])
+@pytest.mark.parametrize(
+    'name', ['unsupervised', 'unsupervised_views', 'simclr', 'mocov2', 'simsiam']
+)
 def test_what_is_pre_trained_on_digits_trains_and_fits_the_tasks(name, tmp_path):
     cfg = Config.fromfile(TRANSFER / f'digits/digits_{name}.py')
     cfg = with_length(cfg, 2)
-    cfg.merge_from_dict({'work_dir': str(tmp_path), 'vis_backends': [], 'visualizer.vis_backends': [], 'experiment_name': name})
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(tmp_path),
+            'vis_backends': [],
+            'visualizer.vis_backends': [],
+            'experiment_name': name,
+        }
+    )
     cfg.train_dataloader.collate_fn = dict(type='default_collate')
     if name.startswith('unsupervised'):
         cfg.val_dataloader.dataset.num_images = 20

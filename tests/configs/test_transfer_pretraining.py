@@ -1,4 +1,7 @@
-"""The self-supervised peers and the probes of configs/transfer on a folder of the shape of ImageNet."""
+"""The self-supervised peers and the probes of configs/transfer on a folder of the shape of
+ImageNet.
+"""
+
 from pathlib import Path
 
 import pytest
@@ -21,18 +24,33 @@ GPUS = 8
 
 def test_there_are_the_promised_peers_and_probes():
     assert {path.stem.split('_')[0] for path in PEERS} == {
-        'mocov2', 'mocov3', 'simclr', 'byol', 'simsiam', 'barlowtwins', 'swav'}
+        'mocov2',
+        'mocov3',
+        'simclr',
+        'byol',
+        'simsiam',
+        'barlowtwins',
+        'swav',
+    }
     assert {path.stem for path in PROBES} == {
-        'linear_densenet161_in1k', 'finetune_densenet161_in1k-1pct', 'finetune_densenet161_in1k-10pct'}
+        'linear_densenet161_in1k',
+        'finetune_densenet161_in1k-1pct',
+        'finetune_densenet161_in1k-10pct',
+    }
     for path in (*PEERS, *PROBES):
-        assert f'configs/transfer/{path.parent.name}/{path.name}' in path.read_text().split('"""')[1]
+        assert (
+            f'configs/transfer/{path.parent.name}/{path.name}' in path.read_text().split('"""')[1]
+        )
 
 
 def views_of(transforms):
     """Views an image, in views of 224 x 224 pixels."""
     views = next(transform for transform in transforms if transform.type == 'MultiView')
     counts = [views.num_views] if isinstance(views.num_views, int) else views.num_views
-    return sum(count * (view[0].scale / 224)**2 for count, view in zip(counts, views.transforms, strict=True))
+    return sum(
+        count * (view[0].scale / 224) ** 2
+        for count, view in zip(counts, views.transforms, strict=True)
+    )
 
 
 def images_of(name, monkeypatch):
@@ -73,29 +91,44 @@ def tiny_model(cfg):
 
 def in_float32(optim_wrapper):
     """An optimiser wrapper for a CPU: float16 is for GPUs."""
-    return {**{key: value for key, value in optim_wrapper.to_dict().items() if key != 'loss_scale'}, 'type': 'OptimWrapper'}
+    return {
+        **{key: value for key, value in optim_wrapper.to_dict().items() if key != 'loss_scale'},
+        'type': 'OptimWrapper',
+    }
 
 
 def left_out_of_lars(model, optim_wrapper):
     """Names of the backbone's parameters without weight decay and LARS's scaling."""
     groups = build_optim_wrapper(model, in_float32(optim_wrapper)).optimizer.param_groups
-    ids = {id(parameter) for group in groups if group.get('lars_exclude') and group['weight_decay'] == 0
-           for parameter in group['params']}
+    ids = {
+        id(parameter)
+        for group in groups
+        if group.get('lars_exclude') and group['weight_decay'] == 0
+        for parameter in group['params']
+    }
     return {name for name, parameter in model.backbone.named_parameters() if id(parameter) in ids}
 
 
 @pytest.mark.parametrize('name', ['mocov3', 'simclr', 'byol', 'barlowtwins'])
 def test_lars_leaves_out_of_a_densenet_what_the_recipe_leaves_out_of_a_resnet(name):
-    """BatchNorm's weights and biases. (MoCo v2 and SimSiam have no LARS, and SwAV's leaves nothing out.)"""
+    """BatchNorm's weights and biases. (MoCo v2 and SimSiam have no LARS, and SwAV's leaves nothing
+    out.)
+    """
     cfg = Config.fromfile(CONFIGS / f'transfer/pretrain_peers/{name}_densenet161_200k.py')
     tiny_model(cfg)
     model = MODELS.build(cfg.model)
-    norms = {f'{layer}.{kind}' for layer, module in model.backbone.named_modules()
-             if isinstance(module, torch.nn.modules.batchnorm._NormBase) for kind in ('weight', 'bias')}
+    norms = {
+        f'{layer}.{kind}'
+        for layer, module in model.backbone.named_modules()
+        if isinstance(module, torch.nn.modules.batchnorm._NormBase)
+        for kind in ('weight', 'bias')
+    }
     assert left_out_of_lars(model, cfg.optim_wrapper) == norms
     for key in ('norm', 'stem.1', 'transitions.3.0'):
         del cfg.optim_wrapper.paramwise_cfg.custom_keys[key]
-    assert left_out_of_lars(model, cfg.optim_wrapper) == {name for name in norms if name.endswith('bias')}  # negative control
+    assert left_out_of_lars(model, cfg.optim_wrapper) == {
+        name for name in norms if name.endswith('bias')
+    }  # negative control
 
 
 def shrink_views(transforms):
@@ -114,9 +147,16 @@ def tiny_config(path, folder, work_dir):
     """Two steps of 4 small images."""
     cfg = Config.fromfile(path)
     tiny_model(cfg)
-    cfg.merge_from_dict({
-        'work_dir': str(work_dir), 'vis_backends': [], 'visualizer.vis_backends': [], 'experiment_name': work_dir.name,
-        'auto_scale_lr.enable': False, 'optim_wrapper.optimizer.lr': 0.01})
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(work_dir),
+            'vis_backends': [],
+            'visualizer.vis_backends': [],
+            'experiment_name': work_dir.name,
+            'auto_scale_lr.enable': False,
+            'optim_wrapper.optimizer.lr': 0.01,
+        }
+    )
     for loader in (cfg.train_dataloader, cfg.get('val_dataloader'), cfg.get('test_dataloader')):
         if loader:
             loader.dataset.data_root = str(folder)
@@ -145,13 +185,21 @@ def test_peers_train_and_their_checkpoints_fit(path, imagenet_folder, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('path', PROBES, ids=lambda path: path.stem)
 def test_probes_train_from_a_checkpoint(path, imagenet_folder, tmp_path):
-    torch.save(make_model(backbone=dict(type='DenseNet', arch=ARCH)).state_dict(), tmp_path / 'classifier.pth')
+    torch.save(
+        make_model(backbone=dict(type='DenseNet', arch=ARCH)).state_dict(),
+        tmp_path / 'classifier.pth',
+    )
     cfg = tiny_config(path, imagenet_folder, tmp_path)
-    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'classifier.pth'))
+    cfg.model.backbone.init_cfg = dict(
+        type='Pretrained', checkpoint=str(tmp_path / 'classifier.pth')
+    )
     runner = Runner.from_cfg(cfg)
     runner.train()
     weights = torch.load(tmp_path / 'classifier.pth')
-    same = {name: torch.equal(value, weights[f'backbone.{name}']) for name, value in runner.model.backbone.state_dict().items()}
+    same = {
+        name: torch.equal(value, weights[f'backbone.{name}'])
+        for name, value in runner.model.backbone.state_dict().items()
+    }
     if path.stem.startswith('linear'):
         assert all(same.values()), 'frozen'
     else:

@@ -1,4 +1,8 @@
-"""Folders of the shape of VOC, COCO, ADE20K and Cityscapes, made of a few dense DigitScenes; a digit is the class's number."""
+"""Folders of the shape of VOC, COCO, ADE20K and Cityscapes, made of a few dense DigitScenes.
+
+A digit is the class's number.
+"""
+
 import json
 
 import cv2
@@ -29,21 +33,32 @@ def voc_annotation(name, scene):
     objects = ''.join(
         f'<object><name>{VOCDataset.METAINFO["classes"][label]}</name><difficult>0</difficult><bndbox>'
         f'<xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox></object>'
-        for label, (x1, y1, x2, y2) in zip(scene['labels'], scene['boxes'], strict=True))
+        for label, (x1, y1, x2, y2) in zip(scene['labels'], scene['boxes'], strict=True)
+    )
     shape = f'<size><width>{size}</width><height>{size}</height><depth>3</depth></size>'
     return f'<annotation><filename>{name}.jpg</filename>{shape}{objects}</annotation>'
 
 
 def make_voc(root):
-    """VOCdevkit with the lists for detection (2007, 2012) and segmentation (2012 with the additional annotations)."""
-    for year, splits in (('2007', ('trainval', 'test')), ('2012', ('trainval', ))):
+    """VOCdevkit with the lists for detection (2007, 2012) and segmentation (2012 with the
+    additional annotations).
+    """
+    for year, splits in (('2007', ('trainval', 'test')), ('2012', ('trainval',))):
         for split in splits:
             names = [f'{year}_{split}_{i}' for i in range(NUM_IMAGES)]
             write_lines(root / f'VOC{year}/ImageSets/Main/{split}.txt', names)
-            for name, scene in zip(names, scenes('test' if split == 'test' else 'train'), strict=True):
+            for name, scene in zip(
+                names, scenes('test' if split == 'test' else 'train'), strict=True
+            ):
                 write(root / f'VOC{year}/JPEGImages/{name}.jpg', scene['img'])
-                write_lines(root / f'VOC{year}/Annotations/{name}.xml', [voc_annotation(name, scene)])
-    for split, folder in (('train', 'SegmentationClass'), ('aug', 'SegmentationClassAug'), ('val', 'SegmentationClass')):
+                write_lines(
+                    root / f'VOC{year}/Annotations/{name}.xml', [voc_annotation(name, scene)]
+                )
+    for split, folder in (
+        ('train', 'SegmentationClass'),
+        ('aug', 'SegmentationClassAug'),
+        ('val', 'SegmentationClass'),
+    ):
         names = [f'seg_{split}_{i}' for i in range(NUM_IMAGES)]
         write_lines(root / f'VOC2012/ImageSets/Segmentation/{split}.txt', names)
         for name, scene in zip(names, scenes('val' if split == 'val' else 'train'), strict=True):
@@ -59,7 +74,9 @@ def make_coco(root):
     for split in ('train', 'val'):
         (root / 'made/images' / split).rename(root / f'{split}2017')
         content = json.loads((root / f'made/annotations/{split}.json').read_text())
-        content['categories'] = [dict(id=i, name=name) for i, name in enumerate(CocoDataset.METAINFO['classes'])]
+        content['categories'] = [
+            dict(id=i, name=name) for i, name in enumerate(CocoDataset.METAINFO['classes'])
+        ]
         (root / f'annotations/instances_{split}2017.json').write_text(json.dumps(content))
 
 
@@ -76,7 +93,15 @@ def make_cityscapes(root):
     for split in ('train', 'val'):
         for i, scene in enumerate(scenes(split)):
             write(root / f'leftImg8bit/{split}/town/town_{i}_leftImg8bit.png', scene['img'])
-            write(root / f'gtFine/{split}/town/town_{i}_gtFine_labelTrainIds.png', semantic_mask(scene))
+            write(
+                root / f'gtFine/{split}/town/town_{i}_gtFine_labelTrainIds.png',
+                semantic_mask(scene),
+            )
 
 
-MAKERS = {'VOCdevkit': make_voc, 'coco': make_coco, 'ADEChallengeData2016': make_ade, 'cityscapes': make_cityscapes}
+MAKERS = {
+    'VOCdevkit': make_voc,
+    'coco': make_coco,
+    'ADEChallengeData2016': make_ade,
+    'cityscapes': make_cityscapes,
+}

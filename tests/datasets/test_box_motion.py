@@ -1,4 +1,5 @@
 """Boxes that do not belong to the pixels are refused, whatever transform parts them."""
+
 import numpy as np
 import pytest
 from mmengine.dataset import Compose
@@ -8,13 +9,12 @@ from mmsemiloc.datasets.box_motion import check_moves_boxes
 from tests.datasets.conftest import save_image
 from tests.datasets.test_localization_boxes import write
 
-LOAD, PACK = dict(type='LoadImageFromFile'), dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))
+LOAD, PACK = dict(type='LoadImageFromFile'), dict(type='PackInputs', algorithm_keys=('gt_bboxes',))
 SOUND = {
     'nothing': [],
     'resize': [dict(type='Resize', scale=(64, 64))],
     'keep ratio': [dict(type='Resize', scale=(64, 50), keep_ratio=True)],
-    'crop': [dict(type='Resize', scale=(64, 64)),
-             dict(type='CenterCrop', crop_size=48)],
+    'crop': [dict(type='Resize', scale=(64, 64)), dict(type='CenterCrop', crop_size=48)],
     'flip': [dict(type='RandomFlip', prob=0.5)],
     'pad': [dict(type='Pad', size=(200, 200))],
     'random resize': [dict(type='RandomResize', scale=(64, 64), ratio_range=(0.5, 2.0))],
@@ -24,16 +24,16 @@ SOUND = {
         dict(type='Equalize'),
         dict(type='AutoContrast'),
         dict(type='ColorJitter', brightness=0.4, hue=0.1),
-        dict(type='RandomGrayscale', prob=0.5, keep_channels=True)
+        dict(type='RandomGrayscale', prob=0.5, keep_channels=True),
     ],
     'erasing': [
         dict(type='RandomErasing', erase_prob=1.0, mode='rand'),
-        dict(type='Cutout', shape=10, prob=1.0)
+        dict(type='Cutout', shape=10, prob=1.0),
     ],
     'normalize': [dict(type='Normalize', mean=[1, 2, 3], std=[4, 5, 6])],
     'as large as before': [
         dict(type='ResizeEdge', scale=40),
-        dict(type='mmpretrain.RandomCrop', crop_size=(40, 60))
+        dict(type='mmpretrain.RandomCrop', crop_size=(40, 60)),
     ],
 }
 APART = {
@@ -44,24 +44,29 @@ APART = {
     'Rotate': dict(type='Rotate', angle=30.0, prob=0.5),
     'Shear': dict(type='Shear', magnitude=0.4, prob=0.5),
     'Translate': dict(type='Translate', magnitude=0.3, prob=0.5),
-    'RandAugment': dict(type='RandAugment',
-                        num_policies=1,
-                        magnitude_level=10,
-                        policies=[dict(type='Rotate', magnitude_range=(0, 60))]),
+    'RandAugment': dict(
+        type='RandAugment',
+        num_policies=1,
+        magnitude_level=10,
+        policies=[dict(type='Rotate', magnitude_range=(0, 60))],
+    ),
 }
 
 
 @pytest.fixture
 def make(sources, tmp_path):
     """Images with boxes from XML files, for the transforms between loading and packing."""
+
     def build(*transforms, boxes_at=1):
         for i in range(6):
             save_image(sources.root / 'labeled' / f'ø {i}.jpg', (40, 60), i)
             write(tmp_path / 'boxes' / f'ø {i}.xml', (10, 10, 30, 30))
         pipeline = [LOAD, *transforms, PACK]
         pipeline.insert(
-            boxes_at, dict(type='mmsemiloc.LoadLocalizationBoxes', ann_dir=str(tmp_path / 'boxes')))
+            boxes_at, dict(type='mmsemiloc.LoadLocalizationBoxes', ann_dir=str(tmp_path / 'boxes'))
+        )
         return TolerantDataset({**sources.config('labeled'), 'pipeline': pipeline})
+
     return build
 
 
@@ -74,7 +79,8 @@ def test_what_moves_both_or_none_passes(make, name):
 def test_what_moves_the_pixels_alone_is_named(make, name):
     match = (
         rf'^transform {name} moves the pixels of validation image 0 of 6 \(.*ø 0.jpg\) without their gt_bboxes: '
-        "mmcv's Resize, CenterCrop, RandomFlip and Pad move both$")
+        "mmcv's Resize, CenterCrop, RandomFlip and Pad move both$"
+    )
     with pytest.raises(ValueError, match=match):
         check_moves_boxes(make(dict(type='Invert'), APART[name]), 'validation')
 
@@ -93,8 +99,8 @@ def test_an_own_flip_is_named_too(make):
 
 def test_boxes_that_are_read_after_the_pixels_have_moved(make):
     with pytest.raises(
-            ValueError,
-            match='transform Resize moves the pixels .* before LoadLocalizationBoxes reads gt_bboxes'
+        ValueError,
+        match='transform Resize moves the pixels .* before LoadLocalizationBoxes reads gt_bboxes',
     ):
         check_moves_boxes(make(dict(type='Resize', scale=(200, 90)), boxes_at=2), 'validation')
     check_moves_boxes(make(dict(type='Invert'), boxes_at=2), 'validation')
@@ -102,13 +108,15 @@ def test_boxes_that_are_read_after_the_pixels_have_moved(make):
 
 def test_boxes_and_masks_in_memory():
     check_moves_boxes(
-        DigitScenes(num_images=2, pipeline=[dict(type='Resize', scale=(48, 40)), PACK]), 'test')
+        DigitScenes(num_images=2, pipeline=[dict(type='Resize', scale=(48, 40)), PACK]), 'test'
+    )
     with pytest.raises(
-            ValueError,
-            match=
-            'ResizeEdge moves the pixels of test image 0 of 2 .no path. without their gt_bboxes'):
+        ValueError,
+        match='ResizeEdge moves the pixels of test image 0 of 2 .no path. without their gt_bboxes',
+    ):
         check_moves_boxes(
-            DigitScenes(num_images=2, pipeline=[dict(type='ResizeEdge', scale=48), PACK]), 'test')
+            DigitScenes(num_images=2, pipeline=[dict(type='ResizeEdge', scale=48), PACK]), 'test'
+        )
 
     def boxes_alone(results):
         results['img'] = np.flip(results['img'], 1)
@@ -118,22 +126,25 @@ def test_boxes_and_masks_in_memory():
     masks = dict(type='PackInputs', algorithm_keys=('gt_seg_map', 'gt_bboxes'))
     with pytest.raises(ValueError, match='boxes_alone .* without their gt_seg_map'):
         check_moves_boxes(DigitScenes(num_images=2, pipeline=[boxes_alone, masks]), 'test')
-    check_moves_boxes(DigitScenes(num_images=2, pipeline=[boxes_alone, PACK]),
-                      'test')  # no masks are packed
+    check_moves_boxes(
+        DigitScenes(num_images=2, pipeline=[boxes_alone, PACK]), 'test'
+    )  # no masks are packed
 
 
 def test_boxes_that_nobody_uses_pass():
     """As in training, whose pipelines do not pack them."""
     check_moves_boxes(
-        DigitScenes(num_images=2, pipeline=[APART['Rotate'],
-                                            dict(type='PackInputs')]), 'test')
+        DigitScenes(num_images=2, pipeline=[APART['Rotate'], dict(type='PackInputs')]), 'test'
+    )
 
 
 def test_images_without_boxes_pass(sources):
     check_moves_boxes(
-        TolerantDataset({
-            **sources.config('labeled'), 'pipeline': [LOAD, APART['ResizeEdge'], PACK]
-        }), 'test')
+        TolerantDataset(
+            {**sources.config('labeled'), 'pipeline': [LOAD, APART['ResizeEdge'], PACK]}
+        ),
+        'test',
+    )
 
 
 def test_random_numbers_go_on_as_before(make):

@@ -1,4 +1,5 @@
 """Names, not places, give classes their numbers."""
+
 import pytest
 
 from mmsemiloc.datasets.class_numbers import number_folders, read_class_names, sorted_folders

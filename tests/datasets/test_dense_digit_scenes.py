@@ -24,7 +24,11 @@ def test_digits_do_not_overlap_and_boxes_fit():
 def test_scenes_depend_on_seed_split_and_number():
     first = dense_scene('train', 3, seed=0)
     assert np.array_equal(first['img'], dense_scene('train', 3, seed=0)['img'])
-    for other in (dense_scene('train', 4, seed=0), dense_scene('train', 3, seed=1), dense_scene('val', 3, seed=0)):
+    for other in (
+        dense_scene('train', 4, seed=0),
+        dense_scene('train', 3, seed=1),
+        dense_scene('val', 3, seed=0),
+    ):
         assert not np.array_equal(first['img'], other['img'])
 
 
@@ -40,10 +44,17 @@ def test_files_hold_the_scenes(tmp_path):
         assert sorted(set(mask.flatten()) - {0}) == sorted({label + 1 for label in scene['labels']})
         annotations = coco.imgToAnns[index]
         assert [a['category_id'] for a in annotations] == scene['labels']
-        for annotation, (x1, y1, x2, y2), true in zip(annotations, scene['boxes'], scene['masks'], strict=True):
-            assert annotation['bbox'] == [x1, y1, x2 - x1, y2 - y1] and annotation['area'] == true.sum()
+        for annotation, (x1, y1, x2, y2), true in zip(
+            annotations, scene['boxes'], scene['masks'], strict=True
+        ):
+            assert (
+                annotation['bbox'] == [x1, y1, x2 - x1, y2 - y1]
+                and annotation['area'] == true.sum()
+            )
             drawn = coco.annToMask(annotation)
-            assert (drawn & true).sum() / true.sum() > 0.6  # an outline runs through the middle of its pixels
+            assert (
+                drawn & true
+            ).sum() / true.sum() > 0.6  # an outline runs through the middle of its pixels
 
 
 @pytest.mark.parametrize('args', [('dev', 3), ('val', 0)])
@@ -55,4 +66,8 @@ def test_bad_input(tmp_path, args):
 
 def test_annotations_are_plain_json(tmp_path):
     write_dense_scenes(tmp_path, 'test', 1)
-    assert set(json.loads((tmp_path / 'annotations' / 'test.json').read_text())) == {'images', 'annotations', 'categories'}
+    assert set(json.loads((tmp_path / 'annotations' / 'test.json').read_text())) == {
+        'images',
+        'annotations',
+        'categories',
+    }

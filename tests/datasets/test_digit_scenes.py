@@ -39,7 +39,11 @@ def test_classes_are_balanced():
 def test_long_tailed_classes():
     shares = class_shares(10.0)
     assert shares[0] / shares[9] == pytest.approx(10) and shares.sum() == pytest.approx(1)
-    for first, count in ((0, 150), (150, 3850), (77, 500)):  # any run of scenes is equally long-tailed
+    for first, count in (
+        (0, 150),
+        (150, 3850),
+        (77, 500),
+    ):  # any run of scenes is equally long-tailed
         counts = np.bincount(scene_labels(first + count, 10.0)[first:], minlength=10)
         assert abs(counts - count * shares).max() < 2.5
     labels = DigitScenes(num_images=150, imbalance=10).get_gt_labels()
@@ -49,7 +53,9 @@ def test_long_tailed_classes():
 def test_scenes_of_a_class_pass_through_its_digits():
     labels = np.array([3, 1, 3, 3, 1])
     assert earlier_of_class(labels).tolist() == [0, 0, 1, 2, 1]
-    assert earlier_of_class(np.arange(40) % 10).tolist() == [i // 10 for i in range(40)]  # without imbalance
+    assert earlier_of_class(np.arange(40) % 10).tolist() == [
+        i // 10 for i in range(40)
+    ]  # without imbalance
 
 
 @pytest.mark.parametrize('split', list(SPLITS))
@@ -57,25 +63,47 @@ def test_boxes_and_masks_fit_the_digit(split):
     for scene in DigitScenes(split, num_images=40):
         [[x1, y1, x2, y2]] = scene['gt_bboxes'].astype(int)
         mask = scene['gt_seg_map'].astype(bool)
-        assert scene['img'].shape == (*scene['img_shape'], 3) == (32, 32, 3) and scene['img'].dtype == np.uint8
+        assert (
+            scene['img'].shape == (*scene['img_shape'], 3) == (32, 32, 3)
+            and scene['img'].dtype == np.uint8
+        )
         assert 0 <= x1 < x2 <= 32 and 0 <= y1 < y2 <= 32 and 7 <= y2 - y1 <= 20
         outside = mask.copy()
         outside[y1:y2, x1:x2] = False
-        assert not outside.any() and mask[y1].any() and mask[y2 - 1].any() and mask[:, x1].any() and mask[:, x2 - 1].any()
+        assert (
+            not outside.any()
+            and mask[y1].any()
+            and mask[y2 - 1].any()
+            and mask[:, x1].any()
+            and mask[:, x2 - 1].any()
+        )
 
 
 def test_paste_is_visible_in_the_mask_alone():
     for grey, sign in ((40, 1), (200, -1)):
         image = np.full((32, 32, 3), grey, np.uint8)
-        drawn, mask = paste_digit(image, np.ones((8, 8), np.float32), 10, 50.0, np.random.default_rng(0))
-        assert (drawn[mask] == grey + sign * 50).all() and (drawn[~mask] == grey).all() and mask.sum() == 100
+        drawn, mask = paste_digit(
+            image, np.ones((8, 8), np.float32), 10, 50.0, np.random.default_rng(0)
+        )
+        assert (
+            (drawn[mask] == grey + sign * 50).all()
+            and (drawn[~mask] == grey).all()
+            and mask.sum() == 100
+        )
         x1, y1, x2, y2 = mask_to_box(mask)
         assert (x2 - x1, y2 - y1) == (10, 10)
 
 
-@pytest.mark.parametrize('kwargs, match', [(dict(split='dev'), "'dev'"), (dict(num_images=0), 'num_images=0'),
-                                           (dict(height=(20, 40)), r'height=\(20, 40\)'), (dict(first=-1), 'first=-1'),
-                                           (dict(imbalance=0.5), 'imbalance must be at least 1, got 0.5')])
+@pytest.mark.parametrize(
+    'kwargs, match',
+    [
+        (dict(split='dev'), "'dev'"),
+        (dict(num_images=0), 'num_images=0'),
+        (dict(height=(20, 40)), r'height=\(20, 40\)'),
+        (dict(first=-1), 'first=-1'),
+        (dict(imbalance=0.5), 'imbalance must be at least 1, got 0.5'),
+    ],
+)
 def test_bad_input(kwargs, match):
     with pytest.raises(ValueError, match=match):
         DigitScenes(**kwargs)

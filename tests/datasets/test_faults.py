@@ -1,4 +1,7 @@
-"""Each way in which an image file can be broken, under each policy, with and without worker processes."""
+"""Each way in which an image file can be broken, under each policy, with and without worker
+processes.
+"""
+
 import struct
 import zlib
 
@@ -24,10 +27,16 @@ def directory(path):
 
 def huge(path):
     """A PNG that says that it has 40,000 x 40,000 pixels."""
+
     def chunk(kind, data):
-        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        return (
+            struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        )
+
     header = chunk(b'IHDR', struct.pack('>IIBBBBB', 40000, 40000, 8, 2, 0, 0, 0))
-    path.write_bytes(b'\x89PNG\r\n\x1a\n' + header + chunk(b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b''))
+    path.write_bytes(
+        b'\x89PNG\r\n\x1a\n' + header + chunk(b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b'')
+    )
 
 
 FAULTS = {  # how to break a file, and the cause that is named
@@ -54,7 +63,10 @@ def break_images(sources, kind, fault, places):
 def test_raise_names_source_index_file_and_cause(sources, fault, kind, workers):
     break_images(sources, kind, fault, [4])
     source = 'labelled' if kind == 'labeled' else 'unlabelled'
-    with pytest.raises(UnreadableImageError, match=f'cannot read {source} image 4 of 6 .*{kind}/ø 4.jpg.: {FAULTS[fault][1]}'):
+    with pytest.raises(
+        UnreadableImageError,
+        match=f'cannot read {source} image 4 of 6 .*{kind}/ø 4.jpg.: {FAULTS[fault][1]}',
+    ):
         load_names(sources.build(), workers)
 
 
@@ -66,7 +78,9 @@ def test_skip_takes_the_next_image_of_the_source_and_counts(sources, fault, kind
     dataset = sources.build(faults=dict(action='skip', budget=2))
     names = [f'ø {i}.jpg' for i in range(GOOD)]
     replaced = [f'ø {i}.jpg' for i in (0, 1, 3, 3, 4, 0)]
-    assert load_names(dataset, workers) == (replaced + names if kind == 'labeled' else names + replaced)
+    assert load_names(dataset, workers) == (
+        replaced + names if kind == 'labeled' else names + replaced
+    )
     assert dataset.faults.num_skipped == 2
     load_names(dataset, workers)
     assert dataset.faults.num_skipped == 2  # the same ones
@@ -78,23 +92,33 @@ def test_past_the_budget_it_is_an_error(sources, fault, workers):
     break_images(sources, 'unlabeled', fault, [0, 3])
     dataset = sources.build(faults=dict(action='skip', budget=1))
     for _ in range(2):  # also the second time
-        with pytest.raises(UnreadableImageError, match='ø [03].jpg.*2 unreadable images, but only 1 are tolerated'):
+        with pytest.raises(
+            UnreadableImageError, match='ø [03].jpg.*2 unreadable images, but only 1 are tolerated'
+        ):
             load_names(dataset, workers)
 
 
 def test_each_skipped_image_is_logged_once(sources, monkeypatch):
     messages = []
-    monkeypatch.setattr('mmsemiloc.datasets.faults.print_log', lambda message, **kwargs: messages.append(message))
+    monkeypatch.setattr(
+        'mmsemiloc.datasets.faults.print_log', lambda message, **kwargs: messages.append(message)
+    )
     break_images(sources, 'labeled', 'missing', [1])
     dataset = sources.build(faults=dict(action='skip', budget=3))
     load_names(dataset, 0), load_names(dataset, 0)
-    assert len(messages) == 1 and 'labelled image 1 of 6' in messages[0] and '1 of 3 tolerated' in messages[0]
+    assert (
+        len(messages) == 1
+        and 'labelled image 1 of 6' in messages[0]
+        and '1 of 3 tolerated' in messages[0]
+    )
 
 
 def test_a_source_without_any_readable_image_ends(sources):
     break_images(sources, 'labeled', 'missing', range(GOOD))
     dataset = sources.build(faults=dict(action='skip', budget=100))
-    with pytest.raises(UnreadableImageError, match='no image can be read, last of all labelled image 2 of 6'):
+    with pytest.raises(
+        UnreadableImageError, match='no image can be read, last of all labelled image 2 of 6'
+    ):
         dataset[3]
 
 
@@ -105,8 +129,14 @@ def test_errors_of_the_program_are_not_skipped(sources, monkeypatch):
         dataset[0]
 
 
-@pytest.mark.parametrize('kwargs, match', [(dict(action='ignore'), "'ignore'"), (dict(action='skip', budget=-1), 'got -1'),
-                                           (dict(budget=3), "got 3 for 'raise'")])
+@pytest.mark.parametrize(
+    'kwargs, match',
+    [
+        (dict(action='ignore'), "'ignore'"),
+        (dict(action='skip', budget=-1), 'got -1'),
+        (dict(budget=3), "got 3 for 'raise'"),
+    ],
+)
 def test_bad_policies(kwargs, match):
     with pytest.raises(ValueError, match=match):
         FaultPolicy(**kwargs)
@@ -118,10 +148,18 @@ def test_very_small_and_large_images_are_no_faults(sources, faults, workers):
     """They pass through the pipeline of ImageNet."""
     save_image(sources.root / 'unlabeled' / 'ø 0.jpg', (1, 1))
     save_image(sources.root / 'unlabeled' / 'ø 1.jpg', (3000, 2500))
-    pipeline = [PIPELINE[0], dict(type='ResizeEdge', scale=256, edge='short'), dict(type='RandomCrop', crop_size=224),
-                PIPELINE[1]]
-    dataset = SemiSupDataset(sources.config('labeled'), {**sources.config('unlabeled'), 'pipeline': pipeline}, faults=faults)
-    assert load_names(dataset, workers)[GOOD:GOOD + 2] == ['ø 0.jpg', 'ø 1.jpg']
+    pipeline = [
+        PIPELINE[0],
+        dict(type='ResizeEdge', scale=256, edge='short'),
+        dict(type='RandomCrop', crop_size=224),
+        PIPELINE[1],
+    ]
+    dataset = SemiSupDataset(
+        sources.config('labeled'),
+        {**sources.config('unlabeled'), 'pipeline': pipeline},
+        faults=faults,
+    )
+    assert load_names(dataset, workers)[GOOD : GOOD + 2] == ['ø 0.jpg', 'ø 1.jpg']
     assert dataset[GOOD]['inputs'].shape == dataset[GOOD + 1]['inputs'].shape == (3, 224, 224)
     assert dataset.faults.num_skipped == 0
 
@@ -131,9 +169,14 @@ def test_images_of_all_modes_and_sizes_become_rgb(tmp_path):
     rgb, exif = Image.fromarray(pixels), Image.Exif()
     exif[274] = 6  # rotated by a quarter
     pictures = {
-        'grey.png': rgb.convert('L'), 'palette.png': rgb.quantize(16), 'cmyk.jpg': rgb.convert('CMYK'),
-        'alpha.png': rgb.convert('RGBA'), '16bit.png': Image.fromarray(pixels[..., 0].astype(np.uint16) * 256),
-        'one.png': rgb.crop((0, 0, 1, 1)), 'rgb.png': rgb}
+        'grey.png': rgb.convert('L'),
+        'palette.png': rgb.quantize(16),
+        'cmyk.jpg': rgb.convert('CMYK'),
+        'alpha.png': rgb.convert('RGBA'),
+        '16bit.png': Image.fromarray(pixels[..., 0].astype(np.uint16) * 256),
+        'one.png': rgb.crop((0, 0, 1, 1)),
+        'rgb.png': rgb,
+    }
     for name, picture in pictures.items():
         picture.save(tmp_path / name)
     rgb.save(tmp_path / 'exif.jpg', exif=exif)
@@ -145,7 +188,9 @@ def test_images_of_all_modes_and_sizes_become_rgb(tmp_path):
         name = item['data_samples'].img_path.rpartition('/')[2]
         shapes[name] = tuple(item['inputs'].shape)
         if name in ('rgb.png', 'alpha.png'):
-            assert np.array_equal(item['inputs'].numpy()[::-1].transpose(1, 2, 0), pixels), name  # BGR, as in MMPretrain
+            assert np.array_equal(item['inputs'].numpy()[::-1].transpose(1, 2, 0), pixels), (
+                name
+            )  # BGR, as in MMPretrain
     assert shapes.pop('one.png') == (3, 1, 1) and shapes.pop('exif.jpg') == (3, 20, 30)
     assert set(shapes.values()) == {(3, 30, 20)} and len(shapes) == 6
 

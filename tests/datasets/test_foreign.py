@@ -1,4 +1,5 @@
 """What is hidden or foreign, at any depth."""
+
 from collections import Counter
 
 import pytest

@@ -1,4 +1,5 @@
 """Datasets of folders and lists: classes by name, foreign files left out, lists read with care."""
+
 import shutil
 
 import mmpretrain.datasets
@@ -39,8 +40,7 @@ def labels(dataset):
     """Class by path, relative to the folder."""
     prefix = dataset.img_prefix.rstrip('/') + '/'
     return {
-        info['img_path'].removeprefix(prefix): info['gt_label']
-        for info in dataset.load_data_list()
+        info['img_path'].removeprefix(prefix): info['gt_label'] for info in dataset.load_data_list()
     }
 
 

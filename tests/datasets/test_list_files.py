@@ -1,4 +1,5 @@
 """Each way in which a line of a list can be wrong, and what is no fault."""
+
 import time
 
 import pytest

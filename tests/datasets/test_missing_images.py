@@ -1,4 +1,5 @@
 """Listed images that are not there, and what is there instead."""
+
 import os
 import time
 import unicodedata
@@ -41,11 +42,7 @@ def make(tmp_path):
     [
         ('cat/1.jpg', 'cat/1.jpg is not there, but .*images/cat/1.JPG is', True),
         ('Cat/2.jpg', 'Cat/2.jpg is not there, but .*images/cat is', True),
-        (
-            f'{NFC}/1.jpg',
-            r'but .*cafe\\u0301. .the same letters in another Unicode form. is',
-            True,
-        ),
+        (f'{NFC}/1.jpg', r'but .*cafe\\u0301. .the same letters in another Unicode form. is', True),
         ('dog/3.jpg', 'dog/3.jpg is not there, but .*dog/3.png is', False),
         ('dog/4.jpg', 'dog/4.jpg is not there: correct', False),
         ('bird/1.jpg', 'bird/1.jpg is not there: there is no folder .*images/bird', False),

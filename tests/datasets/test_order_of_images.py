@@ -1,4 +1,5 @@
 """The order in which training sees images: the same for any number of workers and ranks."""
+
 import pytest
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
@@ -23,7 +24,9 @@ def global_order(dataset, ranks, workers, monkeypatch, seed=7, skip=0, **kwargs)
         monkeypatch.setattr(semi_sup_sampler, 'get_dist_info', lambda rank=rank: (rank, ranks))
         sampler = SemiSupSampler(dataset, size, 0.25, epoch_length=STEPS, seed=seed, **kwargs)
         sampler.skip(skip * size)
-        loader = DataLoader(dataset, size, sampler=sampler, num_workers=workers, collate_fn=pseudo_collate)
+        loader = DataLoader(
+            dataset, size, sampler=sampler, num_workers=workers, collate_fn=pseudo_collate
+        )
         of_ranks.append([[sample.img_path for sample in batch['data_samples']] for batch in loader])
     return [path for step in zip(*of_ranks, strict=True) for batch in step for path in batch]
 
@@ -34,8 +37,13 @@ def global_order(dataset, ranks, workers, monkeypatch, seed=7, skip=0, **kwargs)
 def test_the_order_depends_on_the_seed_alone(dataset, ranks, workers, class_balanced, monkeypatch):
     expected = global_order(dataset, 1, 0, monkeypatch, class_balanced=class_balanced)
     assert len(expected) == GLOBAL_BATCH * STEPS
-    assert global_order(dataset, ranks, workers, monkeypatch, class_balanced=class_balanced) == expected
-    assert global_order(dataset, 1, 0, monkeypatch, seed=8, class_balanced=class_balanced) != expected  # negative control
+    assert (
+        global_order(dataset, ranks, workers, monkeypatch, class_balanced=class_balanced)
+        == expected
+    )
+    assert (
+        global_order(dataset, 1, 0, monkeypatch, seed=8, class_balanced=class_balanced) != expected
+    )  # negative control
 
 
 @pytest.mark.parametrize('workers', [0, 2, 4])

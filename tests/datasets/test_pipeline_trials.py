@@ -1,5 +1,6 @@
 """Pipelines that are sound pass, seldom drawn faults are found, and random numbers are left
 alone."""
+
 import random
 
 import numpy as np
@@ -24,16 +25,17 @@ USUAL = {
         dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1),
         dict(type='RandomGrayscale', prob=0.2, keep_channels=True),
         dict(type='GaussianBlur', radius=1, prob=0.1),
-        dict(type='Lighting', eigval=[0.2, 0.1, 0.1], eigvec=np.eye(3).tolist())
+        dict(type='Lighting', eigval=[0.2, 0.1, 0.1], eigvec=np.eye(3).tolist()),
     ],
     'autoaugment': [dict(type='AutoAugment', policies='imagenet')],
     'randaugment': [
         dict(type='RandAugment', policies='timm_increasing', num_policies=2, magnitude_level=9)
     ],
     'choice': [
-        dict(type='RandomChoice',
-             transforms=[[dict(type='Solarize', thr=9)], [dict(type='Invert')]]),
-        dict(type='RandomApply', transforms=[dict(type='Resize', scale=30)], prob=0.1)
+        dict(
+            type='RandomChoice', transforms=[[dict(type='Solarize', thr=9)], [dict(type='Invert')]]
+        ),
+        dict(type='RandomApply', transforms=[dict(type='Resize', scale=30)], prob=0.1),
     ],
     'flips': [dict(type='RandomFlip', prob=[0.1, 0.2], direction=['horizontal', 'vertical'])],
     'sizes': [
@@ -44,42 +46,81 @@ USUAL = {
         dict(type='CenterCrop', crop_size=32),
         dict(type='Pad', size=(40, 40)),
         dict(type='EfficientNetCenterCrop', crop_size=24),
-        dict(type='EfficientNetRandomCrop', scale=24)
+        dict(type='EfficientNetRandomCrop', scale=24),
     ],
     'torchvision': [
         dict(type='NumpyToPIL', to_rgb=True),
         dict(type='torchvision/RandomResizedCrop', size=20),
         dict(type='torchvision/RandomHorizontalFlip', p=0.1),
-        dict(type='PILToNumpy', to_bgr=True)
+        dict(type='PILToNumpy', to_bgr=True),
     ],
     'views': [
-        dict(type='MultiView',
-             num_views=[1, 2],
-             transforms=[[dict(type='Resize', scale=(30, 30))],
-                         [
-                             dict(type='Resize', scale=(30, 30)),
-                             dict(type='RandAugment',
-                                  policies='timm_increasing',
-                                  num_policies=2,
-                                  magnitude_level=9)
-                         ]])
+        dict(
+            type='MultiView',
+            num_views=[1, 2],
+            transforms=[
+                [dict(type='Resize', scale=(30, 30))],
+                [
+                    dict(type='Resize', scale=(30, 30)),
+                    dict(
+                        type='RandAugment',
+                        policies='timm_increasing',
+                        num_policies=2,
+                        magnitude_level=9,
+                    ),
+                ],
+            ],
+        )
     ],
 }
 BAD = {  # each hidden where chance would hardly go
     'plain': [dict(type='Contrast', magnitude=0.5, prob=NEVER)],
-    'randaugment': [dict(type='RandAugment', num_policies=1, policies=[
-        dict(type='Contrast', magnitude_range=(0, 0.9))],
-                         magnitude_level=5)],
-    'choice': [dict(type='RandomChoice', prob=[1 - NEVER, NEVER],
-                    transforms=[[dict(type='Invert')],
-                                [dict(type='Invert'), dict(type='Contrast', magnitude=1.0)]])],
-    'apply': [dict(type='RandomApply', prob=NEVER,
-                   transforms=[dict(type='Contrast', magnitude=1.0, prob=NEVER)])],
-    'view': [dict(type='MultiView', num_views=[1, 1], transforms=[
-        [dict(type='Invert')], [dict(type='Contrast', magnitude=0.5, prob=NEVER)]])],
-    'in an apply in a choice': [dict(type='RandomChoice', transforms=[[
-        dict(type='RandomApply', prob=NEVER,
-             transforms=[dict(type='Contrast', magnitude=1.0, prob=NEVER)])]])],
+    'randaugment': [
+        dict(
+            type='RandAugment',
+            num_policies=1,
+            policies=[dict(type='Contrast', magnitude_range=(0, 0.9))],
+            magnitude_level=5,
+        )
+    ],
+    'choice': [
+        dict(
+            type='RandomChoice',
+            prob=[1 - NEVER, NEVER],
+            transforms=[
+                [dict(type='Invert')],
+                [dict(type='Invert'), dict(type='Contrast', magnitude=1.0)],
+            ],
+        )
+    ],
+    'apply': [
+        dict(
+            type='RandomApply',
+            prob=NEVER,
+            transforms=[dict(type='Contrast', magnitude=1.0, prob=NEVER)],
+        )
+    ],
+    'view': [
+        dict(
+            type='MultiView',
+            num_views=[1, 1],
+            transforms=[[dict(type='Invert')], [dict(type='Contrast', magnitude=0.5, prob=NEVER)]],
+        )
+    ],
+    'in an apply in a choice': [
+        dict(
+            type='RandomChoice',
+            transforms=[
+                [
+                    dict(
+                        type='RandomApply',
+                        prob=NEVER,
+                        transforms=[dict(type='Contrast', magnitude=1.0, prob=NEVER)],
+                    )
+                ]
+            ],
+        )
+    ],
 }
 
 
@@ -98,17 +139,23 @@ def test_usual_pipelines_pass(sources, name):
 
 @pytest.mark.parametrize(
     'name',
-    ['train_pipeline', 'strong_pipeline', 'view_pipeline', 'alike_pipeline', 'test_pipeline'])
+    ['train_pipeline', 'strong_pipeline', 'view_pipeline', 'alike_pipeline', 'test_pipeline'],
+)
 def test_those_of_the_digits_configs_pass(name):
     pipeline = Config.fromfile(ROOT / 'configs/_base_/digits.py')[name]
     try_pipelines(DigitScenes(num_images=2, pipeline=pipeline), 'labelled')
 
 
-@pytest.mark.parametrize('file, name', [('imagenet_64k_200k', 'train_pipeline'),
-                                        ('imagenet_64k_200k', 'test_pipeline'),
-                                        ('imagenet_views', 'weak_pipeline'),
-                                        ('imagenet_views', 'two_weak_pipeline'),
-                                        ('imagenet_views', 'view_pipeline')])
+@pytest.mark.parametrize(
+    'file, name',
+    [
+        ('imagenet_64k_200k', 'train_pipeline'),
+        ('imagenet_64k_200k', 'test_pipeline'),
+        ('imagenet_views', 'weak_pipeline'),
+        ('imagenet_views', 'two_weak_pipeline'),
+        ('imagenet_views', 'view_pipeline'),
+    ],
+)
 def test_those_of_the_imagenet_configs_pass(sources, file, name):
     pipeline = Config.fromfile(ROOT / f'configs/_base_/{file}.py')[name]
     try_pipelines(labeled(sources, *pipeline[:-1]), 'labelled')
@@ -120,14 +167,19 @@ def test_what_fails_is_named_however_seldom_it_is_drawn(sources, name):
     if name != 'randaugment':  # which always does one of its few
         dataset[0]
     with pytest.raises(
-            TransformError,
-            match=r'^transform Contrast fails on labelled image 0 of 6 \(.*ø 0.jpg\): error: '):
+        TransformError,
+        match=r'^transform Contrast fails on labelled image 0 of 6 \(.*ø 0.jpg\): error: ',
+    ):
         try_pipelines(dataset, 'labelled')
 
 
 def test_a_state_that_only_one_branch_gives_is_followed(sources):
-    dataset = labeled(sources, LOAD, dict(type='RandomGrayscale', prob=NEVER),
-                      dict(type='Contrast', magnitude=0.5, prob=1.0))
+    dataset = labeled(
+        sources,
+        LOAD,
+        dict(type='RandomGrayscale', prob=NEVER),
+        dict(type='Contrast', magnitude=0.5, prob=1.0),
+    )
     with pytest.raises(TransformError, match='transform Contrast fails'):
         try_pipelines(dataset, 'labelled')
 
@@ -140,8 +192,9 @@ def test_own_functions_and_transforms_are_named(sources):
 
     leaf = dataset.datasets[0]
     leaf.pipeline = Compose([*leaf.pipeline.transforms[:1], my_function])
-    with pytest.raises(TransformError,
-                       match="transform my_function fails on labelled image 0 .*KeyError: 'mask'"):
+    with pytest.raises(
+        TransformError, match="transform my_function fails on labelled image 0 .*KeyError: 'mask'"
+    ):
         try_pipelines(dataset, 'labelled')
     leaf.pipeline = Compose([*leaf.pipeline.transforms[:1], lambda results: None])
     with pytest.raises(TransformError, match='gives nothing'):
@@ -150,8 +203,9 @@ def test_own_functions_and_transforms_are_named(sources):
 
 def test_a_pipeline_without_packing(sources):
     dataset = SemiSupDataset({**sources.config('labeled'), 'pipeline': [LOAD]}).labeled
-    with pytest.raises(ValueError,
-                       match="gives no data_samples and no inputs: let it end with .*'PackInputs'"):
+    with pytest.raises(
+        ValueError, match="gives no data_samples and no inputs: let it end with .*'PackInputs'"
+    ):
         try_pipelines(dataset, 'labelled')
 
 
@@ -170,9 +224,11 @@ def test_unreadable_images(sources, skip):
     for i in range(2):
         (sources.root / 'labeled' / f'ø {i}.jpg').write_bytes(b'')
     dataset = labeled(sources, GREY, *BAD['plain'])
-    error, match = (TransformError,
-                    'labelled image 2 of 6') if skip else (UnreadableImageError,
-                                                           'cannot read labelled image 0')
+    error, match = (
+        (TransformError, 'labelled image 2 of 6')
+        if skip
+        else (UnreadableImageError, 'cannot read labelled image 0')
+    )
     with pytest.raises(error, match=match):
         try_pipelines(dataset, 'labelled', skip_unreadable=skip)
 
@@ -194,11 +250,12 @@ def test_random_numbers_go_on_as_before(sources):
 def test_a_transform_that_fails_in_training_stops_whatever_the_policy(sources, policy, workers):
     contrast = dict(type='Contrast', magnitude=0.5, prob=1.0)
     config = make(sources, 'labeled', GREY, contrast)
-    dataset = SemiSupDataset(make(sources, 'labeled', LOAD), {
-        **config, 'data_prefix': 'unlabeled'
-    },
-                             faults=POLICIES[policy],
-                             allow_overlap=True)
+    dataset = SemiSupDataset(
+        make(sources, 'labeled', LOAD),
+        {**config, 'data_prefix': 'unlabeled'},
+        faults=POLICIES[policy],
+        allow_overlap=True,
+    )
     match = r'^transform Contrast fails on unlabelled image 0 of 6 \(.*ø 0.jpg\): error: OpenCV.*$'
     with pytest.raises(TransformError, match=match) as caught:
         load_names(dataset, workers)
@@ -223,15 +280,19 @@ def test_a_tolerant_dataset_knows_what_the_dataset_knows(sources):
     dataset = TolerantDataset(sources.config('labeled'))
     assert len(dataset) == 6 and dataset.metainfo['classes'] == ('a', 'b')
     assert dataset.get_gt_labels().tolist() == [0, 1] * 3 and dataset.get_cat_ids(1) == [1]
-    assert dataset.get_data_info(1)['img_path'].endswith(
-        'ø 1.jpg') and dataset[-1]['data_samples'].gt_label == 1
+    assert (
+        dataset.get_data_info(1)['img_path'].endswith('ø 1.jpg')
+        and dataset[-1]['data_samples'].gt_label == 1
+    )
     dataset.full_init()
     with pytest.raises(AttributeError):
         _ = dataset.nothing
     import pickle
+
     assert len(pickle.loads(pickle.dumps(dataset))) == 6
     repeated = TolerantDataset(
-        dict(type='RepeatDataset', times=2, dataset=sources.config('labeled')))
+        dict(type='RepeatDataset', times=2, dataset=sources.config('labeled'))
+    )
     assert len(repeated) == 12 and repeated[7]['data_samples'].gt_label == 1
 
 

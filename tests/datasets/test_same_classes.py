@@ -1,4 +1,5 @@
 """Lists whose numbers disagree, as the names of folders show."""
+
 import random
 
 import pytest
@@ -15,9 +16,7 @@ def make(tmp_path):
     """A function that lists images with labels."""
 
     def build(pairs, name='labeled', prefix='', **kwargs):
-        (tmp_path / f'{name}.txt').write_text(
-            ''.join(f'{path} {label}\n' for path, label in pairs)
-        )
+        (tmp_path / f'{name}.txt').write_text(''.join(f'{path} {label}\n' for path, label in pairs))
         return CustomDataset(
             data_root=str(tmp_path),
             data_prefix=prefix,
@@ -41,11 +40,7 @@ def make(tmp_path):
         (['a/1.jpg', 'a/2.jpg'], [0, 1], {}),
         (['cat/1.jpg'], [0], {}),
         (['day1/1.jpg', 'day2/2.jpg', 'day2/3.jpg'], [0, 1, 0], {}),
-        (
-            ['day1/1.jpg', 'day2/2.jpg', 'day3/3.jpg'],
-            [0, 1, 0],
-            {},
-        ),  # no two folders are one class
+        (['day1/1.jpg', 'day2/2.jpg', 'day3/3.jpg'], [0, 1, 0], {}),  # no two folders are one class
         (['cafe\u0301/1.jpg', 'dog/1.jpg'], [0, 1], {'caf\u00e9': 0, 'dog': 1}),
         ([], [], {}),
     ],

@@ -13,8 +13,17 @@ from mmsemiloc.datasets.semi_sup_sampler import batch_pattern
 def make(labeled=12, unlabeled=40, rank=0, world=1, monkeypatch=None, labels=None, **kwargs):
     if monkeypatch:
         monkeypatch.setattr(semi_sup_sampler, 'get_dist_info', lambda: (rank, world))
-    dataset = type('Pair', (), dict(num_labeled=labeled, num_unlabeled=unlabeled, __len__=lambda s: labeled + unlabeled,
-                                    labels=lambda s: labels, labeled_class_counts=lambda s: np.bincount(labels)))()
+    dataset = type(
+        'Pair',
+        (),
+        dict(
+            num_labeled=labeled,
+            num_unlabeled=unlabeled,
+            __len__=lambda s: labeled + unlabeled,
+            labels=lambda s: labels,
+            labeled_class_counts=lambda s: np.bincount(labels),
+        ),
+    )()
     return SemiSupSampler(dataset, **{'batch_size': 8, 'labeled_ratio': 0.25, 'seed': 3, **kwargs})
 
 
@@ -37,12 +46,15 @@ def test_each_micro_batch_has_exactly_the_rounded_share(batch, micro, ratio):
     pattern = batch_pattern(batch, ratio, micro)
     assert len(pattern) == batch
     for start, m in zip(range(0, batch, micro), sizes, strict=True):
-        assert sum(pattern[start:start + m]) == round(ratio * m)
+        assert sum(pattern[start : start + m]) == round(ratio * m)
 
 
 @pytest.mark.parametrize('ranks', [1, 2, 4])
 def test_global_order_does_not_depend_on_the_number_of_ranks(ranks, monkeypatch):
-    samplers = [make(rank=r, world=ranks, monkeypatch=monkeypatch, batch_size=32 // ranks) for r in range(ranks)]
+    samplers = [
+        make(rank=r, world=ranks, monkeypatch=monkeypatch, batch_size=32 // ranks)
+        for r in range(ranks)
+    ]
     batches = [list(BatchSampler(s, 32 // ranks, drop_last=False)) for s in samplers]
     steps = [sum((b[i] for b in batches), []) for i in range(len(batches[0]))]
     single = make(monkeypatch=monkeypatch, batch_size=32)
@@ -52,15 +64,20 @@ def test_global_order_does_not_depend_on_the_number_of_ranks(ranks, monkeypatch)
 
 
 def test_shards_of_one_pass_are_disjoint(monkeypatch):
-    shards = [list(make(16, 48, rank=r, world=4, monkeypatch=monkeypatch, batch_size=4)) for r in range(4)]
+    shards = [
+        list(make(16, 48, rank=r, world=4, monkeypatch=monkeypatch, batch_size=4)) for r in range(4)
+    ]
     assert Counter(sum(shards, [])) == Counter(range(64))
 
 
 @pytest.mark.parametrize('length', ['all', 'labeled', 'unlabeled', 3])
 def test_sources_are_used_up_before_they_repeat_also_across_epochs(length):
     indices = epochs(make(labeled=7, unlabeled=29, epoch_length=length), 30)
-    for source, size in (([i for i in indices if i < 7], 7), ([i - 7 for i in indices if i >= 7], 29)):
-        passes = [source[i:i + size] for i in range(0, len(source) - size + 1, size)]
+    for source, size in (
+        ([i for i in indices if i < 7], 7),
+        ([i - 7 for i in indices if i >= 7], 29),
+    ):
+        passes = [source[i : i + size] for i in range(0, len(source) - size + 1, size)]
         assert len(passes) > 3
         assert all(sorted(p) == list(range(size)) for p in passes)
         assert len({tuple(p) for p in passes}) > 1  # each pass is shuffled anew
@@ -85,7 +102,7 @@ def test_skip_continues_like_an_uninterrupted_run(consumed):
     sampler.skip(consumed * 8)
     # As the iteration loop does it: epochs count from 0 after a resume.
     resumed = list(sampler) + [i for e in (1, 2) for i in (sampler.set_epoch(e), *sampler)[1:]]
-    assert resumed == whole[consumed * 8:][:len(resumed)]
+    assert resumed == whole[consumed * 8 :][: len(resumed)]
 
 
 def test_epochs_differ_and_seeds_repeat():
@@ -95,7 +112,24 @@ def test_epochs_differ_and_seeds_repeat():
 
 
 def test_without_shuffling():
-    assert list(make(shuffle=False, epoch_length=2)) == [12, 13, 14, 0, 15, 16, 17, 1, 18, 19, 20, 2, 21, 22, 23, 3]
+    assert list(make(shuffle=False, epoch_length=2)) == [
+        12,
+        13,
+        14,
+        0,
+        15,
+        16,
+        17,
+        1,
+        18,
+        19,
+        20,
+        2,
+        21,
+        22,
+        23,
+        3,
+    ]
 
 
 def test_only_labelled_and_only_unlabelled():
@@ -104,18 +138,24 @@ def test_only_labelled_and_only_unlabelled():
     assert max(make(unlabeled=0, labeled_ratio=1.0)) < 12
 
 
-@pytest.mark.parametrize('kwargs, match', [
-    (dict(labeled_ratio=0.05), 'labeled_ratio=0.05 of a .* of 8 images rounds to 0 labelled and 8'),
-    (dict(labeled_ratio=0.97), 'rounds to 8 labelled and 0'),
-    (dict(labeled_ratio=0.25, micro_batch_size=1), 'of 1 images'),
-    (dict(labeled_ratio=1.5), 'between 0 and 1, got 1.5'),
-    (dict(labeled=0), 'needs 2 labelled images .* 0 of 40'),
-    (dict(unlabeled=0), 'needs 6 unlabelled images'),
-    (dict(batch_size=0), 'batch_size=0'),
-    (dict(epoch_length='none'), "'none'"),
-    (dict(epoch_length=0), 'got 0'),
-    (dict(epoch_length='unlabeled', labeled_ratio=1.0), 'has no end'),
-])
+@pytest.mark.parametrize(
+    'kwargs, match',
+    [
+        (
+            dict(labeled_ratio=0.05),
+            'labeled_ratio=0.05 of a .* of 8 images rounds to 0 labelled and 8',
+        ),
+        (dict(labeled_ratio=0.97), 'rounds to 8 labelled and 0'),
+        (dict(labeled_ratio=0.25, micro_batch_size=1), 'of 1 images'),
+        (dict(labeled_ratio=1.5), 'between 0 and 1, got 1.5'),
+        (dict(labeled=0), 'needs 2 labelled images .* 0 of 40'),
+        (dict(unlabeled=0), 'needs 6 unlabelled images'),
+        (dict(batch_size=0), 'batch_size=0'),
+        (dict(epoch_length='none'), "'none'"),
+        (dict(epoch_length=0), 'got 0'),
+        (dict(epoch_length='unlabeled', labeled_ratio=1.0), 'has no end'),
+    ],
+)
 def test_impossible_settings(kwargs, match):
     with pytest.raises(ValueError, match=match):
         make(**kwargs)
@@ -123,10 +163,23 @@ def test_impossible_settings(kwargs, match):
 
 @pytest.mark.parametrize('ranks', [1, 2])
 def test_class_balanced_drawing_of_the_labelled_images(ranks, monkeypatch):
-    """Long-tailed labels, of which each class comes equally often in the batch; the unlabelled order stays as it is."""
+    """Long-tailed labels, of which each class comes equally often in the batch.
+
+    The unlabelled order stays as it is.
+    """
     labels = np.array([0] * 9 + [1] * 2 + [2])
-    samplers = [make(rank=r, world=ranks, monkeypatch=monkeypatch, batch_size=8 // ranks, class_balanced=True, labels=labels,
-                     epoch_length=9) for r in range(ranks)]
+    samplers = [
+        make(
+            rank=r,
+            world=ranks,
+            monkeypatch=monkeypatch,
+            batch_size=8 // ranks,
+            class_balanced=True,
+            labels=labels,
+            epoch_length=9,
+        )
+        for r in range(ranks)
+    ]
     drawn = [i for sampler in samplers for i in sampler]
     assert Counter(labels[i] for i in drawn if i < 12) == {0: 6, 1: 6, 2: 6}
     plain = list(make(monkeypatch=monkeypatch, epoch_length=9))
@@ -135,7 +188,9 @@ def test_class_balanced_drawing_of_the_labelled_images(ranks, monkeypatch):
 
 
 def test_class_balanced_drawing_needs_each_class():
-    with pytest.raises(ValueError, match=r'needs a labelled image of each class, but classes \[1\] have none'):
+    with pytest.raises(
+        ValueError, match=r'needs a labelled image of each class, but classes \[1\] have none'
+    ):
         make(class_balanced=True, labels=np.array([0] * 6 + [2] * 6))
 
 

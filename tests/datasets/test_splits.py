@@ -35,12 +35,18 @@ def test_proportional_beginnings_have_the_shares_of_the_whole():
 
 def test_sets_are_nested_disjoint_and_follow_the_seed():
     labeled, unlabeled = draw_splits(LABELS, [5, 20], [30, 60, 83], seed=3)
-    assert set(labeled[5]) < set(labeled[20]) and set(unlabeled[30]) < set(unlabeled[60]) < set(unlabeled[83])
+    assert set(labeled[5]) < set(labeled[20]) and set(unlabeled[30]) < set(unlabeled[60]) < set(
+        unlabeled[83]
+    )
     assert not set(labeled[20]) & set(unlabeled[83])
-    assert {n: len(indices) for n, indices in {**labeled, **unlabeled}.items()} == {n: n for n in (5, 20, 30, 60, 83)}
+    assert {n: len(indices) for n, indices in {**labeled, **unlabeled}.items()} == {
+        n: n for n in (5, 20, 30, 60, 83)
+    }
     again, other = draw_splits(LABELS, [20], [60], seed=3), draw_splits(LABELS, [20], [60], seed=4)
     assert np.array_equal(again[0][20], labeled[20]) and np.array_equal(again[1][60], unlabeled[60])
-    assert not np.array_equal(other[0][20], labeled[20]) and not np.array_equal(other[1][60], unlabeled[60])
+    assert not np.array_equal(other[0][20], labeled[20]) and not np.array_equal(
+        other[1][60], unlabeled[60]
+    )
 
 
 def test_a_given_labelled_set_is_kept():
@@ -49,9 +55,15 @@ def test_a_given_labelled_set_is_kept():
     assert labeled[3].tolist() == [1, 2, 50] and set(unlabeled[100]) == set(range(103)) - {1, 2, 50}
 
 
-@pytest.mark.parametrize('args, match', [(([60], [44], 0), '60 labelled and 44 unlabelled images from 103'),
-                                         (([2], [5], 0), '2 labelled images are fewer than the 5 classes'),
-                                         (([0], [5], 0), 'draw 0'), (([5], [0], 0), 'and 0 unlabelled')])
+@pytest.mark.parametrize(
+    'args, match',
+    [
+        (([60], [44], 0), '60 labelled and 44 unlabelled images from 103'),
+        (([2], [5], 0), '2 labelled images are fewer than the 5 classes'),
+        (([0], [5], 0), 'draw 0'),
+        (([5], [0], 0), 'and 0 unlabelled'),
+    ],
+)
 def test_impossible_sizes(args, match):
     with pytest.raises(ValueError, match=match):
         draw_splits(LABELS, *args)

@@ -1,4 +1,5 @@
 """A stand-in for MMEngine's runner."""
+
 import itertools
 from types import SimpleNamespace
 
@@ -12,8 +13,17 @@ class FakeRunner(SimpleNamespace):
 
     def __init__(self, model, **kwargs):
         hub = MessageHub.get_instance(f'test{next(NUMBERS)}')
-        defaults = dict(iter=0, epoch=0, val_loop=None, max_iters=100, max_epochs=1, hooks=[], cfg={}, param_schedulers=None,
-                        optim_wrapper=None)
+        defaults = dict(
+            iter=0,
+            epoch=0,
+            val_loop=None,
+            max_iters=100,
+            max_epochs=1,
+            hooks=[],
+            cfg={},
+            param_schedulers=None,
+            optim_wrapper=None,
+        )
         super().__init__(model=model, message_hub=hub, **{**defaults, **kwargs})
 
     def register_hook(self, hook):

@@ -46,7 +46,9 @@ def test_bad_types(dtype):
 @pytest.mark.parametrize('size, passes', [(None, 1), (2, 3), (1, 7)])
 def test_float16_moves_like_float32(size, passes):
     exact, *_ = trained(AccumOptimWrapper, micro_batch_size=size)
-    model, wrapper, log, dtypes = trained(AmpAccumOptimWrapper, dtype='float16', init_scale=64, micro_batch_size=size)
+    model, wrapper, log, dtypes = trained(
+        AmpAccumOptimWrapper, dtype='float16', init_scale=64, micro_batch_size=size
+    )
     assert dtypes == [torch.float16] * passes and log['loss'].dtype == torch.float32
     start = make_model(**WEIGHTS).head.fc.weight
     steps = [m.head.fc.weight.cpu() - start for m in (model, exact)]
@@ -60,16 +62,26 @@ def test_overflow_skips_the_step_and_is_counted_in_log_and_state():
     for a, b in zip(model.parameters(), make_model(**WEIGHTS).parameters(), strict=True):
         assert torch.equal(a.cpu(), b)
     assert wrapper.loss_scaler.get_scale() < 1e38
-    assert wrapper.message_hub.get_scalar('train/skipped_steps').current() == wrapper.skipped_steps == 1
+    assert (
+        wrapper.message_hub.get_scalar('train/skipped_steps').current()
+        == wrapper.skipped_steps
+        == 1
+    )
     _, other, _, _ = trained(AmpAccumOptimWrapper, dtype='float16', init_scale=64)
     other.load_state_dict(wrapper.state_dict())
-    assert other.skipped_steps == 1 and other.loss_scaler.get_scale() == wrapper.loss_scaler.get_scale()
+    assert (
+        other.skipped_steps == 1
+        and other.loss_scaler.get_scale() == wrapper.loss_scaler.get_scale()
+    )
 
 
 @pytest.mark.parametrize('size', [1, 3])
 def test_clipping_sees_unscaled_gradients_of_the_whole_batch(size):
     norms = []
-    for wrapper, kwargs in ((AccumOptimWrapper, {}), (AmpAccumOptimWrapper, dict(dtype='float16', init_scale=64))):
-        *_, = trained(wrapper, micro_batch_size=size, clip_grad=dict(max_norm=0.5), **kwargs)
+    for wrapper, kwargs in (
+        (AccumOptimWrapper, {}),
+        (AmpAccumOptimWrapper, dict(dtype='float16', init_scale=64)),
+    ):
+        (*_,) = trained(wrapper, micro_batch_size=size, clip_grad=dict(max_norm=0.5), **kwargs)
         norms.append(MessageHub.get_current_instance().get_scalar('train/grad_norm').current())
     assert norms[1] == pytest.approx(norms[0], rel=0.05)

@@ -1,4 +1,7 @@
-"""The runner of a config: its checks, one policy for unreadable images, and a terminal that one can read."""
+"""The runner of a config: its checks, one policy for unreadable images, and a terminal that one can
+read.
+"""
+
 from mmengine.config import Config
 
 from mmsemiloc.engine import FiniteHook, SemiSupRunner, SemiSupSetupHook
@@ -31,7 +34,12 @@ def test_validation_and_test_have_the_policy_of_training(tmp_path):
     assert with_one_policy(Config(wrapped.to_dict())).to_dict() == wrapped.to_dict()
     assert without_policy(wrapped).to_dict() == before
 
-    stock = Config(dict(train_dataloader=dict(dataset=dict(type='CustomDataset')), val_dataloader=dict(dataset=dict(type='X'))))
+    stock = Config(
+        dict(
+            train_dataloader=dict(dataset=dict(type='CustomDataset')),
+            val_dataloader=dict(dataset=dict(type='X')),
+        )
+    )
     assert with_one_policy(stock).val_dataloader.dataset == dict(type='X')
 
 
@@ -39,8 +47,14 @@ def test_a_loop_that_counts_iterations_has_one_epoch(tmp_path):
     cfg = tiny_digits('digits_full', tmp_path)
     cfg.train_dataloader.sampler.epoch_length = 'labeled'
     assert without_pauses(cfg).train_dataloader.sampler.epoch_length == cfg.train_cfg.max_iters
-    epochs = Config(dict(train_cfg=dict(max_epochs=3), train_dataloader=dict(
-        sampler=dict(type='mmsemiloc.SemiSupSampler', epoch_length='all'))))
+    epochs = Config(
+        dict(
+            train_cfg=dict(max_epochs=3),
+            train_dataloader=dict(
+                sampler=dict(type='mmsemiloc.SemiSupSampler', epoch_length='all')
+            ),
+        )
+    )
     assert without_pauses(epochs).train_dataloader.sampler.epoch_length == 'all'
 
 

@@ -8,24 +8,39 @@ from mmsemiloc.engine import SemiSupDistributedDataParallel
 from mmsemiloc.models import mean_prediction, predictions
 from tests.conftest import Alone, KeepGradients, gradients, in_double, make_batch, make_model
 
-LABELS = [0, 3, None, 1, None, None, None, None]  # three labelled images in the first half, none in the second
+LABELS = [
+    0,
+    3,
+    None,
+    1,
+    None,
+    None,
+    None,
+    None,
+]  # three labelled images in the first half, none in the second
 WEIGHTS = dict(mel=0.8, nbel=0.5, locality=0.1)
 
 
 def step(model, batch, size=None):
     inner = getattr(model, 'module', model)
-    log = model.train_step(batch, KeepGradients(size, optimizer=torch.optim.SGD(model.parameters(), lr=0.1)))
+    log = model.train_step(
+        batch, KeepGradients(size, optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    )
     return gradients(inner), {key: value.item() for key, value in log.items()}
 
 
 def part(batch, rank, ranks):
     half = len(batch['inputs']) // ranks
-    return {key: value[rank * half:(rank + 1) * half] for key, value in batch.items()}
+    return {key: value[rank * half : (rank + 1) * half] for key, value in batch.items()}
 
 
 def running_mean(wrap, batch):
     """What the momentum estimator remembers after two steps."""
-    model = in_double(make_model(head=dict(loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', estimator='ema'))))
+    model = in_double(
+        make_model(
+            head=dict(loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', estimator='ema'))
+        )
+    )
     wrapped = wrap(model)
     for _ in range(2):
         step(wrapped, batch)
@@ -41,7 +56,9 @@ CASES = {  # weights, micro-batch size, modules that do not reduce over ranks
 
 
 def worker(rank, ranks, folder):
-    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/init', rank=rank, world_size=ranks)
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/init', rank=rank, world_size=ranks
+    )
     init_default_scope('mmpretrain')
     results = {}
     for name, (weights, size, alone) in CASES.items():
@@ -50,11 +67,19 @@ def worker(rank, ranks, folder):
             for module in alone:
                 patch.setattr(module, 'dist', Alone)
             results[name] = step(model, part(make_batch(LABELS), rank, ranks), size)
-    results['stock wrapper'] = step(MMDistributedDataParallel(in_double(make_model(**WEIGHTS)), broadcast_buffers=False),
-                                    part(make_batch(LABELS), rank, ranks))
+    results['stock wrapper'] = step(
+        MMDistributedDataParallel(in_double(make_model(**WEIGHTS)), broadcast_buffers=False),
+        part(make_batch(LABELS), rank, ranks),
+    )
     with pytest.raises(RuntimeError, match='SemiSupDistributedDataParallel'):
-        step(MMDistributedDataParallel(in_double(make_model(**WEIGHTS))), part(make_batch(LABELS), rank, ranks), 3)
-    results['ema'] = running_mean(SemiSupDistributedDataParallel, part(make_batch(LABELS), rank, ranks))
+        step(
+            MMDistributedDataParallel(in_double(make_model(**WEIGHTS))),
+            part(make_batch(LABELS), rank, ranks),
+            3,
+        )
+    results['ema'] = running_mean(
+        SemiSupDistributedDataParallel, part(make_batch(LABELS), rank, ranks)
+    )
     torch.save(results, f'{folder}/{rank}.pth')
     torch.distributed.destroy_process_group()
 
@@ -82,12 +107,18 @@ def test_two_ranks_give_the_gradients_of_one_process(ranks, name):
 
 
 def test_every_rank_knows_the_nbel_of_all(ranks):
-    assert ranks[0]['full'][1]['loss_nbel'] == ranks[1]['full'][1]['loss_nbel'] == pytest.approx(single('full')[1]['loss_nbel'])
+    assert (
+        ranks[0]['full'][1]['loss_nbel']
+        == ranks[1]['full'][1]['loss_nbel']
+        == pytest.approx(single('full')[1]['loss_nbel'])
+    )
 
 
 @pytest.mark.parametrize('name', ['local nbel', 'local counts'])
 def test_without_all_reduce_the_gradients_differ(ranks, name):
-    """Negative control: local NBELs, or cross-entropies divided by each rank's own R, are another loss."""
+    """Negative control: local NBELs, or cross-entropies divided by each rank's own R, are another
+    loss.
+    """
     expected, _ = single('full')
     assert (ranks[0][name][0]['head.fc.weight'] - expected['head.fc.weight']).abs().max() > 1e-6
 

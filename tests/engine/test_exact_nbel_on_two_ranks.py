@@ -1,4 +1,7 @@
-"""Exact NBEL over micro-batches and ranks: the gradients of one loss over the retained graphs of all of them."""
+"""Exact NBEL over micro-batches and ranks: the gradients of one loss over the retained graphs of
+all of them.
+"""
+
 import contextlib
 import itertools
 
@@ -13,16 +16,31 @@ from torch.distributed.nn.functional import all_reduce
 from mmsemiloc.engine import SemiSupDistributedDataParallel, accum_optim_wrapper
 from mmsemiloc.models import mean_prediction
 from tests.conftest import Alone, gradients, make_batch
-from tests.engine.test_exact_nbel import LABELS, PRIORS, RESNET, SIZES, NoReplay, build, exact, relative_error, retained_graph
+from tests.engine.test_exact_nbel import (
+    LABELS,
+    PRIORS,
+    RESNET,
+    SIZES,
+    NoReplay,
+    build,
+    exact,
+    relative_error,
+    retained_graph,
+)
 
 
 def sync_first(model, last):
-    """Negative control: DDP exchanges gradients in all backward passes but the last one, which completes them."""
+    """Negative control: DDP exchanges gradients in all backward passes but the last one, which
+    completes them.
+    """
     return model.no_sync() if last else contextlib.nullcontext()
 
 
 class CPUSyncBatchNorm(torch.nn.BatchNorm2d):
-    """torch has SyncBatchNorm for GPUs only; this one is for the CPU, and for equally many images on each rank."""
+    """torch has SyncBatchNorm for GPUs only.
+
+    This one is for the CPU, and for equally many images on each rank.
+    """
 
     def forward(self, x):
         mean = all_reduce(x.mean((0, 2, 3))) / dist.get_world_size()
@@ -59,6 +77,7 @@ def reference(model, size):
 
 def compare(size, prior=None, dtype=torch.float64, layers='dropout', patches=()):
     """Relative error of the gradients, and whether all buffers are bit-equal."""
+
     def model():
         model = build(dtype, prior, **(dict(backbone=RESNET) if layers == 'drop path' else {}))
         return synchronized(model) if layers == 'SyncBN' else model
@@ -70,7 +89,9 @@ def compare(size, prior=None, dtype=torch.float64, layers='dropout', patches=())
             patch.setattr(module, name, value)
         exact(SemiSupDistributedDataParallel(actual), size, own_batch())
     named = dict(actual.named_buffers())
-    return relative_error(gradients(actual), grads), all(torch.equal(named[name], buffer) for name, buffer in buffers.items())
+    return relative_error(gradients(actual), grads), all(
+        torch.equal(named[name], buffer) for name, buffer in buffers.items()
+    )
 
 
 def exchanges(size):
@@ -88,18 +109,25 @@ def exchanges(size):
 
 
 DTYPES = {torch.float64: 1e-10, torch.float32: 1e-5}
-CASES = [dict(size=size, prior=prior, dtype=dtype) for size, prior, dtype in itertools.product(SIZES, PRIORS, DTYPES)]
+CASES = [
+    dict(size=size, prior=prior, dtype=dtype)
+    for size, prior, dtype in itertools.product(SIZES, PRIORS, DTYPES)
+]
 CASES += [dict(size=size, layers=layers) for size in SIZES for layers in ('drop path', 'SyncBN')]
 WRONG = {
     'without all-reduce of the mean prediction': [(mean_prediction, 'dist', Alone)],
     'without replayed random numbers': [(accum_optim_wrapper, 'RandomState', NoReplay)],
-    'without exchange of gradients in the last backward pass': [(accum_optim_wrapper, 'gradient_sync', sync_first)],
+    'without exchange of gradients in the last backward pass': [
+        (accum_optim_wrapper, 'gradient_sync', sync_first)
+    ],
 }
 
 
 def worker(rank, ranks, folder):
     torch.set_num_threads(1)
-    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/init', rank=rank, world_size=ranks)
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/init', rank=rank, world_size=ranks
+    )
     init_default_scope('mmpretrain')
     right = [compare(**case) for case in CASES]
     wrong = {name: compare(4, patches=patches)[0] for name, patches in WRONG.items()}
@@ -115,7 +143,9 @@ def ranks(tmp_path_factory):
     return [torch.load(folder / f'{rank}.pth') for rank in range(2)]
 
 
-@pytest.mark.parametrize('number', range(len(CASES)), ids=[' '.join(map(str, case.values())) for case in CASES])
+@pytest.mark.parametrize(
+    'number', range(len(CASES)), ids=[' '.join(map(str, case.values())) for case in CASES]
+)
 def test_equals_the_retained_graphs_of_both_ranks(ranks, number):
     for right, *_ in ranks:
         error, same_buffers = right[number]

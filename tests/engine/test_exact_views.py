@@ -1,4 +1,7 @@
-"""Micro-batches of images in several views: gradients and logs of one loss over the retained graphs of all of them."""
+"""Micro-batches of images in several views: gradients and logs of one loss over the retained graphs
+of all of them.
+"""
+
 import pytest
 import torch
 
@@ -17,18 +20,26 @@ TERMS = dict(
     fixmatch=dict(type='mmsemiloc.FixMatchLoss', loss_weight=0.9, threshold=0.275),
     soft=dict(type='mmsemiloc.SoftConsistencyLoss', loss_weight=0.6, temperature=0.5),
     squares=dict(type='mmsemiloc.SoftConsistencyLoss', loss_weight=0.5, distance='mse'),
-    transform=dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=0.8))
+    transform=dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=0.8),
+)
 VIEWS = ['all', 'weak', 'strong', 'weak and strong']
 
 
 def config(views='all'):
-    """The head with all terms, the paper's three on some views; NBEL of weak views and another one of strong ones."""
+    """The head with all terms, the paper's three on some views.
+
+    NBEL of weak views and another one of strong ones.
+    """
     first, *second = views.split(' and ')
     paper = dict(
         loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.8, views=first),
         loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.5, views=first),
-        loss_locality=dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, views=first))
-    others = {f'nbel_{name}': {**paper['loss_nbel'], 'views': name, 'prior': [1, 2, 3, 4, 5]} for name in second}
+        loss_locality=dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, views=first),
+    )
+    others = {
+        f'nbel_{name}': {**paper['loss_nbel'], 'views': name, 'prior': [1, 2, 3, 4, 5]}
+        for name in second
+    }
     return dict(head={**paper, 'terms': {**TERMS, **others}})
 
 
@@ -48,7 +59,9 @@ def test_equals_the_retained_graph(size, views, numbers):
     assert torch.equal(expected[2], actual[2])
     assert set(actual[3]) == {*expected[3], 'loss'} and len(expected[3]) == 12 + (' and ' in views)
     for key, value in expected[3].items():
-        assert actual[3][key].item() == pytest.approx(value.item(), rel=1e-6 if 'labeled' in key else 1e-9), key
+        assert actual[3][key].item() == pytest.approx(
+            value.item(), rel=1e-6 if 'labeled' in key else 1e-9
+        ), key
     assert 0 < actual[3]['pseudo_labeled'] < 100  # the thresholds part the images
 
 
@@ -71,7 +84,10 @@ def test_means_of_micro_batches_that_weigh_the_same_differ(group, monkeypatch):
 @pytest.mark.parametrize('views', ['weak', 'strong'])
 def test_the_mean_of_small_nbels_of_views_is_another_objective(views):
     expected = retained_graph(build(**config(views)), 2, batch())
-    assert relative_error(exact(build(**config(views)), 2, batch(), nbel_batch_size=2)[0], expected[0]) > 1e-4
+    assert (
+        relative_error(exact(build(**config(views)), 2, batch(), nbel_batch_size=2)[0], expected[0])
+        > 1e-4
+    )
 
 
 def test_other_views_are_another_objective():

@@ -1,4 +1,5 @@
 """Numbers that are not finite with other wrappers and other models, and in checkpoints."""
+
 import math
 
 import pytest
@@ -20,12 +21,17 @@ from tests.engine.test_finite import LABELS, WEIGHTS, batch_with_files, spoil_te
 def stock_classifier():
     """MMPretrain's own classifier; all of its images need labels."""
     torch.manual_seed(0)
-    return MODELS.build(dict(
-        type='ImageClassifier',
-        data_preprocessor=dict(mean=[128] * 3, std=[64] * 3, num_classes=CLASSES),
-        backbone=dict(type='DenseNet', arch=dict(growth_rate=4, depths=[2, 2], init_channels=8)),
-        neck=dict(type='GlobalAveragePooling'),
-        head=dict(type='LinearClsHead', num_classes=CLASSES, in_channels=16)))
+    return MODELS.build(
+        dict(
+            type='ImageClassifier',
+            data_preprocessor=dict(mean=[128] * 3, std=[64] * 3, num_classes=CLASSES),
+            backbone=dict(
+                type='DenseNet', arch=dict(growth_rate=4, depths=[2, 2], init_channels=8)
+            ),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=CLASSES, in_channels=16),
+        )
+    )
 
 
 MODEL = {'ours': (lambda: make_model(**WEIGHTS), LABELS), 'stock': (stock_classifier, [0, 1, 2, 3])}
@@ -54,7 +60,10 @@ def test_steps_of_stock_wrappers(name, spoils):
         return
     with pytest.raises(NotFiniteError, match=r'folder/2\.png: its pixels are not finite'):
         run_step(model, spoilt(batch, 2), optimizer)
-    assert all(torch.equal(p, before[key]) for key, p in model.named_parameters()) and not optimizer.state
+    assert (
+        all(torch.equal(p, before[key]) for key, p in model.named_parameters())
+        and not optimizer.state
+    )
 
 
 def test_a_term_is_named_with_a_stock_wrapper():
@@ -67,27 +76,39 @@ def test_a_term_is_named_with_a_stock_wrapper():
 def test_losses_of_an_accumulating_wrapper_are_checked_before_the_step():
     model = stock_classifier()
     with pytest.raises(NotFiniteError, match=r'folder/2\.png'):
-        run_step(model, spoilt(batch_with_files([0, 1, 2]), 2), torch.optim.SGD(model.parameters(), lr=0.1),
-                 accumulative_counts=4)
+        run_step(
+            model,
+            spoilt(batch_with_files([0, 1, 2]), 2),
+            torch.optim.SGD(model.parameters(), lr=0.1),
+            accumulative_counts=4,
+        )
 
 
 def test_numbers_of_a_stock_wrappers_optimizer():
     model = stock_classifier()
-    with pytest.raises(ValueError, match='optimizer.lr must be a finite number of at least 0, got nan'):
+    with pytest.raises(
+        ValueError, match='optimizer.lr must be a finite number of at least 0, got nan'
+    ):
         run_step(model, batch_with_files([0]), torch.optim.SGD(model.parameters(), lr=math.nan))
 
 
 def test_weights_before_the_first_step():
     model = make_model()
     model.backbone.stem[0].weight.data[0] = math.nan
-    with pytest.raises(NotFiniteError, match=r'backbone\.stem\.0\.weight is not finite before the first step'):
+    with pytest.raises(
+        NotFiniteError, match=r'backbone\.stem\.0\.weight is not finite before the first step'
+    ):
         FiniteHook().before_train(FakeRunner(model, optim_wrapper=None))
 
 
 @pytest.mark.parametrize('key', ['state_dict', 'ema_state_dict', 'optimizer'])
 def test_each_part_of_a_checkpoint_is_looked_at(key):
-    checkpoint = {name: dict(a=torch.zeros(2)) for name in ('state_dict', 'ema_state_dict', 'optimizer')}
-    refuse_bad_checkpoint({**checkpoint, 'message_hub': torch.tensor(math.nan)})  # logged values may be NaN
+    checkpoint = {
+        name: dict(a=torch.zeros(2)) for name in ('state_dict', 'ema_state_dict', 'optimizer')
+    }
+    refuse_bad_checkpoint(
+        {**checkpoint, 'message_hub': torch.tensor(math.nan)}
+    )  # logged values may be NaN
     checkpoint[key]['a'][1] = math.inf
     with pytest.raises(NotFiniteError, match=f'^{key}.a is not finite'):
         refuse_bad_checkpoint(checkpoint)
@@ -96,11 +117,20 @@ def test_each_part_of_a_checkpoint_is_looked_at(key):
 def peer_run(tmp_path, name='digits_simsiam', **options):
     """A runner of a self-supervised peer, with a stock model and wrapper."""
     cfg = Config.fromfile(CONFIGS / f'transfer/digits/{name}.py')
-    cfg.merge_from_dict({
-        'work_dir': str(tmp_path), 'train_cfg.max_iters': 2, 'default_hooks.checkpoint.interval': 1,
-        'train_dataloader.collate_fn': dict(type='default_collate'),
-        'train_dataloader.batch_size': 4, 'train_dataloader.dataset.num_images': 20, 'vis_backends': [],
-        'visualizer.vis_backends': [], 'experiment_name': tmp_path.name, **options})
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(tmp_path),
+            'train_cfg.max_iters': 2,
+            'default_hooks.checkpoint.interval': 1,
+            'train_dataloader.collate_fn': dict(type='default_collate'),
+            'train_dataloader.batch_size': 4,
+            'train_dataloader.dataset.num_images': 20,
+            'vis_backends': [],
+            'visualizer.vis_backends': [],
+            'experiment_name': tmp_path.name,
+            **options,
+        }
+    )
     cfg.param_scheduler = None
     return Runner.from_cfg(cfg)
 
@@ -125,12 +155,16 @@ def test_a_bad_checkpoint_of_a_stock_model_is_not_written(guarded, tmp_path, mon
     runner = peer_run(tmp_path)
     runner.register_hook(Spoil(2))
     if guarded:
-        with pytest.raises(NotFiniteError, match='state_dict.*is not finite, so no checkpoint is written'):
+        with pytest.raises(
+            NotFiniteError, match='state_dict.*is not finite, so no checkpoint is written'
+        ):
             runner.train()
     else:
         runner.train()
     # Only one is kept, and MMEngine removes the older one first.
-    assert [path.name for path in tmp_path.glob('*.pth')] == ['iter_1.pth' if guarded else 'iter_2.pth']
+    assert [path.name for path in tmp_path.glob('*.pth')] == [
+        'iter_1.pth' if guarded else 'iter_2.pth'
+    ]
 
 
 def test_peers_run_with_the_hook_and_stop_at_bad_pixels(tmp_path):
@@ -150,5 +184,5 @@ def test_the_setup_hook_brings_it_along(listed, tmp_path):
     assert any(isinstance(hook, SemiSupSetupHook) for hook in runner.hooks)
     assert any(isinstance(hook, FiniteHook) for hook in runner.hooks) == listed
     runner.train()
-    (hook, ) = [hook for hook in runner.hooks if isinstance(hook, FiniteHook)]
+    (hook,) = [hook for hook in runner.hooks if isinstance(hook, FiniteHook)]
     assert hook._handles == []  # it was there before the first step

@@ -1,4 +1,7 @@
-"""When one rank sees a number that is not finite, all stop alike, with one message, and nothing is updated."""
+"""When one rank sees a number that is not finite, all stop alike, with one message, and nothing is
+updated.
+"""
+
 import math
 
 import pytest
@@ -39,7 +42,9 @@ def step(spoil):
     batch = batch_with_files(LABELS)
     spoil(model, batch)
     before = model.head.fc.weight.detach().clone()
-    wrapper = AccumOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=0.1), micro_batch_size=2)
+    wrapper = AccumOptimWrapper(
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1), micro_batch_size=2
+    )
     try:
         SemiSupDistributedDataParallel(model).train_step(batch, wrapper)
         message = None
@@ -50,7 +55,9 @@ def step(spoil):
 
 def worker(rank, ranks, folder):
     torch.set_num_threads(1)
-    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/init', rank=rank, world_size=ranks)
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/init', rank=rank, world_size=ranks
+    )
     init_default_scope('mmpretrain')
     torch.save({name: step(spoil) for name, spoil in CASES.items()}, f'{folder}/{rank}.pth')
     torch.distributed.destroy_process_group()
@@ -64,8 +71,13 @@ def ranks(tmp_path_factory):
     return [torch.load(folder / f'{rank}.pth') for rank in range(2)]
 
 
-@pytest.mark.parametrize('name, text', [('image', 'rank 1: folder/3.png: its pixels are not finite'),
-                                        ('term', 'rank 1: loss_mel is inf')])
+@pytest.mark.parametrize(
+    'name, text',
+    [
+        ('image', 'rank 1: folder/3.png: its pixels are not finite'),
+        ('term', 'rank 1: loss_mel is inf'),
+    ],
+)
 def test_both_ranks_stop_alike(ranks, name, text):
     (first, first_kept), (second, second_kept) = (results[name] for results in ranks)
     assert first == second and first.startswith(text)

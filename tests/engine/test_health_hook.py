@@ -52,7 +52,11 @@ def run_hook(hook, logits, maps=None, steps=1, training=True):
 def maps_last(monkeypatch):
     """ConstantHead gets (maps, logits); the hook must read maps as it does with a real head."""
     listen = HealthHook._listen
-    monkeypatch.setattr(HealthHook, '_listen', lambda self, head, args, out: listen(self, head, ((args[0][0], ), ), out))
+    monkeypatch.setattr(
+        HealthHook,
+        '_listen',
+        lambda self, head, args, out: listen(self, head, ((args[0][0],),), out),
+    )
 
 
 def test_report_over_a_window(maps_last):
@@ -63,7 +67,9 @@ def test_report_over_a_window(maps_last):
     runner = run_hook(HealthHook(interval=3), logits, maps, steps=3)
     assert runner.scalar('classes_used') == 3
     assert runner.scalar('confidence') == pytest.approx(1)
-    assert runner.scalar('batch_entropy') == pytest.approx(-(0.5 * math.log(0.5) + 2 * 0.25 * math.log(0.25)), rel=1e-5)
+    assert runner.scalar('batch_entropy') == pytest.approx(
+        -(0.5 * math.log(0.5) + 2 * 0.25 * math.log(0.25)), rel=1e-5
+    )
     assert runner.scalar('cam_area') == pytest.approx(0.1)
 
 
@@ -72,15 +78,19 @@ def test_only_training_batches_with_a_graph_count(maps_last):
     hook = HealthHook(interval=1)
     hook.before_train(FakeRunner(model_of(head)))
     with torch.no_grad():
-        hook._listen(head, ((torch.zeros(2, 1, 2, 2), ), ), torch.zeros(2, CLASSES))
-    hook._listen(head.eval(), ((torch.zeros(2, 1, 2, 2), ), ), torch.zeros(2, CLASSES, requires_grad=True))
+        hook._listen(head, ((torch.zeros(2, 1, 2, 2),),), torch.zeros(2, CLASSES))
+    hook._listen(
+        head.eval(), ((torch.zeros(2, 1, 2, 2),),), torch.zeros(2, CLASSES, requires_grad=True)
+    )
     assert not hook._sums.any()
 
 
 @pytest.mark.parametrize('collapsed', [True, False])
 def test_collapse_is_warned_of_once_and_names_the_weight(collapsed, maps_last, monkeypatch):
     messages = []
-    monkeypatch.setattr(health_hook, 'print_log', lambda message, **kwargs: messages.append(message))
+    monkeypatch.setattr(
+        health_hook, 'print_log', lambda message, **kwargs: messages.append(message)
+    )
     logits = 10 * torch.eye(CLASSES)[[1] * 8 if collapsed else [0, 1, 2, 3, 4, 0, 1, 2]]
     run_hook(HealthHook(interval=2, begin=3), logits, steps=10)
     assert len(messages) == collapsed
@@ -106,19 +116,23 @@ def test_directions_of_the_locality_penalty(form):
     hook.after_train_iter(runner, 0)
     hook.after_train(runner)
     parts = [runner.scalar(f'cam_{side}') for side in ('left', 'right', 'top', 'bottom')]
-    assert sum(parts) == pytest.approx(losses['loss_locality'].item(), rel=1e-5) and len(set(parts)) == 4
+    assert (
+        sum(parts) == pytest.approx(losses['loss_locality'].item(), rel=1e-5)
+        and len(set(parts)) == 4
+    )
     assert not [name for name in runner.message_hub.log_scalars if 'loss' in name]
 
 
 def test_directions_cost_nothing_when_off(monkeypatch):
     def fail(cam):
         raise AssertionError
+
     monkeypatch.setattr(health_hook, 'LOCALITY', dict(raw=fail))
     maps = torch.zeros(2, 1, 2, 2)
     for locality in (None, 'raw'):
         hook = HealthHook(interval=1, locality=locality)
         hook.before_train(FakeRunner(model_of(ConstantHead())))
-        call = (hook.head, ((maps, ), ), torch.zeros(2, CLASSES, requires_grad=True))
+        call = (hook.head, ((maps,),), torch.zeros(2, CLASSES, requires_grad=True))
         if locality:
             with pytest.raises(AssertionError):  # negative control
                 hook._listen(*call)
@@ -131,20 +145,29 @@ def test_pooled_features_have_no_maps():
     head = ConstantHead()
     runner = FakeRunner(model_of(head))
     hook.before_train(runner)
-    hook._listen(head, ((torch.zeros(2, 3), ), ), torch.zeros(2, CLASSES, requires_grad=True))
+    hook._listen(head, ((torch.zeros(2, 3),),), torch.zeros(2, CLASSES, requires_grad=True))
     hook.after_train_iter(runner, 0)
-    assert math.isnan(runner.scalar('cam_area')) and math.isnan(runner.scalar('cam_top')) and runner.scalar('classes_used') == 1
+    assert (
+        math.isnan(runner.scalar('cam_area'))
+        and math.isnan(runner.scalar('cam_top'))
+        and runner.scalar('classes_used') == 1
+    )
 
 
 def test_names_do_not_enter_the_sum_of_losses():
     """Every logged key with 'loss' in it is summed into the loss by MMEngine."""
     model = make_model(mel=0.1)
-    losses = model.loss(model.data_preprocessor(make_batch([1, None]))['inputs'], make_samples([torch.tensor([1]), None]))
+    losses = model.loss(
+        model.data_preprocessor(make_batch([1, None]))['inputs'],
+        make_samples([torch.tensor([1]), None]),
+    )
     assert [k for k in losses if 'loss' not in k] == ['acc_labeled']
 
 
 class EchoModel(torch.nn.Module):
-    """Hands its inputs to the head as logits, as a classifier does with what its head makes of the features."""
+    """Hands its inputs to the head as logits, as a classifier does with what its head makes of the
+    features.
+    """
 
     def __init__(self, classes, **terms):
         super().__init__()
@@ -174,7 +197,9 @@ def watch(hook, labels, predict, classes, steps=20, model=None, **runner_values)
 def messages(maps_last, monkeypatch):
     """What is logged, warnings apart."""
     found = {logging.INFO: [], logging.WARNING: []}
-    monkeypatch.setattr(health_hook, 'print_log', lambda text, level, **kwargs: found[level].append(text))
+    monkeypatch.setattr(
+        health_hook, 'print_log', lambda text, level, **kwargs: found[level].append(text)
+    )
     return found
 
 
@@ -184,7 +209,9 @@ def sure(classes, places):
 
 def test_unlabelled_images_apart(messages):
     logits = sure(5, [0, 1, 2, 2, 2, 2])
-    runner = watch(HealthHook(interval=5), [0, 1, None, None, None, None], lambda i: logits, 5, steps=5)
+    runner = watch(
+        HealthHook(interval=5), [0, 1, None, None, None, None], lambda i: logits, 5, steps=5
+    )
     assert runner.scalar('classes_used') == 3 and runner.scalar('classes_used_unlabeled') == 1
     assert runner.scalar('batch_entropy_unlabeled') == pytest.approx(0, abs=1e-5)
     assert runner.scalar('batch_entropy') > 0.8
@@ -203,12 +230,16 @@ def test_no_values_of_unlabelled_images_without_any(messages):
 def test_collapse_with_few_classes_and_of_unlabelled_images(classes, which, messages):
     labels = [*range(classes), *[None] * classes]
     right = [*range(classes)] * 2
-    places = {'all': [1] * 2 * classes, 'unlabelled': right[:classes] + [1] * classes, 'none': right}[which]
+    places = {
+        'all': [1] * 2 * classes,
+        'unlabelled': right[:classes] + [1] * classes,
+        'none': right,
+    }[which]
     watch(HealthHook(interval=100), labels, lambda i: sure(classes, places), classes, steps=60)
     if which == 'none':
         assert not messages[logging.WARNING]
     else:
-        (warning, ) = messages[logging.WARNING]
+        (warning,) = messages[logging.WARNING]
         images = 20 * len(labels) if which == 'all' else 20 * classes  # certain at iteration 20
         kind = '' if which == 'all' else 'unlabelled '
         assert f'1 of {classes} classes used by the last {images} {kind}images' in warning
@@ -216,17 +247,32 @@ def test_collapse_with_few_classes_and_of_unlabelled_images(classes, which, mess
 
 @pytest.mark.parametrize('steps', [4, 10, 12])
 def test_a_run_shorter_than_begin_is_warned_too(steps, messages):
-    watch(HealthHook(interval=100), [0, 1, None, None], lambda i: sure(2, [0, 0, 0, 0]), 2, steps=steps,
-          max_iters=steps)
+    watch(
+        HealthHook(interval=100),
+        [0, 1, None, None],
+        lambda i: sure(2, [0, 0, 0, 0]),
+        2,
+        steps=steps,
+        max_iters=steps,
+    )
     assert len(messages[logging.WARNING]) == 1
-    assert messages[logging.INFO][-1].startswith(f'Predictions up to iteration {steps}: 1 of 2 classes used')
+    assert messages[logging.INFO][-1].startswith(
+        f'Predictions up to iteration {steps}: 1 of 2 classes used'
+    )
     assert len(messages[logging.INFO]) == (2 if steps == 12 else 1)
 
 
 def test_first_reports_are_early_and_leave_the_window_as_it_is(messages):
     runner = watch(HealthHook(interval=100), [0, None], lambda i: sure(5, [i % 5, 0]), 5, steps=100)
-    assert [line.partition(':')[0].rpartition(' ')[2] for line in messages[logging.INFO]] == ['10', '20', '50']
-    assert '5 of 5 classes used, mean confidence 1.00; unlabelled images: 1 of 5' in messages[logging.INFO][0]
+    assert [line.partition(':')[0].rpartition(' ')[2] for line in messages[logging.INFO]] == [
+        '10',
+        '20',
+        '50',
+    ]
+    assert (
+        '5 of 5 classes used, mean confidence 1.00; unlabelled images: 1 of 5'
+        in messages[logging.INFO][0]
+    )
     history, _ = runner.message_hub.get_scalar('train/classes_used').data
     assert len(history) == 1  # logged once, at the end of the window
 
@@ -241,7 +287,13 @@ def test_a_new_network_has_not_collapsed(scale, sharp, messages):
 
 def test_one_bad_window_is_not_certain_in_the_beginning(messages):
     """Predictions swing in the first steps."""
-    watch(HealthHook(interval=10), [0, 1], lambda i: sure(2, [1, 1] if i < 10 else [0, 1]), 2, steps=40)
+    watch(
+        HealthHook(interval=10),
+        [0, 1],
+        lambda i: sure(2, [1, 1] if i < 10 else [0, 1]),
+        2,
+        steps=40,
+    )
     assert not messages[logging.WARNING]
 
 
@@ -249,7 +301,14 @@ def test_one_bad_window_is_not_certain_in_the_beginning(messages):
 def test_a_strongly_unequal_prior(prior, warned, messages):
     term = MODELS.build(dict(type='mmsemiloc.NegativeBatchEntropyLoss', prior=prior))
     logits = torch.tensor([[0.995, 0.005]] * 16).log()
-    watch(HealthHook(interval=10), [None] * 16, lambda i: logits, 2, model=EchoModel(2, nbel=term), steps=40)
+    watch(
+        HealthHook(interval=10),
+        [None] * 16,
+        lambda i: logits,
+        2,
+        model=EchoModel(2, nbel=term),
+        steps=40,
+    )
     assert bool(messages[logging.WARNING]) == warned
 
 
@@ -267,13 +326,17 @@ def test_nan_is_not_called_collapse(messages):
 
 
 def test_views_count_as_unlabelled_with_their_image(messages):
-    """The whole way of a batch: preprocessor, model, head, and micro-batches of exact NBEL, whose first pass is left out."""
+    """The whole way of a batch: preprocessor, model, head, and micro-batches of exact NBEL, whose
+    first pass is left out.
+    """
     model = make_model(mel=0.1, nbel=0.1)
     runner, hook = FakeRunner(model), HealthHook(interval=1)
     hook.before_train(runner)
     seen = []
-    hook._reset = lambda: seen.append(split_sums(hook._sums[hook._size:2 * hook._size]).images)
-    wrapper = AccumOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=0.1), micro_batch_size=2)
+    hook._reset = lambda: seen.append(split_sums(hook._sums[hook._size : 2 * hook._size]).images)
+    wrapper = AccumOptimWrapper(
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1), micro_batch_size=2
+    )
     model.train_step(with_views(make_batch([0, None, 1, None]), [1, 3, 1, 2]), wrapper)
     hook.after_train_iter(runner, 0)
     assert seen == [5]
@@ -288,9 +351,18 @@ def test_other_models_are_left_alone():
     assert not runner.message_hub.log_scalars
 
 
-@pytest.mark.parametrize('kwargs', [dict(interval=0), dict(min_class_share=2), dict(locality='both'),
-                                    dict(interval=1.5), dict(min_class_share=math.nan), dict(begin=-1),
-                                    dict(begin=math.inf)])
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        dict(interval=0),
+        dict(min_class_share=2),
+        dict(locality='both'),
+        dict(interval=1.5),
+        dict(min_class_share=math.nan),
+        dict(begin=-1),
+        dict(begin=math.inf),
+    ],
+)
 def test_bad_health_arguments(kwargs):
     with pytest.raises(ValueError, match=str(next(iter(kwargs.values())))):
         HealthHook(**kwargs)

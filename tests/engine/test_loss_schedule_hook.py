@@ -15,7 +15,10 @@ def test_ramp():
 @pytest.mark.parametrize('by_epoch', [False, True])
 def test_weights_follow_the_schedule_and_are_logged(by_epoch):
     runner = FakeRunner(make_model(mel=0.8, nbel=0.5, locality=0.1))
-    hook = LossScheduleHook(dict(nbel=dict(begin=2, end=4), mel=dict(begin=3, end=3, start_value=0.4)), by_epoch=by_epoch)
+    hook = LossScheduleHook(
+        dict(nbel=dict(begin=2, end=4), mel=dict(begin=3, end=3, start_value=0.4)),
+        by_epoch=by_epoch,
+    )
     hook.before_train(runner)
     seen = []
     for progress in range(6):
@@ -23,10 +26,19 @@ def test_weights_follow_the_schedule_and_are_logged(by_epoch):
         hook.before_train_iter(runner, 0)
         seen.append([runner.scalar(f'weight_{name}') for name in ('mel', 'nbel', 'locality')])
         assert seen[-1][1] == runner.model.head.terms['nbel'].loss_weight
-    assert seen == [[0.4, 0, 0.1], [0.4, 0, 0.1], [0.4, 0, 0.1], [0.8, 0.25, 0.1], [0.8, 0.5, 0.1], [0.8, 0.5, 0.1]]
+    assert seen == [
+        [0.4, 0, 0.1],
+        [0.4, 0, 0.1],
+        [0.4, 0, 0.1],
+        [0.8, 0.25, 0.1],
+        [0.8, 0.5, 0.1],
+        [0.8, 0.5, 0.1],
+    ]
 
 
-@pytest.mark.parametrize('schedule', [dict(mel=dict(begin=5, end=3)), dict(mel=dict(start=3)), dict(mel=dict(begin=-1))])
+@pytest.mark.parametrize(
+    'schedule', [dict(mel=dict(begin=5, end=3)), dict(mel=dict(start=3)), dict(mel=dict(begin=-1))]
+)
 def test_bad_schedules(schedule):
     with pytest.raises(ValueError, match="schedule of 'mel'"):
         LossScheduleHook(schedule)

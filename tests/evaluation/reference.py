@@ -1,4 +1,5 @@
 """The published definitions, written down slowly: every threshold and box by itself."""
+
 import cv2
 import numpy as np
 
@@ -14,7 +15,12 @@ def normalize(cam):
 
 def contour_box(contour, width, height):
     xs, ys = contour[:, 0, 0], contour[:, 0, 1]
-    return [int(min(xs)), int(min(ys)), int(min(max(xs) + 1, width - 1)), int(min(max(ys) + 1, height - 1))]
+    return [
+        int(min(xs)),
+        int(min(ys)),
+        int(min(max(xs) + 1, width - 1)),
+        int(min(max(ys) + 1, height - 1)),
+    ]
 
 
 def boxes_at(grey, tau):
@@ -33,7 +39,9 @@ def iou(a, b):
     width = min(a[2], b[2]) - max(a[0], b[0]) + 1
     height = min(a[3], b[3]) - max(a[1], b[1]) + 1
     both = max(width, 0) * max(height, 0)
-    return both / ((a[2] - a[0] + 1) * (a[3] - a[1] + 1) + (b[2] - b[0] + 1) * (b[3] - b[1] + 1) - both)
+    return both / (
+        (a[2] - a[0] + 1) * (a[3] - a[1] + 1) + (b[2] - b[0] + 1) * (b[3] - b[1] + 1) - both
+    )
 
 
 def hits(cam, true_boxes):
@@ -51,12 +59,17 @@ def hits(cam, true_boxes):
 
 def max_box_acc(hits_of_images, rows):
     """Mean over some rows of the best share of images over thresholds, %."""
-    shares = [max(np.mean([image[row][k] for image in hits_of_images]) for k in range(1000)) for row in rows]
+    shares = [
+        max(np.mean([image[row][k] for image in hits_of_images]) for k in range(1000))
+        for row in rows
+    ]
     return 100 * float(np.mean(shares))
 
 
 def pixel_ap(cams, masks):
-    """Area under precision over recall at the thresholds 1, 0.999, ... 0, over the pixels of all images, %."""
+    """Area under precision over recall at the thresholds 1, 0.999, ... 0, over the pixels of all
+    images, %.
+    """
     values = np.concatenate([normalize(cam).ravel() for cam in cams]).astype(np.float64)
     truth = np.concatenate([mask.ravel() for mask in masks])
     values, truth = values[truth != 255], truth[truth != 255]

@@ -1,4 +1,5 @@
 """Boxes at all thresholds are those of the published definition, threshold by threshold."""
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,7 @@ def ring():
     """A ring around a spot: a hole contour and a contour in it."""
     y, x = np.mgrid[:30, :40]
     radius = np.hypot(y - 14, x - 20)
-    return (np.exp(-(radius - 9)**2 / 8) + 0.6 * np.exp(-radius**2 / 4)).astype(np.float32)
+    return (np.exp(-((radius - 9) ** 2) / 8) + 0.6 * np.exp(-(radius**2) / 4)).astype(np.float32)
 
 
 def corner():
@@ -40,8 +41,11 @@ MAPS = {
     'constant': np.full((9, 7), 3.5, np.float32),
     'negative': -1 - ring(),
 }
-TRUE = {name: [[2, 3, 9, 12], [5, 1, 12, 6]] for name in MAPS} | {'constant': [[1, 2, 5, 7]], 'point': [[0, 0, 6, 5]],
-                                                                     'ring': [[0, 0, 5, 5], [8, 3, 32, 26]]}
+TRUE = {name: [[2, 3, 9, 12], [5, 1, 12, 6]] for name in MAPS} | {
+    'constant': [[1, 2, 5, 7]],
+    'point': [[0, 0, 6, 5]],
+    'ring': [[0, 0, 5, 5], [8, 3, 32, 26]],
+}
 
 
 @pytest.mark.parametrize('name', MAPS)
@@ -64,9 +68,13 @@ def test_hits_at_every_threshold(name):
 
 
 def test_the_cases_are_what_they_are_called():
-    """The comparison covers what it says: hole contours, right and wrong boxes, largest contours that are not the best."""
+    """The comparison covers what it says: hole contours, right and wrong boxes, largest contours
+    that are not the best.
+    """
     rows = [reference.hits(MAPS[name], TRUE[name]) for name in MAPS]
-    assert all(any(any(row[i]) for row in rows) and not all(all(row[i]) for row in rows) for i in range(4))
+    assert all(
+        any(any(row[i]) for row in rows) and not all(all(row[i]) for row in rows) for i in range(4)
+    )
     assert any(row[0] != row[2] for row in rows)
     inner = contour_boxes(normalize_map(ring())).boxes
     assert (inner[:, 2] - inner[:, 0]).max() > 20 and len(set(map(tuple, inner.tolist()))) > 20
@@ -87,7 +95,9 @@ def test_constant_maps_have_the_empty_box():
 
 def test_at_most_255_binarizations():
     assert {level_of(tau) for tau in TAUS} == set(range(255))
-    assert [level_of(round(tau, 3)) for tau in TAUS] == [level_of(tau) for tau in TAUS]  # a reported one means the same
+    assert [level_of(round(tau, 3)) for tau in TAUS] == [
+        level_of(tau) for tau in TAUS
+    ]  # a reported one means the same
     contours = contour_boxes(normalize_map(smooth(0, size=(224, 224))))
     assert len(contours.starts) <= 255
     assert len(contour_boxes(normalize_map(MAPS['few levels'])).starts) == 3
@@ -104,11 +114,15 @@ def test_iou():
 def test_true_boxes_are_cut_to_whole_pixels():
     contours = contour_boxes(normalize_map(ring()))
     whole = box_hits(contours, np.array([[10, 5, 28, 22]]))
-    np.testing.assert_array_equal(box_hits(contours, np.array([[10.9, 4.999999, 28.5, 22.2]])), whole)
+    np.testing.assert_array_equal(
+        box_hits(contours, np.array([[10.9, 4.999999, 28.5, 22.2]])), whole
+    )
     assert not np.array_equal(box_hits(contours, np.array([[10, 5, 33, 22]])), whole)
 
 
-@pytest.mark.parametrize('box', [[0, 0, 21, 10], [-1, 0, 5, 5], [5, 5, 5, 9], [6, 5, 5, 9], [0, float('nan'), 5, 5]])
+@pytest.mark.parametrize(
+    'box', [[0, 0, 21, 10], [-1, 0, 5, 5], [5, 5, 5, 9], [6, 5, 5, 9], [0, float('nan'), 5, 5]]
+)
 def test_wrong_boxes(box):
     with pytest.raises(ValueError, match='image of 20 x 10 pixels'):
         check_boxes(np.array([[0, 0, 20, 10], box]), (10, 20))
@@ -116,12 +130,17 @@ def test_wrong_boxes(box):
 
 def test_benchmark_compares_and_counts():
     table = localization_table([(3, 16)], num_maps=2, repeats=1)
-    assert table.rows[0][0] == '3 x 3 at 16 x 16' and all(float(cell) > 0 for cell in table.rows[0][1:])
+    assert table.rows[0][0] == '3 x 3 at 16 x 16' and all(
+        float(cell) > 0 for cell in table.rows[0][1:]
+    )
 
 
 def test_benchmark_notices_other_boxes(monkeypatch):
     """Negative control."""
     from mmsemiloc.study import benchmark_localization
-    monkeypatch.setattr(benchmark_localization, 'contour_boxes', lambda cam: contour_boxes(cam[:, ::-1]))
+
+    monkeypatch.setattr(
+        benchmark_localization, 'contour_boxes', lambda cam: contour_boxes(cam[:, ::-1])
+    )
     with pytest.raises(RuntimeError, match='different boxes on maps of 3 x 3'):
         localization_table([(3, 16)], num_maps=1, repeats=1)

@@ -1,4 +1,5 @@
 """The registered metric: from the model's predictions to numbers, on one process and on two."""
+
 import numpy as np
 import pytest
 import torch
@@ -14,8 +15,14 @@ from tests.conftest import make_batch, make_model
 
 SIZES = [(32, 32), (24, 32), (32, 20), (16, 28), (32, 32), (20, 20)]
 LABELS = [0, 1, 2, 3, 4, 0]
-BOXES = [[[2, 3, 20, 25]], [[0, 0, 30, 20], [5, 5, 9, 9]], [[3, 1, 18, 30]], [[1, 1, 20, 15]], [[8, 8, 32, 32]],
-         [[2, 2, 18, 19]]]
+BOXES = [
+    [[2, 3, 20, 25]],
+    [[0, 0, 30, 20], [5, 5, 9, 9]],
+    [[3, 1, 18, 30]],
+    [[1, 1, 20, 15]],
+    [[8, 8, 32, 32]],
+    [[2, 2, 18, 19]],
+]
 
 
 def make_images(masks=True):
@@ -32,12 +39,17 @@ def make_images(masks=True):
 
 
 def make_predictions(**kwargs):
-    """What the model predicts for :func:`make_images`, in two batches of images that are padded to a size."""
+    """What the model predicts for :func:`make_images`, in two batches of images that are padded to
+    a size.
+    """
     model = make_model(head=dict(predict_cam=True)).eval()
     data = make_images(**kwargs)
     with torch.no_grad():
-        return [sample for i in (0, 3)
-                for sample in model.val_step({key: values[i:i + 3] for key, values in data.items()})]
+        return [
+            sample
+            for i in (0, 3)
+            for sample in model.val_step({key: values[i : i + 3] for key, values in data.items()})
+        ]
 
 
 def run(samples, **kwargs):
@@ -51,8 +63,10 @@ def slow_maps(name):
     model = make_model().eval()
     data = make_images()
     maps, right = [], []
-    for i, (image, label, (height, width)) in enumerate(zip(data['inputs'], LABELS, SIZES, strict=True)):
-        padded = torch.zeros(3, *np.max(SIZES[i // 3 * 3:i // 3 * 3 + 3], axis=0))
+    for i, (image, label, (height, width)) in enumerate(
+        zip(data['inputs'], LABELS, SIZES, strict=True)
+    ):
+        padded = torch.zeros(3, *np.max(SIZES[i // 3 * 3 : i // 3 * 3 + 3], axis=0))
         padded[:, :height, :width] = (image - 128.0) / 64
         with torch.no_grad():
             feature = model.backbone(padded[None])[-1][0]
@@ -69,11 +83,18 @@ def test_maps_are_those_of_the_model_without_the_padding():
     metrics = run(samples, threshold=0.4)
     masks = [sample.gt_seg_map for sample in samples]
     for name in ('gt', 'top1'):
-        scores = [score_map(*each) for each in zip(slow_maps(name)[0], map(np.array, BOXES), masks, strict=True)]
+        scores = [
+            score_map(*each)
+            for each in zip(slow_maps(name)[0], map(np.array, BOXES), masks, strict=True)
+        ]
         expected = summarize_maps(scores, 0.4)
         assert len(expected) == 9
-        assert {key: metrics[f'localization/{name}_{key}'] for key in expected} == pytest.approx(expected, rel=1e-3)
-    assert metrics['localization/gt_in_box'] != pytest.approx(metrics['localization/top1_in_box'], rel=0.01)
+        assert {key: metrics[f'localization/{name}_{key}'] for key in expected} == pytest.approx(
+            expected, rel=1e-3
+        )
+    assert metrics['localization/gt_in_box'] != pytest.approx(
+        metrics['localization/top1_in_box'], rel=0.01
+    )
 
 
 def test_top1_localization_needs_the_right_class():
@@ -85,7 +106,11 @@ def test_top1_localization_needs_the_right_class():
         sample.set_pred_label(sample.gt_label)
         sample.cam_top1 = sample.cam_gt
     perfect = run(samples)
-    assert perfect['localization/top1_loc'] == perfect['localization/gt_MaxBoxAcc'] == metrics['localization/gt_MaxBoxAcc']
+    assert (
+        perfect['localization/top1_loc']
+        == perfect['localization/gt_MaxBoxAcc']
+        == metrics['localization/gt_MaxBoxAcc']
+    )
     assert metrics['localization/top1_loc'] < metrics['localization/gt_MaxBoxAcc']
 
 
@@ -108,7 +133,10 @@ def test_images_without_label_have_no_map_of_the_true_class():
     assert 'localization/gt_MaxBoxAcc' in metrics and not any('PxAP' in key for key in metrics)
     del samples[1].cam_gt
     metrics = run(samples)
-    assert not any('/gt_' in key or 'top1_loc' in key for key in metrics) and 'localization/top1_MaxBoxAccV2' in metrics
+    assert (
+        not any('/gt_' in key or 'top1_loc' in key for key in metrics)
+        and 'localization/top1_MaxBoxAccV2' in metrics
+    )
 
 
 def test_nan_names_the_image():
@@ -119,8 +147,15 @@ def test_nan_names_the_image():
         run(samples)
 
 
-@pytest.mark.parametrize('key, remedy', [('cam_top1', 'predict_cam=True'), ('batch_input_shape', 'SemiSupClassifier'),
-                                         ('img_shape', 'LoadImageFromFile'), ('gt_bboxes', r"algorithm_keys=\('gt_bboxes'")])
+@pytest.mark.parametrize(
+    'key, remedy',
+    [
+        ('cam_top1', 'predict_cam=True'),
+        ('batch_input_shape', 'SemiSupClassifier'),
+        ('img_shape', 'LoadImageFromFile'),
+        ('gt_bboxes', r"algorithm_keys=\('gt_bboxes'"),
+    ],
+)
 def test_what_is_missing_is_named_with_its_config_line(key, remedy):
     sample = make_predictions()[2].to_dict()
     del sample[key]
@@ -128,7 +163,10 @@ def test_what_is_missing_is_named_with_its_config_line(key, remedy):
         CAMLocalization().process({}, [sample])
 
 
-@pytest.mark.parametrize('boxes, match', [([], 'gt_bboxes is empty'), ([[0, 0, 40, 10]], r'got \[0, 0, 40, 10\] .* 32 x 32')])
+@pytest.mark.parametrize(
+    'boxes, match',
+    [([], 'gt_bboxes is empty'), ([[0, 0, 40, 10]], r'got \[0, 0, 40, 10\] .* 32 x 32')],
+)
 def test_wrong_boxes_name_the_image(boxes, match):
     samples = make_predictions()
     samples[0].gt_bboxes = np.array(boxes)
@@ -136,7 +174,9 @@ def test_wrong_boxes_name_the_image(boxes, match):
         run(samples)
 
 
-@pytest.mark.parametrize('kwargs', [dict(threshold=1.0), dict(threshold=-0.1), dict(area_threshold=1.5)])
+@pytest.mark.parametrize(
+    'kwargs', [dict(threshold=1.0), dict(threshold=-0.1), dict(area_threshold=1.5)]
+)
 def test_bad_thresholds(kwargs):
     [(name, value)] = kwargs.items()
     with pytest.raises(ValueError, match=f'0 <= {name} < 1, got {value}'):
@@ -144,7 +184,9 @@ def test_bad_thresholds(kwargs):
 
 
 def worker(rank, folder):
-    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/init', rank=rank, world_size=2)
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/init', rank=rank, world_size=2
+    )
     init_default_scope('mmpretrain')
     samples = make_predictions()[:5]
     samples += samples[:1]  # what a distributed sampler adds so that both ranks have as many
@@ -156,7 +198,7 @@ def worker(rank, folder):
 
 @pytest.mark.slow
 def test_two_processes_give_what_one_gives(tmp_path):
-    mp.spawn(worker, (str(tmp_path), ), nprocs=2)
+    mp.spawn(worker, (str(tmp_path),), nprocs=2)
     samples = make_predictions()
     expected = run(samples[:5], threshold=0.3)
     for rank in range(2):
@@ -174,8 +216,21 @@ def test_collected_results_are_small():
 
 
 def test_digits_are_tested_with_it(tmp_path):
-    cfg = tiny_digits('digits_ce', tmp_path, **{'test_dataloader.dataset.num_images': 20, 'launcher': 'none'})
+    cfg = tiny_digits(
+        'digits_ce', tmp_path, **{'test_dataloader.dataset.num_images': 20, 'launcher': 'none'}
+    )
     metrics = Runner.from_cfg(cfg).test()
-    assert {f'localization/{name}_{key}' for name in ('gt', 'top1', 'centre', 'uniform')
-            for key in ('MaxBoxAcc', 'MaxBoxAccV2', 'PxAP', 'pointing', 'in_box', 'area', 'best_threshold')} < set(metrics)
+    assert {
+        f'localization/{name}_{key}'
+        for name in ('gt', 'top1', 'centre', 'uniform')
+        for key in (
+            'MaxBoxAcc',
+            'MaxBoxAccV2',
+            'PxAP',
+            'pointing',
+            'in_box',
+            'area',
+            'best_threshold',
+        )
+    } < set(metrics)
     assert 'accuracy/top1' in metrics and metrics['localization/uniform_area'] == 100

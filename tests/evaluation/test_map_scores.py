@@ -1,4 +1,5 @@
 """Summaries over images against the published definition, and their limits."""
+
 import numpy as np
 import pytest
 
@@ -26,7 +27,9 @@ MASKS = [make_mask(boxes, ignored=i == 1) for i, boxes in enumerate(BOXES)]
 
 def summary(cams=CAMS, boxes=BOXES, masks=MASKS, **kwargs):
     masks = masks or [None] * len(cams)
-    return summarize_maps([score_map(*each) for each in zip(cams, map(np.array, boxes), masks, strict=True)], **kwargs)
+    return summarize_maps(
+        [score_map(*each) for each in zip(cams, map(np.array, boxes), masks, strict=True)], **kwargs
+    )
 
 
 def test_the_numbers_are_those_of_the_published_definition():
@@ -37,14 +40,19 @@ def test_the_numbers_are_those_of_the_published_definition():
     assert ours['PxAP'] == pytest.approx(reference.pixel_ap(CAMS, MASKS), rel=1e-6)
     assert 0 < ours['MaxBoxAcc'] < 100 and 0 < ours['MaxBoxAccV2'] < 100
 
-    sums = [sum(np.mean([image[row][k] for image in hits]) for row in (1, 2, 3)) for k in range(1000)]
+    sums = [
+        sum(np.mean([image[row][k] for image in hits]) for row in (1, 2, 3)) for k in range(1000)
+    ]
     best = sums.index(max(sums))
     assert ours['best_threshold'] == pytest.approx(reference.TAUS[best])
     given = summary(threshold=0.3)
     assert given['BoxAccV2'] == pytest.approx(100 * sums[300] / 3)
     assert given['BoxAcc'] == pytest.approx(100 * np.mean([image[0][300] for image in hits]))
     handed_on = summary(threshold=ours['best_threshold'])
-    assert handed_on['BoxAccV2'] == pytest.approx(100 * max(sums) / 3) and handed_on['BoxAccV2'] <= ours['MaxBoxAccV2']
+    assert (
+        handed_on['BoxAccV2'] == pytest.approx(100 * max(sums) / 3)
+        and handed_on['BoxAccV2'] <= ours['MaxBoxAccV2']
+    )
 
 
 def perfect(boxes):
@@ -54,11 +62,20 @@ def perfect(boxes):
 def test_a_perfect_map_scores_100():
     boxes = [[[3, 2, 14, 20]], [[10, 5, 30, 22]], [[20, 10, 31, 24]]]
     ours = summary([perfect(b) for b in boxes], boxes, [make_mask(b) for b in boxes], threshold=0.5)
-    expected = dict.fromkeys(('MaxBoxAcc', 'MaxBoxAccV2', 'BoxAcc', 'BoxAccV2', 'pointing', 'in_box', 'PxAP'), 100)
+    expected = dict.fromkeys(
+        ('MaxBoxAcc', 'MaxBoxAccV2', 'BoxAcc', 'BoxAccV2', 'pointing', 'in_box', 'PxAP'), 100
+    )
     assert {key: ours[key] for key in expected} == pytest.approx(expected)
     assert ours['area'] == pytest.approx(100 * np.mean([make_mask(b).mean() for b in boxes]))
-    wrong = summary([np.roll(perfect(b), 15, 1) for b in boxes], boxes, [make_mask(b) for b in boxes])  # negative control
-    assert wrong['MaxBoxAcc'] < 50 and wrong['PxAP'] < 60 and wrong['in_box'] < 50 and wrong['pointing'] < 50
+    wrong = summary(
+        [np.roll(perfect(b), 15, 1) for b in boxes], boxes, [make_mask(b) for b in boxes]
+    )  # negative control
+    assert (
+        wrong['MaxBoxAcc'] < 50
+        and wrong['PxAP'] < 60
+        and wrong['in_box'] < 50
+        and wrong['pointing'] < 50
+    )
 
 
 def test_a_constant_map_gives_the_share_of_the_object():
@@ -85,11 +102,16 @@ def test_bad_masks(mask):
 
 def test_pixels_are_pooled_over_images():
     """The average of the images' own values is something else."""
-    histograms = [pixel_histogram(reference.normalize(cam), mask) for cam, mask in zip(CAMS, MASKS, strict=True)]
+    histograms = [
+        pixel_histogram(reference.normalize(cam), mask)
+        for cam, mask in zip(CAMS, MASKS, strict=True)
+    ]
     assert histograms[0].dtype == np.uint16
     pooled = pixel_average_precision(np.sum(histograms, axis=0, dtype=int))
     assert pooled == pytest.approx(reference.pixel_ap(CAMS, MASKS) / 100, rel=1e-6)
-    assert pooled != pytest.approx(np.mean([pixel_average_precision(h) for h in histograms]), rel=0.01)
+    assert pooled != pytest.approx(
+        np.mean([pixel_average_precision(h) for h in histograms]), rel=0.01
+    )
 
 
 def test_nan_raises_and_boxes_are_checked():
@@ -103,18 +125,35 @@ def test_nan_raises_and_boxes_are_checked():
 
 def test_without_boxes_only_the_area_is_known():
     score = score_map(CAMS[0], np.zeros((0, 4)))
-    assert score.hits is None and np.isnan([score.in_box, score.pointing]).all() and 0 < score.area < 1
+    assert (
+        score.hits is None and np.isnan([score.in_box, score.pointing]).all() and 0 < score.area < 1
+    )
 
 
 def test_predictions_are_summarized_over_the_images_that_have_what_it_takes():
     boxed = [score_map(cam, np.array(boxes)) for cam, boxes in zip(CAMS[:2], BOXES, strict=False)]
     scores = [*boxed, score_map(CAMS[2], np.zeros((0, 4)))]
-    summary, expected = summarize_predictions([True, False, True, True], scores), summarize_maps(boxed)
-    assert list(summary) == ['accuracy', 'MaxBoxAccV2', 'in_box', 'pointing', 'area'] and summary['accuracy'] == 75
+    summary, expected = (
+        summarize_predictions([True, False, True, True], scores),
+        summarize_maps(boxed),
+    )
+    assert (
+        list(summary) == ['accuracy', 'MaxBoxAccV2', 'in_box', 'pointing', 'area']
+        and summary['accuracy'] == 75
+    )
     assert all(summary[name] == expected[name] for name in ('MaxBoxAccV2', 'in_box', 'pointing'))
-    assert summary['area'] == pytest.approx(100 * np.mean([score.area for score in scores])) != expected['area']
+    assert (
+        summary['area']
+        == pytest.approx(100 * np.mean([score.area for score in scores]))
+        != expected['area']
+    )
     nothing = summarize_predictions([], scores[2:])
-    assert [name for name, value in nothing.items() if value is None] == ['accuracy', 'MaxBoxAccV2', 'in_box', 'pointing']
+    assert [name for name, value in nothing.items() if value is None] == [
+        'accuracy',
+        'MaxBoxAccV2',
+        'in_box',
+        'pointing',
+    ]
 
 
 def test_hits_survive_packing():
@@ -124,14 +163,26 @@ def test_hits_survive_packing():
     hits = np.array([reference.hits(*each) for each in zip(CAMS, BOXES, strict=True)])
     np.testing.assert_allclose(box_accuracy([s.hits for s in scores])[:, levels], hits.mean(0))
     where = np.array([True, False, True, False])
-    np.testing.assert_allclose(box_accuracy([s.hits for s in scores], where)[:, levels], hits[::2].sum(0) / 4)
+    np.testing.assert_allclose(
+        box_accuracy([s.hits for s in scores], where)[:, levels], hits[::2].sum(0) / 4
+    )
 
 
 def test_the_centre_map_offers_centred_boxes_of_all_sizes():
     cam = centre_map((40, 60))
-    assert cam.argmax() in (19 * 60 + 29, 19 * 60 + 30, 20 * 60 + 29, 20 * 60 + 30) and cam.shape == (40, 60)
+    assert cam.argmax() in (
+        19 * 60 + 29,
+        19 * 60 + 30,
+        20 * 60 + 29,
+        20 * 60 + 30,
+    ) and cam.shape == (40, 60)
     for share in (0.2, 0.5, 0.8):
         box = [[30 - 30 * share, 20 - 20 * share, 30 + 30 * share, 20 + 20 * share]]
         assert summarize_maps([score_centre_map((40, 60), np.array(box))])['MaxBoxAccV2'] == 100
-    assert summarize_maps([score_centre_map((40, 60), np.array([[0, 0, 12, 8]]))])['MaxBoxAccV2'] == 0
-    assert score_centre_map((40, 60), np.array(box)).hits.tolist() == score_map(cam, np.array(box)).hits.tolist()
+    assert (
+        summarize_maps([score_centre_map((40, 60), np.array([[0, 0, 12, 8]]))])['MaxBoxAccV2'] == 0
+    )
+    assert (
+        score_centre_map((40, 60), np.array(box)).hits.tolist()
+        == score_map(cam, np.array(box)).hits.tolist()
+    )

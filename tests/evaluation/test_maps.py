@@ -3,7 +3,14 @@ import numpy as np
 import pytest
 import torch
 
-from mmsemiloc.evaluation.maps import area, boxes_mask, energy_inside, maximum_inside, normalize_map, resize_maps
+from mmsemiloc.evaluation.maps import (
+    area,
+    boxes_mask,
+    energy_inside,
+    maximum_inside,
+    normalize_map,
+    resize_maps,
+)
 
 
 def energy_in_box(cam, boxes):
@@ -16,8 +23,12 @@ def test_energy_inside():
     assert energy_in_box(cam, [[5, 2, 9, 4]]) == 1
     assert energy_in_box(cam, [[7, 2, 20, 10]]) == 0.5
     assert energy_in_box(cam, [[0, 0, 5, 10]]) == 0
-    assert energy_in_box(cam, [[5, 2, 7, 4], [7, 2, 9, 4], [5, 2, 7, 4]]) == 1  # overlaps count once
-    assert energy_in_box(np.full((10, 20), 0.3), [[0, 0, 5, 10]]) == pytest.approx(0.25)  # the share of the area
+    assert (
+        energy_in_box(cam, [[5, 2, 7, 4], [7, 2, 9, 4], [5, 2, 7, 4]]) == 1
+    )  # overlaps count once
+    assert energy_in_box(np.full((10, 20), 0.3), [[0, 0, 5, 10]]) == pytest.approx(
+        0.25
+    )  # the share of the area
 
 
 def test_negative_parts_have_no_energy():
@@ -47,7 +58,9 @@ def test_area():
     assert area(10 * cam) == area(cam)
 
 
-@pytest.mark.parametrize('cam', [np.full((3, 3), np.nan), np.array([[0.0, np.inf]]), np.zeros((1, 3, 3))])
+@pytest.mark.parametrize(
+    'cam', [np.full((3, 3), np.nan), np.array([[0.0, np.inf]]), np.zeros((1, 3, 3))]
+)
 def test_bad_maps(cam):
     with pytest.raises(ValueError, match='finite matrix'):
         normalize_map(cam)
@@ -65,6 +78,10 @@ def test_resize_is_the_bicubic_one_of_the_published_evaluation():
     cam = torch.randn(2, 7, 5, generator=torch.Generator().manual_seed(0))
     maps = resize_maps(cam, (56, 48))
     for one, coarse in zip(maps.numpy(), cam.numpy(), strict=True):
-        np.testing.assert_allclose(one, cv2.resize(coarse, (48, 56), interpolation=cv2.INTER_CUBIC), atol=1e-4)
-        assert np.abs(one - cv2.resize(coarse, (48, 56), interpolation=cv2.INTER_LINEAR)).max() > 0.1  # negative control
+        np.testing.assert_allclose(
+            one, cv2.resize(coarse, (48, 56), interpolation=cv2.INTER_CUBIC), atol=1e-4
+        )
+        assert (
+            np.abs(one - cv2.resize(coarse, (48, 56), interpolation=cv2.INTER_LINEAR)).max() > 0.1
+        )  # negative control
     torch.testing.assert_close(resize_maps(torch.ones(2, 3, 3), (5, 5)), torch.ones(2, 5, 5))

@@ -1,4 +1,5 @@
 """Slow references of the terms: loops over images and classes, in Python's floats."""
+
 import math
 
 
@@ -12,7 +13,9 @@ def probabilities(logits):
 
 
 def views_of_images(numbers):
-    """Places of the views of each image in the flat batch, first views first; [0] is that of the weak one."""
+    """Places of the views of each image in the flat batch, first views first; [0] is that of the
+    weak one.
+    """
     places = [[] for _ in numbers]
     total = 0
     for view in range(max(numbers)):
@@ -26,4 +29,7 @@ def views_of_images(numbers):
 def normal(*shape, seed=0, scale=2.0):
     """Random logits."""
     import torch
-    return scale * torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+    return scale * torch.randn(
+        *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )

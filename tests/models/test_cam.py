@@ -13,15 +13,29 @@ IMAGES = torch.randn(3, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 
 def classifier(backbone, neck=GAP, head='LinearClsHead', **kwargs):
     torch.manual_seed(0)
-    head = dict(type=head, num_classes=CLASSES, in_channels=32, init_cfg=dict(type='Normal', layer='Linear', std=0.5), **kwargs)
-    model = MMPRETRAIN_MODELS.build(dict(type='ImageClassifier', backbone=backbone, neck=neck, head=head))
+    head = dict(
+        type=head,
+        num_classes=CLASSES,
+        in_channels=32,
+        init_cfg=dict(type='Normal', layer='Linear', std=0.5),
+        **kwargs,
+    )
+    model = MMPRETRAIN_MODELS.build(
+        dict(type='ImageClassifier', backbone=backbone, neck=neck, head=head)
+    )
     model.init_weights()
     return model.eval()
 
 
-@pytest.mark.parametrize('model', [
-    lambda: make_model().eval(), lambda: classifier(RESNET), lambda: classifier(dict(CONVNEXT, gap_before_final_norm=False)),
-], ids=['CAMClsHead', 'ResNet', 'ConvNeXt'])
+@pytest.mark.parametrize(
+    'model',
+    [
+        lambda: make_model().eval(),
+        lambda: classifier(RESNET),
+        lambda: classifier(dict(CONVNEXT, gap_before_final_norm=False)),
+    ],
+    ids=['CAMClsHead', 'ResNet', 'ConvNeXt'],
+)
 def test_scores_are_the_model_s_and_maps_have_them_as_means(model):
     model = model()
     with torch.no_grad():
@@ -35,20 +49,41 @@ def test_scores_are_the_model_s_and_maps_have_them_as_means(model):
         torch.testing.assert_close(maps[:, c].mean((1, 2)) + model.head.fc.bias[c], logits[:, c])
 
 
-@pytest.mark.parametrize('model, names', [
-    (lambda: classifier(CONVNEXT, neck=None), 'LinearClsHead over ConvNeXt'),  # normalises after pooling
-    (lambda: classifier(RESNET, neck=dict(type='GeneralizedMeanPooling')), 'LinearClsHead over ResNet'),
-    (lambda: classifier(RESNET, head='StackedLinearClsHead', mid_channels=[8]), 'StackedLinearClsHead over ResNet'),
-], ids=['ConvNeXt', 'another pooling', 'another head'])
+@pytest.mark.parametrize(
+    'model, names',
+    [
+        (
+            lambda: classifier(CONVNEXT, neck=None),
+            'LinearClsHead over ConvNeXt',
+        ),  # normalises after pooling
+        (
+            lambda: classifier(RESNET, neck=dict(type='GeneralizedMeanPooling')),
+            'LinearClsHead over ResNet',
+        ),
+        (
+            lambda: classifier(RESNET, head='StackedLinearClsHead', mid_channels=[8]),
+            'StackedLinearClsHead over ResNet',
+        ),
+    ],
+    ids=['ConvNeXt', 'another pooling', 'another head'],
+)
 def test_other_models_are_refused_by_name(model, names):
-    with pytest.raises(ValueError, match=f'linear head over average-pooled maps, but {names} is none'), torch.no_grad():
+    with (
+        pytest.raises(
+            ValueError, match=f'linear head over average-pooled maps, but {names} is none'
+        ),
+        torch.no_grad(),
+    ):
         class_maps(model(), IMAGES)
 
 
 def test_scores_that_are_not_finite_are_named():
     model = classifier(RESNET)
     model.head.fc.bias.data[1] = torch.nan
-    with pytest.raises(ValueError, match=f'3 of {3 * CLASSES} class scores are not finite'), torch.no_grad():
+    with (
+        pytest.raises(ValueError, match=f'3 of {3 * CLASSES} class scores are not finite'),
+        torch.no_grad(),
+    ):
         class_maps(model, IMAGES)
 
 

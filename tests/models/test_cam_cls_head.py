@@ -23,7 +23,9 @@ CE = torch.nn.functional.cross_entropy
 
 def make_head(**kwargs):
     torch.manual_seed(0)
-    head = MODELS.build(dict(type='mmsemiloc.CAMClsHead', num_classes=C, in_channels=D, **kwargs)).double()
+    head = MODELS.build(
+        dict(type='mmsemiloc.CAMClsHead', num_classes=C, in_channels=D, **kwargs)
+    ).double()
     torch.nn.init.normal_(head.fc.weight)
     torch.nn.init.normal_(head.fc.bias)
     return head
@@ -34,11 +36,16 @@ def full_head(alpha=0.8, beta=0.5, gamma=0.01, **kwargs):
         loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=alpha),
         loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=beta),
         loss_locality=dict(type='mmsemiloc.LocalityLoss', loss_weight=gamma),
-        **kwargs)
+        **kwargs,
+    )
 
 
 def maps(seed=0, images=6):
-    return (torch.randn(images, D, 5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)), )
+    return (
+        torch.randn(
+            images, D, 5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+        ),
+    )
 
 
 LABELS = [2, None, 0, None, None, 3]
@@ -46,8 +53,14 @@ LABELS = [2, None, 0, None, None, 3]
 
 @pytest.mark.parametrize('cam_target', ['top1', 'prob'])
 def test_relative_maps_in_penalty_and_predictions(cam_target):
-    """They are the same when all classes share another map; class scores and the other losses are those of the plain head."""
-    feats, shared = maps(), torch.randn(D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    """They are the same when all classes share another map.
+
+    Class scores and the other losses are those of the plain head.
+    """
+    feats, shared = (
+        maps(),
+        torch.randn(D, dtype=torch.float64, generator=torch.Generator().manual_seed(1)),
+    )
     found = {}
     for relative in (False, True):
         for shift in (0, shared):
@@ -55,7 +68,12 @@ def test_relative_maps_in_penalty_and_predictions(cam_target):
             head.fc.weight.data += shift
             losses = head.loss(feats, make_samples(LABELS))
             sample = head.predict(feats, make_samples([1] * 6))[0]
-            found[relative, shift is shared] = (losses['loss_locality'], sample.cam_top1, sample.cam_gt, losses['loss_mel'])
+            found[relative, shift is shared] = (
+                losses['loss_locality'],
+                sample.cam_top1,
+                sample.cam_gt,
+                losses['loss_mel'],
+            )
     for a, b in zip(found[True, False], found[True, True], strict=True):
         torch.testing.assert_close(a, b)
     assert not torch.allclose(found[False, False][0], found[False, True][0])  # negative controls
@@ -63,7 +81,9 @@ def test_relative_maps_in_penalty_and_predictions(cam_target):
     torch.testing.assert_close(found[False, False][3], found[True, False][3])
     head = full_head(cam_relative=True)
     weight = head.fc.weight - head.fc.weight.mean(0)
-    torch.testing.assert_close(head.cam(feats, torch.tensor([1] * 6)), torch.einsum('d,tdhw->thw', weight[1], feats[0]))
+    torch.testing.assert_close(
+        head.cam(feats, torch.tensor([1] * 6)), torch.einsum('d,tdhw->thw', weight[1], feats[0])
+    )
 
 
 def test_total_is_equation_8():
@@ -71,12 +91,18 @@ def test_total_is_equation_8():
     losses = head.loss(feats, make_samples(LABELS))
     logits = head(feats)
     index = [i for i, label in enumerate(LABELS) if label is not None]
-    cams = torch.stack([(head.fc.weight[c][:, None, None] * f).sum(0) for c, f in zip(logits.argmax(1), feats[0], strict=True)])
+    cams = torch.stack(
+        [
+            (head.fc.weight[c][:, None, None] * f).sum(0)
+            for c, f in zip(logits.argmax(1), feats[0], strict=True)
+        ]
+    )
     expected = dict(
         loss_ce=CE(logits[index], torch.tensor([2, 0, 3])),  # divided by R = 3, not by T = 6
         loss_mel=MeanEntropyLoss(0.8)(logits),
         loss_nbel=NegativeBatchEntropyLoss(0.5)(logits),
-        loss_locality=0.01 * locality_penalty(cams).mean())
+        loss_locality=0.01 * locality_penalty(cams).mean(),
+    )
     assert set(losses) == {*expected, 'acc_labeled'}
     for name, value in expected.items():
         torch.testing.assert_close(losses[name], value)
@@ -89,13 +115,18 @@ def test_mean_of_the_map_is_the_class_score_less_the_bias():
     labels = torch.tensor([0, 1, 2, 3, 0, 1])
     cam = head.cam(feats, labels)
     assert cam.shape == (6, 5, 7)
-    torch.testing.assert_close(cam.mean((1, 2)), head(feats)[range(6), labels] - head.fc.bias[labels])
-    torch.testing.assert_close(class_activation_maps(feats[0], head.fc.weight)[range(6), labels], cam)
+    torch.testing.assert_close(
+        cam.mean((1, 2)), head(feats)[range(6), labels] - head.fc.bias[labels]
+    )
+    torch.testing.assert_close(
+        class_activation_maps(feats[0], head.fc.weight)[range(6), labels], cam
+    )
 
 
 @pytest.mark.parametrize('scale_free', [False, True])
 def test_prob_target_agrees_with_a_loop_over_images_and_classes(scale_free):
     """Value and gradients; the probabilities are constants."""
+
     def gradients_of(loss):
         return torch.autograd.grad(loss, [feats[0], head.fc.weight], retain_graph=True)
 
@@ -110,20 +141,34 @@ def test_prob_target_agrees_with_a_loop_over_images_and_classes(scale_free):
             cam = (head.fc.weight[c][:, None, None] * image).sum(0)
             penalty = group_by_group(cam / cam.norm() if scale_free else cam)
             for constant in expected:
-                expected[constant] = expected[constant] + 0.01 / 6 * (q[t, c].item() if constant else q[t, c]) * penalty
+                expected[constant] = (
+                    expected[constant]
+                    + 0.01 / 6 * (q[t, c].item() if constant else q[t, c]) * penalty
+                )
     torch.testing.assert_close(loss, expected[True])
     torch.testing.assert_close(gradients_of(loss), gradients_of(expected[True]))
     through_q = gradients_of(expected[False])  # negative control: the same value, other gradients
-    assert not any(torch.allclose(a, b, rtol=0.01) for a, b in zip(gradients_of(loss), through_q, strict=True))
-    assert torch.autograd.grad(loss, head.fc.bias, allow_unused=True)[0] is None  # the bias acts through q alone
+    assert not any(
+        torch.allclose(a, b, rtol=0.01) for a, b in zip(gradients_of(loss), through_q, strict=True)
+    )
+    assert (
+        torch.autograd.grad(loss, head.fc.bias, allow_unused=True)[0] is None
+    )  # the bias acts through q alone
 
 
 def test_memory_of_the_prob_target_is_a_few_times_the_maps():
-    features, weight = torch.randn(8, 64, 7, 7, requires_grad=True), torch.randn(100, 64, requires_grad=True)
+    features, weight = (
+        torch.randn(8, 64, 7, 7, requires_grad=True),
+        torch.randn(100, 64, requires_grad=True),
+    )
     with TensorMemory(ignored=[features, weight]) as memory:
         predictions = Predictions(
-            logits=torch.randn(8, 100), features=features, fc_weight=weight, cam_target='prob',
-            **dict.fromkeys(('targets', 'labeled', 'view', 'image', 'whole', 'share')))
+            logits=torch.randn(8, 100),
+            features=features,
+            fc_weight=weight,
+            cam_target='prob',
+            **dict.fromkeys(('targets', 'labeled', 'view', 'image', 'whole', 'share')),
+        )
         LocalityLoss(scale_free=True)(*predictions.cam_and_weight()).backward()
     assert memory.peak < 8 * 4 * 8 * 100 * 7 * 7
 
@@ -146,9 +191,12 @@ def test_without_labels_cross_entropy_is_exactly_zero(caplog):
 
 def test_missing_labels_are_logged_once(monkeypatch):
     from mmsemiloc.models import cam_cls_head
+
     messages = []
     cam_cls_head.warn_once.cache_clear()
-    monkeypatch.setattr(cam_cls_head, 'print_log', lambda message, **kwargs: messages.append(message))
+    monkeypatch.setattr(
+        cam_cls_head, 'print_log', lambda message, **kwargs: messages.append(message)
+    )
     for _ in range(3):
         make_head().loss(maps(), make_samples([None] * 6))
     assert len(messages) == 1 and 'without a labelled image' in messages[0]
@@ -163,7 +211,9 @@ def test_two_terms_of_a_type_are_both_in_the_loss():
     terms = dict(again=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3))
     losses = full_head(terms=terms).loss(maps(), make_samples(LABELS))
     torch.testing.assert_close(losses['loss_mel'] / 0.8, losses['loss_mel_again'] / 0.3)
-    torch.testing.assert_close(losses['loss_mel'], full_head().loss(maps(), make_samples(LABELS))['loss_mel'])
+    torch.testing.assert_close(
+        losses['loss_mel'], full_head().loss(maps(), make_samples(LABELS))['loss_mel']
+    )
 
 
 def test_soft_labels():
@@ -185,11 +235,13 @@ def test_foreign_accumulation_with_nbel_is_refused():
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])
 def test_extreme_predictions_have_finite_gradients(dtype):
     head = full_head().to(dtype)
-    feats = (torch.zeros(6, D, 5, 7, dtype=dtype, requires_grad=True), )  # all maps are zero
+    feats = (torch.zeros(6, D, 5, 7, dtype=dtype, requires_grad=True),)  # all maps are zero
     with torch.no_grad():
         head.fc.bias.copy_(torch.tensor([1e4, -1e4, -1e4, -1e4], dtype=dtype))
     sum(v for k, v in head.loss(feats, make_samples(LABELS)).items() if 'loss' in k).backward()
-    assert feats[0].grad.isfinite().all() and all(p.grad.isfinite().all() for p in head.parameters())
+    assert feats[0].grad.isfinite().all() and all(
+        p.grad.isfinite().all() for p in head.parameters()
+    )
 
 
 def test_names_are_those_of_the_stock_head():
@@ -208,7 +260,7 @@ def test_a_term_that_reads_the_whole_batch_needs_no_choice_of_views():
 
 def test_pooled_features_with_locality_name_the_neck():
     with pytest.raises(ValueError, match='neck=None'):
-        full_head().loss((torch.randn(2, D, dtype=torch.float64), ), make_samples([0, None]))
+        full_head().loss((torch.randn(2, D, dtype=torch.float64),), make_samples([0, None]))
 
 
 def test_bad_cam_target():
@@ -221,8 +273,10 @@ def test_predictions_carry_the_maps_of_the_top1_and_the_true_class():
     samples = make_head(predict_cam=True).predict(feats, make_samples(LABELS))
     plain = make_head().predict(feats, make_samples(LABELS))
     for i, (sample, label) in enumerate(zip(samples, LABELS, strict=True)):
+
         def cam(index, i=i):
             return torch.einsum('d,dhw->hw', make_head().fc.weight[index], feats[0][i])
+
         torch.testing.assert_close(sample.cam_top1, cam(int(sample.pred_score.argmax())))
         assert ('cam_gt' in sample) == (label is not None)
         if label is not None:
@@ -231,4 +285,6 @@ def test_predictions_carry_the_maps_of_the_top1_and_the_true_class():
 
 
 def test_predictions_without_samples_carry_the_top1_map():
-    assert all('cam_top1' in s and 'cam_gt' not in s for s in make_head(predict_cam=True).predict(maps()))
+    assert all(
+        'cam_top1' in s and 'cam_gt' not in s for s in make_head(predict_cam=True).predict(maps())
+    )

@@ -1,4 +1,5 @@
 """The verdict on weights: what is complete, what may be left out; the model is not touched."""
+
 import copy
 import re
 import threading
@@ -36,33 +37,48 @@ def test_a_whole_model_is_taken_for_every_purpose_and_the_model_not_changed():
         assert result.line == '67 of 67 tensors of a.pth loaded into SemiSupClassifier'
         assert not result.unused
         assert result.tensors.keys() == before.keys() and all(
-            torch.equal(result.tensors[name], state[name]) for name in state)
+            torch.equal(result.tensors[name], state[name]) for name in state
+        )
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 @pytest.mark.parametrize('purpose', ['test', 'resume', 'part'])
-@pytest.mark.parametrize('change, fits',
-                         [(lambda: model_of(3).state_dict(), 65),
-                          (lambda: without(model_of().state_dict(), 'fc.weight', 'fc.bias'), 65),
-                          (lambda: without(model_of().state_dict(), 'fc.bias'), 66)])
+@pytest.mark.parametrize(
+    'change, fits',
+    [
+        (lambda: model_of(3).state_dict(), 65),
+        (lambda: without(model_of().state_dict(), 'fc.weight', 'fc.bias'), 65),
+        (lambda: without(model_of().state_dict(), 'fc.bias'), 66),
+    ],
+)
 def test_a_head_must_fit_where_nothing_is_trained_anew(purpose, change, fits):
-    with pytest.raises(ValueError,
-                       match=f'^{fits} of 67 tensors of a.pth fit SemiSupClassifier: [12] '):
+    with pytest.raises(
+        ValueError, match=f'^{fits} of 67 tensors of a.pth fit SemiSupClassifier: [12] '
+    ):
         fit(change(), purpose)
 
 
 @pytest.mark.parametrize(
     'change, reason',
-    [(lambda: model_of(3).state_dict(), '3 classes in the file, 5 in the model'),
-     (lambda: without(model_of().state_dict(), 'fc.weight', 'fc.bias'), 'none in the file'),
-     (lambda: without(model_of().state_dict(), 'fc.bias'), 'head.fc.bias is missing in the file'),
-     (lambda: {**model_of().state_dict(), 'head.fc.weight': torch.zeros(5, 4)},
-      'head.fc.weight is (5, 4), expected (5, 16)')])
+    [
+        (lambda: model_of(3).state_dict(), '3 classes in the file, 5 in the model'),
+        (lambda: without(model_of().state_dict(), 'fc.weight', 'fc.bias'), 'none in the file'),
+        (
+            lambda: without(model_of().state_dict(), 'fc.bias'),
+            'head.fc.bias is missing in the file',
+        ),
+        (
+            lambda: {**model_of().state_dict(), 'head.fc.weight': torch.zeros(5, 4)},
+            'head.fc.weight is (5, 4), expected (5, 16)',
+        ),
+    ],
+)
 def test_a_head_may_be_left_out_at_the_start_and_keeps_its_values(change, reason):
     model = model_of(seed=2)
     result = fit(change(), 'start', model)
     assert result.line == (
-        f'65 of 67 tensors of a.pth loaded into SemiSupClassifier; head left out: {reason}')
+        f'65 of 67 tensors of a.pth loaded into SemiSupClassifier; head left out: {reason}'
+    )
     assert torch.equal(result.tensors['head.fc.weight'], model.head.fc.weight)
     assert torch.equal(result.tensors['head.fc.bias'], model.head.fc.bias)
     assert torch.equal(result.tensors['backbone.stem.0.weight'], model_of().backbone.stem[0].weight)
@@ -81,38 +97,48 @@ def test_another_head_or_neck_is_told_and_not_used_at_the_start_only():
     state |= {'neck.fc.weight': torch.zeros(2), 'queue': torch.zeros(1)}
     result = fit(state, 'start')
     assert result.line.endswith('head left out: none in the file; not used: neck.fc.weight, queue')
-    with pytest.raises(ValueError,
-                       match='2 missing, first head.fc.weight; 2 unknown, first neck.fc.weight'):
+    with pytest.raises(
+        ValueError, match='2 missing, first head.fc.weight; 2 unknown, first neck.fc.weight'
+    ):
         fit(state, 'test')
 
 
 class Segmenter(nn.Module):
     """Stands for a model of another project, whose heads have names of their own."""
+
     def __init__(self, classes):
         super().__init__()
         self.backbone = nn.Conv2d(3, 4, 3)
-        self.decode_head, self.auxiliary_head = (nn.ModuleDict(
-            dict(conv=nn.Conv2d(4, 4, 3), conv_seg=nn.Conv2d(4, classes, 1))) for _ in range(2))
+        self.decode_head, self.auxiliary_head = (
+            nn.ModuleDict(dict(conv=nn.Conv2d(4, 4, 3), conv_seg=nn.Conv2d(4, classes, 1)))
+            for _ in range(2)
+        )
 
 
 def test_heads_of_other_projects_may_have_other_classes_at_the_start():
     state = Segmenter(3).state_dict()
     result = fit(state, 'start', Segmenter(2))
-    assert result.line == ('6 of 10 tensors of a.pth loaded into Segmenter; head left out: '
-                           'decode_head.conv_seg.weight is (3, 4, 1, 1), expected (2, 4, 1, 1)')
-    with pytest.raises(ValueError,
-                       match='6 of 10 tensors of a.pth fit Segmenter: 4 of another shape'):
+    assert result.line == (
+        '6 of 10 tensors of a.pth loaded into Segmenter; head left out: '
+        'decode_head.conv_seg.weight is (3, 4, 1, 1), expected (2, 4, 1, 1)'
+    )
+    with pytest.raises(
+        ValueError, match='6 of 10 tensors of a.pth fit Segmenter: 4 of another shape'
+    ):
         fit(state, 'test', Segmenter(2))
     with pytest.raises(
-            ValueError,
-            match='5 of 10 tensors of a.pth fit Segmenter: 1 missing, first decode_head.conv.bias'):
+        ValueError,
+        match='5 of 10 tensors of a.pth fit Segmenter: 1 missing, first decode_head.conv.bias',
+    ):
         fit(without(state, 'decode_head.conv.bias'), 'start', Segmenter(2))
 
 
 def test_counts_of_batchnorm_may_be_missing_and_this_is_told():
     result = fit(without(model_of().state_dict(), 'num_batches_tracked'))
-    assert result.line == ('56 of 67 tensors of a.pth loaded into SemiSupClassifier; '
-                           "BatchNorm's counts are not in the file")
+    assert result.line == (
+        '56 of 67 tensors of a.pth loaded into SemiSupClassifier; '
+        "BatchNorm's counts are not in the file"
+    )
     assert result.tensors.keys() == model_of().state_dict().keys()
 
 
@@ -122,8 +148,9 @@ def test_values_must_be_finite(value, name):
     state = model_of().state_dict()
     state[name][-1] = value
     with pytest.raises(
-            ValueError,
-            match=f'a.pth: {re.escape(name)} has values that are not finite .*earlier checkpoint'):
+        ValueError,
+        match=f'a.pth: {re.escape(name)} has values that are not finite .*earlier checkpoint',
+    ):
         fit({'state_dict': state})
 
 
@@ -135,17 +162,24 @@ def test_values_of_what_is_left_out_do_not_matter():
 
 def test_the_running_mean_of_predictions_goes_with_the_state():
     """It is in the metadata, which must keep up with the names."""
-    kwargs = dict(head=dict(loss_nbel=dict(
-        type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0, estimator='ema')))
+    kwargs = dict(
+        head=dict(
+            loss_nbel=dict(
+                type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0, estimator='ema'
+            )
+        )
+    )
     model = make_model(**kwargs)
     mean = next(module for module in model.modules() if type(module).__name__ == 'RunningMean')
-    mean(torch.full((CLASSES, ), 1 / CLASSES, dtype=torch.float64).log())
+    mean(torch.full((CLASSES,), 1 / CLASSES, dtype=torch.float64).log())
     for prefix in ('', 'module.', 'student.'):
         other = make_model(**kwargs)
         other.load_state_dict(
-            fit({'model': model.state_dict(prefix=prefix)}, 'test', other).tensors)
-        loaded = next(module for module in other.modules()
-                      if type(module).__name__ == 'RunningMean')
+            fit({'model': model.state_dict(prefix=prefix)}, 'test', other).tensors
+        )
+        loaded = next(
+            module for module in other.modules() if type(module).__name__ == 'RunningMean'
+        )
         assert torch.equal(loaded.log_past, mean.log_past)
 
 
@@ -153,7 +187,8 @@ def test_the_layer_of_class_scores():
     assert classifier_names(model_of()) == ['head.fc.weight', 'head.fc.bias']
     assert classifier_names(nn.Linear(2, 3)) == []
     vit = MMPRETRAIN_MODELS.build(
-        dict(type='VisionTransformerClsHead', num_classes=3, in_channels=8, hidden_dim=4))
+        dict(type='VisionTransformerClsHead', num_classes=3, in_channels=8, hidden_dim=4)
+    )
     model = nn.Module()
     model.head = vit
     assert classifier_names(model) == ['head.layers.head.weight', 'head.layers.head.bias']
@@ -163,8 +198,9 @@ def test_a_skeleton_has_no_values():
     model = model_of()
     copied = skeleton(model)
     assert all(value.is_meta for value in copied.state_dict().values())
-    assert [(name, value.shape) for name, value in copied.state_dict().items()
-            ] == [(name, value.shape) for name, value in model.state_dict().items()]
+    assert [(name, value.shape) for name, value in copied.state_dict().items()] == [
+        (name, value.shape) for name, value in model.state_dict().items()
+    ]
     assert not any(value.is_meta for value in model.state_dict().values())
 
 
@@ -190,7 +226,8 @@ def test_forward_hooks_are_not_copied():
 def test_a_module_that_cannot_convert_the_weights_is_heard():
     model = model_of()
     model.backbone._register_load_state_dict_pre_hook(
-        lambda *args: (_ for _ in ()).throw(RuntimeError('no\nway')))
+        lambda *args: (_ for _ in ()).throw(RuntimeError('no\nway'))
+    )
     with pytest.raises(ValueError, match=r'1 refused, first RuntimeError: no; the config'):
         fit(model_of().state_dict(), 'test', model)
 
@@ -199,8 +236,8 @@ def test_a_checkpoint_is_changed_in_place(monkeypatch):
     lines = []
     monkeypatch.setattr(checkpoint_fit, 'print_log', lambda message, logger: lines.append(message))
     content = {
-        'model': {f'module.{name}': value
-                  for name, value in model_of(seed=1).state_dict().items()}, 'epoch': 4
+        'model': {f'module.{name}': value for name, value in model_of(seed=1).state_dict().items()},
+        'epoch': 4,
     }
     fit_checkpoint(model_of(), content, 'a.pth', 'test')
     assert content['epoch'] == 4 and content['state_dict'].keys() == model_of().state_dict().keys()
@@ -217,18 +254,21 @@ def test_weights_alone_cannot_be_resumed(missing):
     del content[missing]
     fit_checkpoint(model_of(), dict(content), 'a.pth', 'start')
     with pytest.raises(
-            ValueError,
-            match=f'a.pth cannot be resumed: it has no {missing}; start a training .* by load_from'
+        ValueError,
+        match=f'a.pth cannot be resumed: it has no {missing}; start a training .* by load_from',
     ):
         fit_checkpoint(model_of(), content, 'a.pth', 'resume')
 
 
 def with_mean(state, mean, **others):
     return {
-        **RESUMABLE, 'state_dict': state, 'ema_state_dict': {
-            'steps': torch.tensor(3), **{f'module.{name}': value
-                                         for name, value in mean.items()}, **others
-        }
+        **RESUMABLE,
+        'state_dict': state,
+        'ema_state_dict': {
+            'steps': torch.tensor(3),
+            **{f'module.{name}': value for name, value in mean.items()},
+            **others,
+        },
     }
 
 
@@ -236,16 +276,23 @@ def test_the_running_mean_of_the_weights_must_fit_too():
     content = with_mean(model_of().state_dict(), model_of(seed=1).state_dict())
     fit_checkpoint(model_of(), content, 'a.pth', 'resume')
     mean = content['ema_state_dict']
-    assert mean['steps'] == 3 and torch.equal(mean['module.head.fc.weight'],
-                                              model_of(seed=1).head.fc.weight)
-    with pytest.raises(ValueError,
-                       match=r'65 of 67 tensors of a.pth \(ema_state_dict\) fit SemiSupClassifier'):
-        fit_checkpoint(model_of(), with_mean(model_of().state_dict(),
-                                             model_of(3).state_dict()), 'a.pth', 'resume')
+    assert mean['steps'] == 3 and torch.equal(
+        mean['module.head.fc.weight'], model_of(seed=1).head.fc.weight
+    )
+    with pytest.raises(
+        ValueError, match=r'65 of 67 tensors of a.pth \(ema_state_dict\) fit SemiSupClassifier'
+    ):
+        fit_checkpoint(
+            model_of(),
+            with_mean(model_of().state_dict(), model_of(3).state_dict()),
+            'a.pth',
+            'resume',
+        )
     content = with_mean(model_of().state_dict(), model_of().state_dict())
     del content['ema_state_dict']['steps']
-    with pytest.raises(ValueError,
-                       match="a.pth cannot be resumed: 'ema_state_dict' has no 'steps'"):
+    with pytest.raises(
+        ValueError, match="a.pth cannot be resumed: 'ema_state_dict' has no 'steps'"
+    ):
         fit_checkpoint(model_of(), content, 'a.pth', 'resume')
     # At a start its head is left out as that of the weights, so that hooks may exchange the two.
     content = with_mean(model_of(3).state_dict(), model_of(3, seed=1).state_dict())

@@ -10,7 +10,9 @@ def test_numbers_of_a_file(tmp_path):
     file = tmp_path / 'prior.txt'
     file.write_text('1 2\n\n3.5\n1e2\n')
     assert read_prior(str(file)) == [1, 2, 3.5, 100]
-    torch.testing.assert_close(ClassPrior(str(file)).log_prior.exp(), torch.tensor([1, 2, 3.5, 100]).double() / 106.5)
+    torch.testing.assert_close(
+        ClassPrior(str(file)).log_prior.exp(), torch.tensor([1, 2, 3.5, 100]).double() / 106.5
+    )
 
 
 def test_bad_files(tmp_path):
@@ -24,7 +26,9 @@ def test_bad_files(tmp_path):
 
 @pytest.mark.parametrize('prior', [[2, 6], (0.25, 0.75), torch.tensor([1, 3])])
 def test_shares_and_counts_in_any_unit(prior):
-    torch.testing.assert_close(ClassPrior(prior).checked_log_prior(2).exp(), torch.tensor([0.25, 0.75]).double())
+    torch.testing.assert_close(
+        ClassPrior(prior).checked_log_prior(2).exp(), torch.tensor([0.25, 0.75]).double()
+    )
 
 
 def test_uniform_is_none():
@@ -47,7 +51,9 @@ def test_labeled_waits_for_counts():
     with pytest.raises(ValueError, match="prior='labeled'. has no class counts"):
         prior.checked_log_prior(2)
     prior.set_prior([1, 3])
-    torch.testing.assert_close(prior.checked_log_prior(2).exp(), torch.tensor([0.25, 0.75]).double())
+    torch.testing.assert_close(
+        prior.checked_log_prior(2).exp(), torch.tensor([0.25, 0.75]).double()
+    )
     with pytest.raises(ValueError, match='prior has 2 classes, cls_score has 3'):
         prior.checked_log_prior(3)
 

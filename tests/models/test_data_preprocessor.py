@@ -51,9 +51,15 @@ def test_batch_augmentation_leaves_unlabelled_images_alone(augment):
 @pytest.mark.parametrize('labels', [[None, 2, None], [None] * 3], ids=['one', 'none'])
 def test_batch_augmentation_of_too_few_labelled_images_changes_nothing(labels):
     np.random.seed(0)
-    out = make(batch_augments=dict(augments=dict(type='Mixup', alpha=1.0)))(make_batch(labels), training=True)
-    assert torch.allclose(out['inputs'], make()(make_batch(labels), training=True)['inputs'], atol=1e-5)
-    assert [s.gt_score.argmax().item() for s in out['data_samples'] if 'gt_score' in s] == [2 for label in labels if label]
+    out = make(batch_augments=dict(augments=dict(type='Mixup', alpha=1.0)))(
+        make_batch(labels), training=True
+    )
+    assert torch.allclose(
+        out['inputs'], make()(make_batch(labels), training=True)['inputs'], atol=1e-5
+    )
+    assert [s.gt_score.argmax().item() for s in out['data_samples'] if 'gt_score' in s] == [
+        2 for label in labels if label
+    ]
 
 
 def test_cross_entropy_of_mixed_labels():
@@ -82,7 +88,9 @@ def test_bad_labels():
     with pytest.raises(ValueError, match=r'one label an image, got \[1, 2\] for a/b.png'):
         make()(batch)
     with pytest.raises(ValueError, match='num_classes'):
-        SemiSupDataPreprocessor(to_onehot=True)(dict(inputs=make_batch([1])['inputs'], data_samples=make_samples([1])))
+        SemiSupDataPreprocessor(to_onehot=True)(
+            dict(inputs=make_batch([1])['inputs'], data_samples=make_samples([1]))
+        )
 
 
 # --- Images in several views: unlabelled in 2, of class 3 in 3, unlabelled in 1, of class 1 in 2
@@ -105,7 +113,9 @@ def test_views_are_normalised_and_every_view_has_the_label_of_its_image(stacked)
         raw = torch.stack([expected['inputs'][image], *sample.get('views', [])]).float()
         places = [place for place, other in enumerate(IMAGES) if other == image]
         torch.testing.assert_close(out['inputs'][places], (raw - 100) / 50)
-    assert [s.gt_label.item() if 'gt_label' in s else None for s in out['data_samples']] == [LABELS[i] for i in IMAGES]
+    assert [s.gt_label.item() if 'gt_label' in s else None for s in out['data_samples']] == [
+        LABELS[i] for i in IMAGES
+    ]
 
 
 @pytest.mark.parametrize('augment', ['Mixup', 'CutMix'])
@@ -118,7 +128,9 @@ def test_batch_augmentation_mixes_the_views_of_labelled_images(augment):
     unlabeled = [place for place in range(8) if place not in LABELED_VIEWS]
     assert torch.equal(out['inputs'][unlabeled], plain[unlabeled])
     assert not torch.equal(out['inputs'][LABELED_VIEWS], plain[LABELED_VIEWS])
-    assert [place for place, sample in enumerate(out['data_samples']) if 'gt_score' in sample] == LABELED_VIEWS
+    assert [
+        place for place, sample in enumerate(out['data_samples']) if 'gt_score' in sample
+    ] == LABELED_VIEWS
     scores = torch.stack([out['data_samples'][place].gt_score for place in LABELED_VIEWS])
     torch.testing.assert_close(scores.sum(1), torch.ones(5))
     assert scores[:, [0, 2, 4]].eq(0).all() and scores[:, [1, 3]].gt(0).any(0).all()
@@ -130,22 +142,27 @@ def test_cross_entropy_of_labelled_views_is_their_mean():
     model.backbone.eval()
     loss = model(**batch, mode='loss')['loss_ce']
     logits = model(**batch, mode='tensor')
-    expected = -sum(logits[place].log_softmax(0)[LABELS[IMAGES[place]]] for place in LABELED_VIEWS) / 5
+    expected = (
+        -sum(logits[place].log_softmax(0)[LABELS[IMAGES[place]]] for place in LABELED_VIEWS) / 5
+    )
     torch.testing.assert_close(loss, expected)
 
 
-@pytest.mark.parametrize('mean, std, words', [
-    ([128] * 3, [64, 0, 64], r'std=\[64, 0, 64\] must be a finite number above 0, got 0'),
-    ([128] * 3, [64, -1, 64], 'got -1'),
-    ([128] * 3, [64, math.nan, 64], 'got nan'),
-    ([128] * 3, [64, math.inf, 64], 'got inf'),
-    ([128, math.nan, 128], [64] * 3, r'data_preprocessor\.mean.*got nan'),
-    ([128] * 3, [64] * 2, 'need a number for each channel, got 3 and 2'),
-    ([], [], 'need a number for each channel'),
-    (128, 0, 'got 0'),
-    (None, [64] * 3, 'needs mean and std, or neither, got mean=None'),
-    ([128] * 3, None, 'needs mean and std, or neither'),
-])
+@pytest.mark.parametrize(
+    'mean, std, words',
+    [
+        ([128] * 3, [64, 0, 64], r'std=\[64, 0, 64\] must be a finite number above 0, got 0'),
+        ([128] * 3, [64, -1, 64], 'got -1'),
+        ([128] * 3, [64, math.nan, 64], 'got nan'),
+        ([128] * 3, [64, math.inf, 64], 'got inf'),
+        ([128, math.nan, 128], [64] * 3, r'data_preprocessor\.mean.*got nan'),
+        ([128] * 3, [64] * 2, 'need a number for each channel, got 3 and 2'),
+        ([], [], 'need a number for each channel'),
+        (128, 0, 'got 0'),
+        (None, [64] * 3, 'needs mean and std, or neither, got mean=None'),
+        ([128] * 3, None, 'needs mean and std, or neither'),
+    ],
+)
 def test_bad_normalisation(mean, std, words):
     with pytest.raises(ValueError, match=words):
         SemiSupDataPreprocessor(mean=mean, std=std)
@@ -157,8 +174,18 @@ def test_bad_padding(kwargs):
         make(**kwargs)
 
 
-@pytest.mark.parametrize('channels, numbers, fits', [(3, 3, True), (3, 1, True), (1, 1, True), (1, 3, True), (3, 2, False),
-                                                     (4, 3, False), (3, 4, False)])
+@pytest.mark.parametrize(
+    'channels, numbers, fits',
+    [
+        (3, 3, True),
+        (3, 1, True),
+        (1, 1, True),
+        (1, 3, True),
+        (3, 2, False),
+        (4, 3, False),
+        (3, 4, False),
+    ],
+)
 @pytest.mark.parametrize('stacked', [True, False])
 def test_channels(channels, numbers, fits, stacked):
     preprocessor = SemiSupDataPreprocessor(mean=[100] * numbers, std=[50] * numbers)
@@ -167,5 +194,7 @@ def test_channels(channels, numbers, fits, stacked):
     if fits:
         assert preprocessor(batch)['inputs'].shape == (2, max(channels, numbers), 4, 4)
     else:
-        with pytest.raises(ValueError, match=f'{numbers} numbers, but an image has {channels} channels'):
+        with pytest.raises(
+            ValueError, match=f'{numbers} numbers, but an image has {channels} channels'
+        ):
             preprocessor(batch)

@@ -1,4 +1,7 @@
-"""DenseNetPyramid against torchvision's blocks and mmpretrain's transitions, and what is frozen, dilated and recomputed."""
+"""DenseNetPyramid against torchvision's blocks and mmpretrain's transitions, and what is frozen,
+dilated and recomputed.
+"""
+
 import copy
 
 import pytest
@@ -37,7 +40,9 @@ def warm_up(backbone):
     return backbone
 
 
-@pytest.mark.parametrize('arch', ['121', *(pytest.param(arch, marks=pytest.mark.slow) for arch in ('161', '169', '201'))])
+@pytest.mark.parametrize(
+    'arch', ['121', *(pytest.param(arch, marks=pytest.mark.slow) for arch in ('161', '169', '201'))]
+)
 def test_maps_are_those_of_torchvisions_dense_blocks(arch):
     backbone = warm_up(build(arch)).eval()
     reference = getattr(torchvision_densenet, f'densenet{arch}')(weights=None).eval()
@@ -71,16 +76,23 @@ def test_last_map_is_that_of_the_stock_backbone_and_the_first_ones_are_not():
         assert torch.equal(stock.transitions[i](outputs[i]), halved[i])
 
 
-@pytest.mark.parametrize('arch, strides, channels', [
-    (ARCH, [4, 8, 16, 32], [16, 16, 16, 16]),
-    (dict(growth_rate=4, depths=[1, 3], init_channels=10), [4, 8], [14, 19]),
-])
+@pytest.mark.parametrize(
+    'arch, strides, channels',
+    [
+        (ARCH, [4, 8, 16, 32], [16, 16, 16, 16]),
+        (dict(growth_rate=4, depths=[1, 3], init_channels=10), [4, 8], [14, 19]),
+    ],
+)
 def test_custom_architectures(arch, strides, channels):
     backbone = build(arch, out_indices=range(len(strides)))
-    assert [(64 // x.shape[-1], x.shape[1]) for x in backbone(images())] == list(zip(strides, channels, strict=True))
+    assert [(64 // x.shape[-1], x.shape[1]) for x in backbone(images())] == list(
+        zip(strides, channels, strict=True)
+    )
 
 
-@pytest.mark.parametrize('stride, strides', [(8, [4, 8, 8, 8]), (16, [4, 8, 16, 16]), (32, [4, 8, 16, 32])])
+@pytest.mark.parametrize(
+    'stride, strides', [(8, [4, 8, 8, 8]), (16, [4, 8, 16, 16]), (32, [4, 8, 16, 32])]
+)
 def test_dilated_maps_keep_the_values_at_the_stock_places(stride, strides):
     backbone = warm_up(build(output_stride=stride)).double().eval()
     coarse = build().double().eval()
@@ -97,13 +109,19 @@ def train_step(backbone):
     backbone.train()
     x = images().requires_grad_()
     sum(output.square().mean() for output in backbone(x)).backward()
-    return [parameter.grad for parameter in backbone.parameters()], [buffer.clone() for buffer in backbone.buffers()]
+    return [parameter.grad for parameter in backbone.parameters()], [
+        buffer.clone() for buffer in backbone.buffers()
+    ]
 
 
 def test_recomputation_gives_the_same_gradients_and_moves_batchnorm_once():
     plain, saving = build(norm_eval=False), build(norm_eval=False, memory_efficient=True)
     torch.testing.assert_close(train_step(saving), train_step(plain), rtol=1e-5, atol=1e-7)
-    counts = {buffer.item() for name, buffer in saving.named_buffers() if name.endswith('num_batches_tracked')}
+    counts = {
+        buffer.item()
+        for name, buffer in saving.named_buffers()
+        if name.endswith('num_batches_tracked')
+    }
     assert counts == {1}
 
 
@@ -117,14 +135,16 @@ def test_the_stock_backbone_moves_batchnorm_twice():
 
 def test_recomputation_saves_memory_and_survives_copies_and_a_second_backward_pass():
     deep = dict(growth_rate=4, depths=[12], init_channels=8)
-    backbone = copy.deepcopy(build(deep, out_indices=(0, ), norm_eval=False, memory_efficient=True))
+    backbone = copy.deepcopy(build(deep, out_indices=(0,), norm_eval=False, memory_efficient=True))
     sizes = {}
     for efficient in (False, True):
         for layer in backbone.modules():
             if hasattr(layer, 'memory_efficient'):
                 layer.memory_efficient = efficient
         kept = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda x, kept=kept: kept.append(x.numel()) or x, lambda x: x):
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x, kept=kept: kept.append(x.numel()) or x, lambda x: x
+        ):
             loss = backbone(images().requires_grad_())[-1].square().mean()
         sizes[efficient] = sum(kept)
         loss.backward(retain_graph=True)
@@ -140,16 +160,21 @@ def frozen_parts(backbone):
     """Top-level parts without a trainable parameter, e.g. 'stem' or 'stages.0'."""
     parts = {}
     for name, parameter in backbone.named_parameters():
-        parts.setdefault('.'.join(name.split('.')[:1 if name.startswith('stem') else 2]), set()).add(parameter.requires_grad)
+        parts.setdefault(
+            '.'.join(name.split('.')[: 1 if name.startswith('stem') else 2]), set()
+        ).add(parameter.requires_grad)
     return {part for part, trainable in parts.items() if trainable == {False}}
 
 
-@pytest.mark.parametrize('frozen, parts', [
-    (-1, set()),
-    (0, {'stem'}),
-    (1, {'stem', 'stages.0', 'transitions.0'}),
-    (4, {'stem', *(f'{kind}.{i}' for i in range(4) for kind in ('stages', 'transitions'))}),
-])
+@pytest.mark.parametrize(
+    'frozen, parts',
+    [
+        (-1, set()),
+        (0, {'stem'}),
+        (1, {'stem', 'stages.0', 'transitions.0'}),
+        (4, {'stem', *(f'{kind}.{i}' for i in range(4) for kind in ('stages', 'transitions'))}),
+    ],
+)
 def test_frozen_stages_include_the_stem_and_rest(frozen, parts):
     backbone = build(frozen_stages=frozen, norm_eval=False).train()
     assert frozen_parts(backbone) == parts
@@ -169,7 +194,7 @@ def test_norm_eval_keeps_the_statistics(norm_eval):
     assert backbone.training
 
 
-@pytest.mark.parametrize('out_indices', [(3, ), (0, 2), (0, 1), (0, 1, 2, 3)])
+@pytest.mark.parametrize('out_indices', [(3,), (0, 2), (0, 1), (0, 1, 2, 3)])
 def test_every_trainable_parameter_gets_a_gradient(out_indices):
     """Otherwise DDP fails."""
     backbone = build(out_indices=out_indices).train()
@@ -180,13 +205,16 @@ def test_every_trainable_parameter_gets_a_gradient(out_indices):
         assert (parameter.grad is not None) == parameter.requires_grad, name
 
 
-@pytest.mark.parametrize('cfg, message', [
-    (dict(out_indices=()), r'out_indices must ascend from 0 to at most 3, got \(\)'),
-    (dict(out_indices=(1, 0)), r'got \(1, 0\)'),
-    (dict(out_indices=(0, 4)), r'got \(0, 4\)'),
-    (dict(frozen_stages=5), 'frozen_stages must be from -1 to 4, got 5'),
-    (dict(output_stride=12), r'output_stride must be None or one of \[4, 8, 16, 32\], got 12'),
-])
+@pytest.mark.parametrize(
+    'cfg, message',
+    [
+        (dict(out_indices=()), r'out_indices must ascend from 0 to at most 3, got \(\)'),
+        (dict(out_indices=(1, 0)), r'got \(1, 0\)'),
+        (dict(out_indices=(0, 4)), r'got \(0, 4\)'),
+        (dict(frozen_stages=5), 'frozen_stages must be from -1 to 4, got 5'),
+        (dict(output_stride=12), r'output_stride must be None or one of \[4, 8, 16, 32\], got 12'),
+    ],
+)
 def test_bad_settings(cfg, message):
     with pytest.raises(ValueError, match=message):
         build(**cfg)

@@ -28,7 +28,11 @@ def assert_same(log_probs, expected):
 def test_agrees_with_a_loop_over_rows(prior):
     q, mean = probabilities(normal(6, 4)), probabilities(normal(1, 4, seed=1))[0]
     log_prior = None if prior is None else (torch.tensor(prior) / 10).log()
-    aligned = align(torch.tensor(q, dtype=torch.float64).log(), torch.tensor(mean, dtype=torch.float64).log(), log_prior)
+    aligned = align(
+        torch.tensor(q, dtype=torch.float64).log(),
+        torch.tensor(mean, dtype=torch.float64).log(),
+        log_prior,
+    )
     assert_same(aligned, slow_align(q, mean, prior or [1] * 4))
 
 
@@ -36,7 +40,7 @@ def test_shares_as_expected_change_nothing():
     log_probs = normal(5, 4).log_softmax(1)
     log_prior = torch.tensor(PRIOR).div(10).log()
     torch.testing.assert_close(align(log_probs, log_prior, log_prior), log_probs)
-    torch.testing.assert_close(align(log_probs, torch.full((4, ), 0.25).log()), log_probs)
+    torch.testing.assert_close(align(log_probs, torch.full((4,), 0.25).log()), log_probs)
     assert not torch.allclose(align(log_probs, log_prior), log_probs)  # negative control
 
 
@@ -53,8 +57,11 @@ def test_the_observed_shares_are_a_running_mean(momentum):
         logits = normal(6, 4, seed=step)
         q = probabilities(logits)
         means.append(slow_mean(q))
-        weights = [(1 - momentum)**(step - i) for i in range(step + 1)]
-        mean = [sum(w * m[c] for w, m in zip(weights, means, strict=True)) / sum(weights) for c in range(4)]
+        weights = [(1 - momentum) ** (step - i) for i in range(step + 1)]
+        mean = [
+            sum(w * m[c] for w, m in zip(weights, means, strict=True)) / sum(weights)
+            for c in range(4)
+        ]
         assert_same(alignment(logits), slow_align(q, mean, PRIOR))
 
 
@@ -99,9 +106,15 @@ def test_types_are_kept():
     assert alignment(normal(3, 4).float()).dtype == torch.float32
 
 
-@pytest.mark.parametrize('kwargs, match', [(dict(momentum=0), 'got 0'), (dict(momentum=1.1), 'got 1.1'),
-                                           (dict(prior=[1, -2]), r'classes \[1\] have \[-2\]'),
-                                           (dict(prior='no/such/file'), 'no/such/file')])
+@pytest.mark.parametrize(
+    'kwargs, match',
+    [
+        (dict(momentum=0), 'got 0'),
+        (dict(momentum=1.1), 'got 1.1'),
+        (dict(prior=[1, -2]), r'classes \[1\] have \[-2\]'),
+        (dict(prior='no/such/file'), 'no/such/file'),
+    ],
+)
 def test_bad_settings(kwargs, match):
     with pytest.raises(ValueError, match=match):
         DistributionAlignment(**kwargs)
@@ -110,7 +123,10 @@ def test_bad_settings(kwargs, match):
 def test_prior_of_other_length_and_missing_prior():
     with pytest.raises(ValueError, match='prior has 3 classes, cls_score has 4'):
         DistributionAlignment([1, 1, 1])(normal(2, 4))
-    with pytest.raises(ValueError, match=r"DistributionAlignment\(prior='labeled'\) has no class counts.*SemiSupSetupHook"):
+    with pytest.raises(
+        ValueError,
+        match=r"DistributionAlignment\(prior='labeled'\) has no class counts.*SemiSupSetupHook",
+    ):
         DistributionAlignment('labeled')(normal(2, 4))
     alignment = DistributionAlignment('labeled')
     alignment.set_prior(PRIOR)
@@ -123,5 +139,9 @@ def test_the_state_dict_has_no_entry_and_brings_the_running_mean():
     state = alignment.state_dict()
     assert not state
     other.load_state_dict(state, strict=True)
-    torch.testing.assert_close(other(normal(3, 4, seed=1)), alignment(normal(3, 4, seed=1)), rtol=0, atol=0)
-    assert not torch.allclose(DistributionAlignment(PRIOR)(normal(3, 4, seed=1)), alignment(normal(3, 4, seed=1)))
+    torch.testing.assert_close(
+        other(normal(3, 4, seed=1)), alignment(normal(3, 4, seed=1)), rtol=0, atol=0
+    )
+    assert not torch.allclose(
+        DistributionAlignment(PRIOR)(normal(3, 4, seed=1)), alignment(normal(3, 4, seed=1))
+    )

@@ -6,7 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmsemiloc.models import MeanEntropyLoss, NegativeBatchEntropyLoss, mean_entropy, negative_batch_entropy
+from mmsemiloc.models import (
+    MeanEntropyLoss,
+    NegativeBatchEntropyLoss,
+    mean_entropy,
+    negative_batch_entropy,
+)
 
 HALF_AND_SINGLE = [torch.float32, torch.bfloat16, torch.float16]
 
@@ -62,27 +67,42 @@ def test_one_hot_predictions_of_distinct_classes():
 def test_prior_equal_to_the_mean_prediction_gives_zero():
     logits = torch.randn(8, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     mean = logits.softmax(1).mean(0)
-    assert NegativeBatchEntropyLoss(prior=mean.tolist())(logits).item() == pytest.approx(0, abs=1e-12)
+    assert NegativeBatchEntropyLoss(prior=mean.tolist())(logits).item() == pytest.approx(
+        0, abs=1e-12
+    )
     assert NegativeBatchEntropyLoss(prior=[1.0] * 5)(logits).item() > 1e-3  # negative control
 
 
 def test_uniform_prior_differs_by_log_c_only():
     logits = torch.randn(8, 5, dtype=torch.float64)
     with_prior = NegativeBatchEntropyLoss(prior=[3] * 5)(logits)
-    assert (with_prior - NegativeBatchEntropyLoss()(logits)).item() == pytest.approx(math.log(5), abs=1e-12)
+    assert (with_prior - NegativeBatchEntropyLoss()(logits)).item() == pytest.approx(
+        math.log(5), abs=1e-12
+    )
 
 
-@pytest.mark.parametrize('loss', [MeanEntropyLoss(0.8), NegativeBatchEntropyLoss(0.5),
-                                  NegativeBatchEntropyLoss(prior=[1, 2, 3, 4])])
+@pytest.mark.parametrize(
+    'loss',
+    [
+        MeanEntropyLoss(0.8),
+        NegativeBatchEntropyLoss(0.5),
+        NegativeBatchEntropyLoss(prior=[1, 2, 3, 4]),
+    ],
+)
 def test_gradcheck(loss):
     logits = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(loss, logits)
 
 
 @pytest.mark.parametrize('dtype', HALF_AND_SINGLE)
-@pytest.mark.parametrize('loss', [MeanEntropyLoss(), NegativeBatchEntropyLoss(), NegativeBatchEntropyLoss(prior=[1, 2, 3, 4])])
+@pytest.mark.parametrize(
+    'loss',
+    [MeanEntropyLoss(), NegativeBatchEntropyLoss(), NegativeBatchEntropyLoss(prior=[1, 2, 3, 4])],
+)
 def test_extreme_logits_give_finite_gradients(loss, dtype):
-    logits = torch.tensor([[1e4, -1e4, -1e4, -1e4], [1e4, -1e4, 0, 1e4]], dtype=dtype, requires_grad=True)
+    logits = torch.tensor(
+        [[1e4, -1e4, -1e4, -1e4], [1e4, -1e4, 0, 1e4]], dtype=dtype, requires_grad=True
+    )
     value = loss(logits)
     value.backward()
     assert value.isfinite() and logits.grad.isfinite().all()
@@ -105,7 +125,12 @@ def test_half_precision_input_is_computed_in_float32():
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 10**6), batch=st.integers(1, 9), classes=st.integers(1, 12), shift=st.floats(-50, 50))
+@given(
+    seed=st.integers(0, 10**6),
+    batch=st.integers(1, 9),
+    classes=st.integers(1, 12),
+    shift=st.floats(-50, 50),
+)
 def test_invariances_and_bounds(seed, batch, classes, shift):
     generator = torch.Generator().manual_seed(seed)
     logits = 4 * torch.randn(batch, classes, dtype=torch.float64, generator=generator)
@@ -120,8 +145,15 @@ def test_invariances_and_bounds(seed, batch, classes, shift):
     assert mel <= -nbel + 1e-12  # concavity: the mean's entropy is at least the mean entropy
 
 
-@pytest.mark.parametrize('prior, match', [('uniform', "'uniform'"), ([1, 0, 2], r'classes \[1\] have \[0\]'),
-                                          ([1, float('nan')], r'classes \[1\]'), ([1, -1], r'\[-1\]')])
+@pytest.mark.parametrize(
+    'prior, match',
+    [
+        ('uniform', "'uniform'"),
+        ([1, 0, 2], r'classes \[1\] have \[0\]'),
+        ([1, float('nan')], r'classes \[1\]'),
+        ([1, -1], r'\[-1\]'),
+    ],
+)
 def test_bad_priors(prior, match):
     with pytest.raises(ValueError, match=match):
         NegativeBatchEntropyLoss(prior=prior)
@@ -131,7 +163,10 @@ def test_prior_from_a_file(tmp_path):
     file = tmp_path / 'prior.txt'
     file.write_text('1 2\n3\n\n4\n')
     logits = torch.randn(6, 4, dtype=torch.float64)
-    assert torch.equal(NegativeBatchEntropyLoss(prior=str(file))(logits), NegativeBatchEntropyLoss(prior=[1, 2, 3, 4])(logits))
+    assert torch.equal(
+        NegativeBatchEntropyLoss(prior=str(file))(logits),
+        NegativeBatchEntropyLoss(prior=[1, 2, 3, 4])(logits),
+    )
     file.write_text('1\n2 cats\n')
     with pytest.raises(ValueError, match="prior.txt, line 2: .*'cats'"):
         NegativeBatchEntropyLoss(prior=str(file))
@@ -144,7 +179,7 @@ def test_prior_of_other_length_and_missing_prior():
         NegativeBatchEntropyLoss(prior='labeled')(torch.zeros(2, 4))
 
 
-@pytest.mark.parametrize('shape', [(4, ), (0, 3), (2, 3, 4)])
+@pytest.mark.parametrize('shape', [(4,), (0, 3), (2, 3, 4)])
 def test_bad_shapes(shape):
     with pytest.raises(ValueError, match=str(shape)[1:-1].rstrip(',')):
         MeanEntropyLoss()(torch.zeros(shape))

@@ -41,14 +41,18 @@ def test_a_probability_that_is_rounded_to_1_is_not_above_1():
     logits = torch.tensor([[1e4, 0.0], [0.0, 0.0]])
     assert logits[0].softmax(0)[0] == 1
     assert FixMatchLoss(threshold=1).term(make_predictions(logits, [2]))['pseudo_labeled'] == 0
-    assert FixMatchLoss(threshold=0.999).term(make_predictions(logits, [2]))['pseudo_labeled'] == 100  # negative control
+    assert (
+        FixMatchLoss(threshold=0.999).term(make_predictions(logits, [2]))['pseudo_labeled'] == 100
+    )  # negative control
 
 
 def test_identical_views_are_pseudo_labelled_by_themselves():
     """The loss of a confident image is -log of its own probability, which goes to 0."""
     for scale, largest in ((1, 1.0), (25, 1e-9)):
         logits = scale * torch.eye(4, dtype=torch.float64)
-        loss = FixMatchLoss(threshold=0).term(make_predictions(torch.cat([logits, logits]), [2] * 4))['loss_fixmatch']
+        loss = FixMatchLoss(threshold=0).term(
+            make_predictions(torch.cat([logits, logits]), [2] * 4)
+        )['loss_fixmatch']
         assert 0 < loss < largest
         torch.testing.assert_close(loss, -logits.log_softmax(1)[0, 0])
 
@@ -57,7 +61,9 @@ def test_gradient_goes_through_the_strong_views_alone():
     logits, targets = normal(9, 4).requires_grad_(), normal(9, 4, seed=1).requires_grad_()
     for given in (None, targets):
         logits.grad = None
-        FixMatchLoss(threshold=0).term(make_predictions(logits, NUMBERS, LABELED, given))['loss_fixmatch'].backward()
+        FixMatchLoss(threshold=0).term(make_predictions(logits, NUMBERS, LABELED, given))[
+            'loss_fixmatch'
+        ].backward()
         strong = [place for places in views_of_images(NUMBERS) for place in places[1:]]
         assert logits.grad.abs().sum(1).nonzero().flatten().tolist() == sorted(strong)
         assert targets.grad is None
@@ -67,7 +73,9 @@ def test_gradcheck_with_a_constant_target():
     targets = normal(9, 4, seed=1)
 
     def loss(logits):
-        return FixMatchLoss(threshold=0.5).term(make_predictions(logits, NUMBERS, LABELED, targets))['loss_fixmatch']
+        return FixMatchLoss(threshold=0.5).term(
+            make_predictions(logits, NUMBERS, LABELED, targets)
+        )['loss_fixmatch']
 
     assert torch.autograd.gradcheck(loss, normal(9, 4).requires_grad_())
 
@@ -90,10 +98,14 @@ def test_images_in_one_view_each_are_an_error():
 
 def test_alignment_moves_the_labels():
     """All weak views predict class 0, though it is expected in 1 % of the images."""
-    logits = torch.tensor([[1.0, 0.9], [1.1, 0.9], [0, 0], [0, 0]], dtype=torch.float64).requires_grad_()
+    logits = torch.tensor(
+        [[1.0, 0.9], [1.1, 0.9], [0, 0], [0, 0]], dtype=torch.float64
+    ).requires_grad_()
     for alignment, labels in ((None, [0, 0]), (dict(prior=[1, 99]), [1, 1])):
         logits.grad = None
-        FixMatchLoss(threshold=0, alignment=alignment).term(make_predictions(logits, [2, 2]))['loss_fixmatch'].backward()
+        FixMatchLoss(threshold=0, alignment=alignment).term(make_predictions(logits, [2, 2]))[
+            'loss_fixmatch'
+        ].backward()
         assert logits.grad[2:].argmin(1).tolist() == labels
         assert not logits.grad[:2].any()
 
@@ -101,15 +113,27 @@ def test_alignment_moves_the_labels():
 @pytest.mark.parametrize('alignment', [None, dict(prior=[1, 2, 3])])
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
 def test_extreme_predictions_have_finite_gradients(dtype, alignment):
-    logits = torch.tensor([[6e4, -6e4, 0], [0, 0, 0], [-6e4, 6e4, 6e4], [6e4, 0, -6e4]], dtype=dtype, requires_grad=True)
-    loss = FixMatchLoss(threshold=0, alignment=alignment).term(make_predictions(logits, [2, 2]))['loss_fixmatch']
+    logits = torch.tensor(
+        [[6e4, -6e4, 0], [0, 0, 0], [-6e4, 6e4, 6e4], [6e4, 0, -6e4]],
+        dtype=dtype,
+        requires_grad=True,
+    )
+    loss = FixMatchLoss(threshold=0, alignment=alignment).term(make_predictions(logits, [2, 2]))[
+        'loss_fixmatch'
+    ]
     loss.backward()
     assert loss.isfinite() and loss.dtype == torch.float32 and logits.grad.isfinite().all()
 
 
-@pytest.mark.parametrize('kwargs, match', [(dict(threshold=1.5), 'between 0 and 1, got 1.5'), (dict(threshold=-1), 'got -1'),
-                                           (dict(alignment=dict(momentum=0)), 'got 0'),
-                                           (dict(alignment=dict(prior=[1, 0])), r'classes \[1\] have \[0\]')])
+@pytest.mark.parametrize(
+    'kwargs, match',
+    [
+        (dict(threshold=1.5), 'between 0 and 1, got 1.5'),
+        (dict(threshold=-1), 'got -1'),
+        (dict(alignment=dict(momentum=0)), 'got 0'),
+        (dict(alignment=dict(prior=[1, 0])), r'classes \[1\] have \[0\]'),
+    ],
+)
 def test_bad_settings(kwargs, match):
     with pytest.raises(ValueError, match=match):
         FixMatchLoss(**kwargs)

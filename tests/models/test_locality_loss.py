@@ -22,13 +22,15 @@ def groups(height, width):
 
 
 def slow_penalty(cam):
-    return sum(math.sqrt(sum(cam[i][j]**2 for i, j in group)) for group in groups(len(cam), len(cam[0])))
+    return sum(
+        math.sqrt(sum(cam[i][j] ** 2 for i, j in group)) for group in groups(len(cam), len(cam[0]))
+    )
 
 
 def slow_gradient(cam):
     gradient = np.zeros((len(cam), len(cam[0])))
     for group in groups(len(cam), len(cam[0])):
-        norm = math.sqrt(sum(cam[i][j]**2 for i, j in group))
+        norm = math.sqrt(sum(cam[i][j] ** 2 for i, j in group))
         for i, j in group:
             gradient[i, j] += cam[i][j] / norm if norm else 0
     return gradient
@@ -62,9 +64,13 @@ def test_value_and_gradient_agree_with_autograd_group_by_group(size, scale_free,
     cam.requires_grad_()
     LocalityLoss(scale_free=scale_free)(cam).backward()
     other = cam.detach().double().requires_grad_()
-    loss = group_by_group(other / other.norm(dim=(1, 2), keepdim=True) if scale_free else other).mean()
+    loss = group_by_group(
+        other / other.norm(dim=(1, 2), keepdim=True) if scale_free else other
+    ).mean()
     loss.backward()
-    assert LocalityLoss(scale_free=scale_free)(cam).item() == pytest.approx(loss.item(), rel=tolerance)
+    assert LocalityLoss(scale_free=scale_free)(cam).item() == pytest.approx(
+        loss.item(), rel=tolerance
+    )
     torch.testing.assert_close(cam.grad, other.grad.to(dtype), rtol=tolerance, atol=tolerance)
 
 
@@ -106,7 +112,9 @@ def test_plain_sqrt_is_not_finite_there():
 
 @pytest.mark.parametrize('scale_free', [False, True])
 def test_half_precision_does_not_overflow(scale_free):
-    cam = torch.full((1, 7, 7), 1000.0, dtype=torch.float16, requires_grad=True)  # 1000^2 is above float16's range
+    cam = torch.full(
+        (1, 7, 7), 1000.0, dtype=torch.float16, requires_grad=True
+    )  # 1000^2 is above float16's range
     with torch.autocast('cpu', torch.bfloat16):
         loss = LocalityLoss(scale_free=scale_free)(cam)
     loss.backward()
@@ -120,17 +128,30 @@ def test_gradcheck(scale_free):
 
 
 def test_several_maps_an_image_are_weighted_by_constants():
-    cam, weight = random_maps((2, 3, 4, 5)), torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+    cam, weight = (
+        random_maps((2, 3, 4, 5)),
+        torch.rand(2, 3, dtype=torch.float64, requires_grad=True),
+    )
     cam.requires_grad_()
     loss = LocalityLoss()(cam, weight)
     loss.backward()
-    expected = sum(weight[t, k].item() * slow_penalty(cam[t, k].tolist()) for t in range(2) for k in range(3)) / 2
+    expected = (
+        sum(
+            weight[t, k].item() * slow_penalty(cam[t, k].tolist())
+            for t in range(2)
+            for k in range(3)
+        )
+        / 2
+    )
     assert loss.item() == pytest.approx(expected, rel=1e-12)
     assert weight.grad is None
 
 
 def test_of_maps_with_one_sum_the_flat_one_has_the_least_penalty():
-    """The reason why large weights flatten maps; at one energy instead of one sum, the single place has the least."""
+    """The reason why large weights flatten maps.
+
+    At one energy instead of one sum, the single place has the least.
+    """
     flat = torch.ones(8, 8, dtype=torch.float64)
     place = torch.zeros(8, 8, dtype=torch.float64)
     place[3, 4] = 64
@@ -145,17 +166,24 @@ def test_of_maps_with_one_sum_the_flat_one_has_the_least_penalty():
 @pytest.mark.parametrize('scale', [1e-30, 1e-3, -2.0, 1e30])
 def test_scale_free_form_does_not_depend_on_the_scale(scale):
     cam = random_maps((3, 4, 6), torch.float32)
-    torch.testing.assert_close(LocalityLoss(scale_free=True)(scale * cam), LocalityLoss(scale_free=True)(cam))
+    torch.testing.assert_close(
+        LocalityLoss(scale_free=True)(scale * cam), LocalityLoss(scale_free=True)(cam)
+    )
 
 
 def test_raw_form_does():
     """Negative control."""
     cam = random_maps((3, 4, 6))
-    assert LocalityLoss()(0.5 * cam).item() == pytest.approx(0.5 * LocalityLoss()(cam).item(), rel=1e-12)
+    assert LocalityLoss()(0.5 * cam).item() == pytest.approx(
+        0.5 * LocalityLoss()(cam).item(), rel=1e-12
+    )
 
 
 def test_scale_free_gradient_is_orthogonal_to_the_map_and_falls_with_its_scale():
-    """A step along the gradient cannot shrink a map; negative control: the raw form's can do little else."""
+    """A step along the gradient cannot shrink a map; negative control: the raw form's can do little
+    else.
+    """
+
     def gradient(cam, **kwargs):
         cam = cam.clone().requires_grad_()
         LocalityLoss(**kwargs)(cam).backward()
@@ -179,7 +207,10 @@ def test_scale_free_form_of_extreme_maps_is_never_nan(scale):
 
 @pytest.mark.parametrize('height, width', [(7, 7), (3, 8), (1, 1)])
 def test_extremes_of_the_scale_free_form(height, width):
-    """Least: a single place, wherever it is. Most: two opposite corners. Between them, a flat map."""
+    """Least: a single place, wherever it is.
+
+    Most: two opposite corners. Between them, a flat map.
+    """
     least, most = height + width + 2, 4 + math.sqrt(2) * (height + width - 2)
 
     def value(cam):
@@ -193,7 +224,9 @@ def test_extremes_of_the_scale_free_form(height, width):
     corners[0, 0] = corners[-1, -1] = 3
     assert value(corners) == pytest.approx(most, rel=1e-12)
     flat = sum(2 * math.sqrt(k / n) for n in (height, width) for k in range(1, n + 1))
-    assert value(torch.full((height, width), 0.1, dtype=torch.float64)) == pytest.approx(flat, rel=1e-12)
+    assert value(torch.full((height, width), 0.1, dtype=torch.float64)) == pytest.approx(
+        flat, rel=1e-12
+    )
     if height * width > 1:
         assert least < flat < most < math.sqrt(2) * least
         assert value(place + 1e-3 * random_maps((height, width))) > least
@@ -201,20 +234,33 @@ def test_extremes_of_the_scale_free_form(height, width):
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 10**6), height=st.integers(1, 6), width=st.integers(1, 6), scale=st.floats(1e-3, 1e3))
+@given(
+    seed=st.integers(0, 10**6),
+    height=st.integers(1, 6),
+    width=st.integers(1, 6),
+    scale=st.floats(1e-3, 1e3),
+)
 def test_invariances(seed, height, width, scale):
-    cam = torch.randn(2, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    cam = torch.randn(
+        2, height, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
     penalty = locality_penalty(cam)
     for other in (cam.flip(1), cam.flip(2), cam.transpose(1, 2), -cam):
         torch.testing.assert_close(locality_penalty(other), penalty)
     torch.testing.assert_close(locality_penalty(scale * cam), scale * penalty)
     free = locality_penalty(unit_norm(cam))
-    assert (free >= height + width + 2 - 1e-9).all() and (free <= 4 + math.sqrt(2) * (height + width - 2) + 1e-9).all()
-    # A single place has the least penalty for its energy: every group that holds the energy counts it whole.
+    assert (free >= height + width + 2 - 1e-9).all() and (
+        free <= 4 + math.sqrt(2) * (height + width - 2) + 1e-9
+    ).all()
+    # A single place has the least penalty for its energy: every group that holds the energy counts
+    # it whole.
     assert (penalty >= cam.abs().amax((1, 2)) * (height + width + 2) - 1e-9).all()
 
 
-@pytest.mark.parametrize('cam, weight', [((3, 3), None), ((2, 3, 4, 4), None), ((2, 4, 4), (2, 3)), ((2, 3, 4, 4), (2, 4))])
+@pytest.mark.parametrize(
+    'cam, weight',
+    [((3, 3), None), ((2, 3, 4, 4), None), ((2, 4, 4), (2, 3)), ((2, 3, 4, 4), (2, 4))],
+)
 def test_bad_shapes(cam, weight):
     with pytest.raises(ValueError, match='LocalityLoss needs cam'):
         LocalityLoss()(torch.zeros(cam), None if weight is None else torch.zeros(weight))

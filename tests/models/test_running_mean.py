@@ -10,22 +10,28 @@ from tests.conftest import make_batch, make_model
 
 def batches(count, classes=4, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return [2 * torch.randn(6, classes, dtype=torch.float64, generator=generator) for _ in range(count)]
+    return [
+        2 * torch.randn(6, classes, dtype=torch.float64, generator=generator) for _ in range(count)
+    ]
 
 
 def slow_mixed_means(logits, momentum):
     """The definition, written out: weights (1 - m)^(n - i), divided by their sum."""
     means = [x.softmax(1).mean(0) for x in logits]
     for n in range(len(means)):
-        weights = torch.tensor([(1 - momentum)**(n - i) for i in range(n + 1)], dtype=torch.float64)
-        yield (weights[:, None] * torch.stack(means[:n + 1])).sum(0) / weights.sum()
+        weights = torch.tensor(
+            [(1 - momentum) ** (n - i) for i in range(n + 1)], dtype=torch.float64
+        )
+        yield (weights[:, None] * torch.stack(means[: n + 1])).sum(0) / weights.sum()
 
 
 @pytest.mark.parametrize('momentum', [0.03, 0.3, 1.0])
 def test_value_and_gradient_are_those_of_the_mixed_mean(momentum):
     loss = NegativeBatchEntropyLoss(loss_weight=0.7, estimator='ema', momentum=momentum)
     logits = [x.requires_grad_() for x in batches(5)]
-    for x, mixed in zip(logits, slow_mixed_means([x.detach() for x in logits], momentum), strict=True):
+    for x, mixed in zip(
+        logits, slow_mixed_means([x.detach() for x in logits], momentum), strict=True
+    ):
         value = loss(x)
         assert value.item() == pytest.approx(0.7 * (mixed * mixed.log()).sum().item(), rel=1e-12)
         value.backward()
@@ -47,15 +53,21 @@ def test_with_memory_it_is_not():
 
 
 def test_a_long_memory_lowers_the_bias_of_small_batches():
-    """Micro-batches of 8 confident, independent predictions of 50 equally likely classes: the entropy is log 50."""
+    """Micro-batches of 8 confident, independent predictions of 50 equally likely classes: the
+    entropy is log 50.
+    """
     generator = torch.Generator().manual_seed(0)
     loss = NegativeBatchEntropyLoss(estimator='ema', momentum=1 / 64)
     labels = torch.randint(0, 50, (600, 8), generator=generator)
     logits = 50 * torch.nn.functional.one_hot(labels, 50).double()
-    values = torch.tensor([[-loss(x).item(), -negative_batch_entropy(x).item()] for x in logits])[300:].mean(0)
+    values = torch.tensor([[-loss(x).item(), -negative_batch_entropy(x).item()] for x in logits])[
+        300:
+    ].mean(0)
     truth = torch.tensor(50.0).log()
     images = 8 * (2 - 1 / 64) * 64
-    assert truth - values[0] == pytest.approx((50 - 1) / (2 * images), rel=0.3)  # the documented bias
+    assert truth - values[0] == pytest.approx(
+        (50 - 1) / (2 * images), rel=0.3
+    )  # the documented bias
     assert truth - values[1] > 1.5
 
 
@@ -92,7 +104,9 @@ def test_the_past_is_saved_and_loaded_without_an_entry_in_the_state_dict(tmp_pat
 
 def test_another_number_of_classes_starts_anew(monkeypatch):
     messages = []
-    monkeypatch.setattr(running_mean, 'print_log', lambda message, **kwargs: messages.append(message))
+    monkeypatch.setattr(
+        running_mean, 'print_log', lambda message, **kwargs: messages.append(message)
+    )
     loss = NegativeBatchEntropyLoss(estimator='ema')
     loss(batches(1, classes=4)[0])
     x = batches(1, classes=3)[0]
@@ -100,22 +114,37 @@ def test_another_number_of_classes_starts_anew(monkeypatch):
     assert len(messages) == 1 and 'has 4 classes, the model 3' in messages[0]
 
 
-@pytest.mark.parametrize('kwargs, match', [(dict(estimator='mean'), "'mean'"), (dict(estimator='ema', momentum=0), 'got 0'),
-                                           (dict(estimator='ema', momentum=1.5), 'got 1.5')])
+@pytest.mark.parametrize(
+    'kwargs, match',
+    [
+        (dict(estimator='mean'), "'mean'"),
+        (dict(estimator='ema', momentum=0), 'got 0'),
+        (dict(estimator='ema', momentum=1.5), 'got 1.5'),
+    ],
+)
 def test_bad_settings(kwargs, match):
     with pytest.raises(ValueError, match=match):
         NegativeBatchEntropyLoss(**kwargs)
 
 
 def test_ema_trains_under_stock_accumulation_and_in_one_pass_over_micro_batches():
-    model = make_model(head=dict(loss_nbel=dict(
-        type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.5, estimator='ema')))
+    model = make_model(
+        head=dict(
+            loss_nbel=dict(
+                type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.5, estimator='ema'
+            )
+        )
+    )
     forwards = []
     model.backbone.register_forward_hook(lambda *args: forwards.append(1))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    model.train_step(make_batch([0, None, 1, None, 2, None]), AccumOptimWrapper(2, optimizer=optimizer))
+    model.train_step(
+        make_batch([0, None, 1, None, 2, None]), AccumOptimWrapper(2, optimizer=optimizer)
+    )
     assert len(forwards) == 3
     wrapper = OptimWrapper(optimizer, accumulative_counts=2)
     for _ in range(2):
         model.train_step(make_batch([0, None]), wrapper)
-    assert model.head.terms['nbel'].running_mean.log_past.logsumexp(0).exp().item() == pytest.approx(1 - 0.9**5, rel=1e-5)
+    assert model.head.terms['nbel'].running_mean.log_past.logsumexp(
+        0
+    ).exp().item() == pytest.approx(1 - 0.9**5, rel=1e-5)

@@ -20,9 +20,13 @@ def stock_classifier():
         dict(
             type='ImageClassifier',
             data_preprocessor=dict(mean=[128] * 3, std=[64] * 3, num_classes=CLASSES),
-            backbone=dict(type='DenseNet', arch=dict(growth_rate=4, depths=[2, 2], init_channels=8)),
+            backbone=dict(
+                type='DenseNet', arch=dict(growth_rate=4, depths=[2, 2], init_channels=8)
+            ),
             neck=dict(type='GlobalAveragePooling'),
-            head=dict(type='LinearClsHead', num_classes=CLASSES, in_channels=16)))
+            head=dict(type='LinearClsHead', num_classes=CLASSES, in_channels=16),
+        )
+    )
 
 
 def scores(model, batch):
@@ -45,9 +49,13 @@ def test_checkpoints_load_strictly_both_ways_and_predict_the_same():
 def test_train_step_with_a_stock_wrapper():
     model = make_model(mel=0.1, nbel=0.1, locality=0.01)
     before = model.head.fc.weight.clone()
-    log = model.train_step(make_batch([1, None, 2, None]), OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1)))
+    log = model.train_step(
+        make_batch([1, None, 2, None]), OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    )
     assert set(log) == {'loss', 'loss_ce', 'loss_mel', 'loss_nbel', 'loss_locality', 'acc_labeled'}
-    assert log['loss'].item() == pytest.approx(sum(v.item() for k, v in log.items() if k.startswith('loss_')), rel=1e-5)
+    assert log['loss'].item() == pytest.approx(
+        sum(v.item() for k, v in log.items() if k.startswith('loss_')), rel=1e-5
+    )
     assert not torch.equal(before, model.head.fc.weight)
 
 
@@ -69,21 +77,28 @@ def test_micro_batches_of_a_stock_classifier_are_refused_and_its_whole_batches_t
         model.train_step(make_batch([0, 1, 2, 3]), wrapper(optimizer=optimizer))
         weights.append(model.head.fc.weight)
     assert torch.equal(*weights)
-    with pytest.raises(RuntimeError, match='works only with model type mmsemiloc.SemiSupClassifier'):
+    with pytest.raises(
+        RuntimeError, match='works only with model type mmsemiloc.SemiSupClassifier'
+    ):
         model.train_step(make_batch([0, 1, 2, 3]), AccumOptimWrapper(2, optimizer=optimizer))
 
 
 def test_other_heads_are_refused():
     from mmsemiloc.models import SemiSupClassifier
+
     with pytest.raises(ValueError, match='LinearClsHead'):
         SemiSupClassifier(
             backbone=dict(type='DenseNet', arch=dict(growth_rate=4, depths=[2], init_channels=8)),
-            head=dict(type='LinearClsHead', num_classes=2, in_channels=16))
+            head=dict(type='LinearClsHead', num_classes=2, in_channels=16),
+        )
 
 
 def test_a_preprocessor_that_would_drop_views_is_refused():
-    cfg = dict(type='mmsemiloc.SemiSupClassifier', backbone=dict(type='ResNet', depth=18),
-               head=dict(type='mmsemiloc.CAMClsHead', num_classes=2, in_channels=512))
+    cfg = dict(
+        type='mmsemiloc.SemiSupClassifier',
+        backbone=dict(type='ResNet', depth=18),
+        head=dict(type='mmsemiloc.CAMClsHead', num_classes=2, in_channels=512),
+    )
     assert MODELS.build({**cfg, 'data_preprocessor': dict(num_classes=2)})
     with pytest.raises(ValueError, match='got ClsDataPreprocessor'):
         MODELS.build({**cfg, 'data_preprocessor': dict(type='ClsDataPreprocessor')})
@@ -111,11 +126,18 @@ def batch_in_views(labels=(1, 2, None, None), numbers=(1, 2, 1, 3), seed=0):
     batch = make_batch(labels, seed=seed)
     for image, (sample, number) in enumerate(zip(batch['data_samples'], numbers, strict=True)):
         if number > 1:
-            sample.set_field(torch.stack(make_batch([None] * (number - 1), seed=seed + 99 + image)['inputs']), 'views')
+            sample.set_field(
+                torch.stack(make_batch([None] * (number - 1), seed=seed + 99 + image)['inputs']),
+                'views',
+            )
     return batch
 
 
-PLACES = [1, 2, 3]  # weak views in its flat batch of the labelled image in two views, and of the unlabelled ones
+PLACES = [
+    1,
+    2,
+    3,
+]  # weak views in its flat batch of the labelled image in two views, and of the unlabelled ones
 
 
 def student_and_teacher(**kwargs):
@@ -127,18 +149,24 @@ def student_and_teacher(**kwargs):
 
 
 def run(model, batch, micro_batch_size=None, wrapper=AccumOptimWrapper):
-    return model.train_step(batch, wrapper(micro_batch_size, optimizer=torch.optim.SGD(model.parameters(), lr=0.1)))
+    return model.train_step(
+        batch, wrapper(micro_batch_size, optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    )
 
 
 @pytest.mark.parametrize('seed', range(5))
 def test_target_places(seed):
     """Against a loop over images."""
     rng = torch.Generator().manual_seed(seed)
-    numbers = torch.randint(1, 4, (6, ), generator=rng).tolist()
+    numbers = torch.randint(1, 4, (6,), generator=rng).tolist()
     labels = [1 if torch.rand((), generator=rng) < 0.5 else None for _ in numbers]
     batch = make_model().data_preprocessor(batch_in_views(labels, numbers), True)
     table = view_table(batch['data_samples'])
-    expected = [image for image, (label, number) in enumerate(zip(labels, numbers, strict=True)) if number > 1 or label is None]
+    expected = [
+        image
+        for image, (label, number) in enumerate(zip(labels, numbers, strict=True))
+        if number > 1 or label is None
+    ]
     assert target_places(*table).tolist() == expected
     order = torch.randperm(sum(numbers), generator=rng)
     assert order[target_places(*(part[order] for part in table))].sort()[0].tolist() == expected
@@ -159,10 +187,15 @@ def test_weak_views_are_compared_with_the_teacher_and_not_the_student(wrapper):
     torch.testing.assert_close(seen.targets[PLACES].float(), expected[PLACES], **tolerance)
     assert torch.equal(seen.targets[others], seen.logits[others])
     assert not seen.targets.requires_grad and seen.logits.requires_grad
-    assert (seen.targets - seen.logits)[PLACES].abs().amin(0).max() > 0.3  # the student says something else
+    assert (seen.targets - seen.logits)[PLACES].abs().amin(
+        0
+    ).max() > 0.3  # the student says something else
     student.set_teacher(None)  # negative control
     run(student, batch_in_views())
-    assert torch.equal(student.head.terms['recorder'].seen[1].targets, student.head.terms['recorder'].seen[1].logits)
+    assert torch.equal(
+        student.head.terms['recorder'].seen[1].targets,
+        student.head.terms['recorder'].seen[1].logits,
+    )
 
 
 def test_the_teacher_runs_once_a_micro_batch_over_the_weak_views_alone():
@@ -173,12 +206,16 @@ def test_the_teacher_runs_once_a_micro_batch_over_the_weak_views_alone():
     student.backbone.register_forward_hook(lambda module, args, out: passes.append(len(args[0])))
     run(student, batch_in_views(), micro_batch_size=2)
     assert passes == [3, 4, 3] and batches == [2, 1]
-    targets = [seen.targets[target_places(seen.view, seen.labeled, seen.image)]
-               for seen in student.head.terms['recorder'].seen]
+    targets = [
+        seen.targets[target_places(seen.view, seen.labeled, seen.image)]
+        for seen in student.head.terms['recorder'].seen
+    ]
     student, teacher = student_and_teacher()
     run(student, batch_in_views())
     [whole] = student.head.terms['recorder'].seen
-    torch.testing.assert_close(torch.cat(targets[::-1]), whole.targets[PLACES])  # the last micro-batch goes first
+    torch.testing.assert_close(
+        torch.cat(targets[::-1]), whole.targets[PLACES]
+    )  # the last micro-batch goes first
 
 
 def test_the_teacher_does_not_change_and_does_not_change_the_statistics_of_the_student():
@@ -207,30 +244,49 @@ def test_the_teacher_is_no_part_of_the_student():
     student, teacher = student_and_teacher()
     alone = make_model()
     assert student.state_dict().keys() == alone.state_dict().keys()
-    assert [name for name, _ in student.named_parameters()] == [name for name, _ in alone.named_parameters()]
+    assert [name for name, _ in student.named_parameters()] == [
+        name for name, _ in alone.named_parameters()
+    ]
     assert teacher not in list(student.modules())
     student.train()
     assert not teacher.training
     for twin in (copy.deepcopy(student), pickle.loads(pickle.dumps(student))):
         assert twin.teacher is None and student.teacher is teacher
-        assert all(torch.equal(a, b) for a, b in zip(twin.parameters(), student.parameters(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(twin.parameters(), student.parameters(), strict=True)
+        )
 
 
 def test_a_teacher_beside_ddp(tmp_path):
     """The gradients of a student in DDP are those of the student alone."""
-    torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/init', rank=0, world_size=1)
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/init', rank=0, world_size=1
+    )
     try:
         results = []
         for wrap in (SemiSupDistributedDataParallel, lambda model: model):
-            student, teacher = student_and_teacher(nbel=0.5, head=dict(terms=dict(fixmatch=FIXMATCH)))
+            student, teacher = student_and_teacher(
+                nbel=0.5, head=dict(terms=dict(fixmatch=FIXMATCH))
+            )
             wrapped = wrap(student)
-            wrapped.train_step(batch_in_views(), KeepGradients(2, optimizer=torch.optim.SGD(student.parameters(), lr=0.1)))
-            assert not any(parameter is mine for mine in teacher.parameters() for parameter in wrapped.parameters())
+            wrapped.train_step(
+                batch_in_views(),
+                KeepGradients(2, optimizer=torch.optim.SGD(student.parameters(), lr=0.1)),
+            )
+            assert not any(
+                parameter is mine
+                for mine in teacher.parameters()
+                for parameter in wrapped.parameters()
+            )
             results.append(gradients(student))
     finally:
         torch.distributed.destroy_process_group()
     assert all(torch.equal(results[0][name], results[1][name]) for name in results[1])
     student, _ = student_and_teacher(nbel=0.5, head=dict(terms=dict(fixmatch=FIXMATCH)))
     student.set_teacher(None)
-    student.train_step(batch_in_views(), KeepGradients(2, optimizer=torch.optim.SGD(student.parameters(), lr=0.1)))
-    assert not torch.equal(gradients(student)['head.fc.weight'], results[0]['head.fc.weight'])  # negative control
+    student.train_step(
+        batch_in_views(), KeepGradients(2, optimizer=torch.optim.SGD(student.parameters(), lr=0.1))
+    )
+    assert not torch.equal(
+        gradients(student)['head.fc.weight'], results[0]['head.fc.weight']
+    )  # negative control

@@ -1,4 +1,5 @@
 """Further terms of the head: configs, schedules, priors and checkpoints."""
+
 import pytest
 import torch
 from mmengine.runner import load_checkpoint, save_checkpoint
@@ -13,9 +14,12 @@ from tests.models.test_semi_sup_classifier import scores, stock_classifier
 
 TERMS = dict(
     pseudo=dict(type='mmsemiloc.PseudoLabelLoss', threshold=0.3),
-    fixmatch=dict(type='mmsemiloc.FixMatchLoss', threshold=0.3, alignment=dict(prior=[1, 2, 3, 4, 5])),
+    fixmatch=dict(
+        type='mmsemiloc.FixMatchLoss', threshold=0.3, alignment=dict(prior=[1, 2, 3, 4, 5])
+    ),
     soft=dict(type='mmsemiloc.SoftConsistencyLoss', alignment={}),
-    transform=dict(type='mmsemiloc.TransformConsistencyLoss'))
+    transform=dict(type='mmsemiloc.TransformConsistencyLoss'),
+)
 LABELS = [2, None, None, 0]
 
 
@@ -26,7 +30,9 @@ def model_with(terms=TERMS, **kwargs):
 def step(model, batch=None):
     """Logs of one training step, whose gradients stay."""
     batch = batch or with_views(make_batch(LABELS), [1, 2, 2, 1])
-    return model.train_step(batch, KeepGradients(optimizer=torch.optim.SGD(model.parameters(), lr=0.1)))
+    return model.train_step(
+        batch, KeepGradients(optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    )
 
 
 def test_terms_are_named_by_the_config_and_summed():
@@ -34,14 +40,26 @@ def test_terms_are_named_by_the_config_and_summed():
     assert list(model.head.terms) == ['mel', 'nbel', 'locality', *TERMS]
     log = step(model)
     losses = {key: value.item() for key, value in log.items() if key.startswith('loss_')}
-    names = ('ce', 'mel', 'nbel', 'locality', 'pseudo_label', 'fixmatch', 'consistency', 'transform')
+    names = (
+        'ce',
+        'mel',
+        'nbel',
+        'locality',
+        'pseudo_label',
+        'fixmatch',
+        'consistency',
+        'transform',
+    )
     assert set(losses) == {f'loss_{name}' for name in names}
     assert log['loss'].item() == pytest.approx(sum(losses.values()), rel=1e-5)
 
 
 def test_the_paper_s_terms_may_be_given_as_terms():
     mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3)
-    one, other = make_model(head=dict(loss_mel=mel)), make_model(head=dict(loss_mel=None, terms=dict(mel=mel)))
+    one, other = (
+        make_model(head=dict(loss_mel=mel)),
+        make_model(head=dict(loss_mel=None, terms=dict(mel=mel))),
+    )
     step(one), step(other)
     assert all(torch.equal(grad, gradients(other)[name]) for name, grad in gradients(one).items())
 
@@ -53,7 +71,10 @@ def test_a_term_that_is_given_twice_is_refused():
 
 @pytest.mark.parametrize('kind', ['mmsemiloc.DistributionAlignment', 'mmpretrain.CrossEntropyLoss'])
 def test_modules_that_are_no_terms_are_refused(kind):
-    with pytest.raises(ValueError, match=rf"term 'own' of CAMClsHead needs .* term.predictions., but {kind.split('.')[1]}"):
+    with pytest.raises(
+        ValueError,
+        match=rf"term 'own' of CAMClsHead needs .* term.predictions., but {kind.split('.')[1]}",
+    ):
         model_with(dict(own=dict(type=kind)))
 
 
@@ -131,5 +152,8 @@ def test_a_checkpoint_brings_the_running_means_of_alignments(tmp_path):
     # The next step is that of the run that was saved; without the running means it is another one.
     batch = with_views(make_batch(LABELS, seed=3), [1, 2, 2, 1])
     fresh.load_state_dict(dict(first.state_dict()), strict=True)  # a plain dict has no metadata
-    logs = [step(model, {key: list(value) for key, value in batch.items()}) for model in (first, second, fresh)]
+    logs = [
+        step(model, {key: list(value) for key, value in batch.items()})
+        for model in (first, second, fresh)
+    ]
     assert logs[0]['loss_consistency'] == logs[1]['loss_consistency'] != logs[2]['loss_consistency']

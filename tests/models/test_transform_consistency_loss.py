@@ -13,7 +13,7 @@ def slow_loss(logits, numbers):
     q, total, weights = probabilities(logits), 0, 0
     for places in views_of_images(numbers):
         pairs = [(i, j) for i in places for j in places if i < j]
-        squares = [(a - b)**2 for i, j in pairs for a, b in zip(q[i], q[j], strict=True)]
+        squares = [(a - b) ** 2 for i, j in pairs for a, b in zip(q[i], q[j], strict=True)]
         if pairs:
             total += (len(places) - 1) * sum(squares) / len(pairs)
             weights += len(places) - 1
@@ -25,14 +25,18 @@ def test_agrees_with_a_loop_over_pairs(numbers):
     logits = normal(sum(numbers), 4)
     term = TransformConsistencyLoss(0.7).term(make_predictions(logits, numbers))
     assert set(term) == {'loss_transform'}
-    assert term['loss_transform'].item() == pytest.approx(0.7 * slow_loss(logits, numbers), rel=1e-12)
+    assert term['loss_transform'].item() == pytest.approx(
+        0.7 * slow_loss(logits, numbers), rel=1e-12
+    )
 
 
 def test_identical_views_give_zero():
     logits = normal(4, 5)
     assert transform_consistency(torch.cat([logits, logits]), torch.tensor([0, 1, 2, 3] * 2)) == 0
     assert transform_consistency(torch.cat([logits] * 3), torch.tensor([0, 1, 2, 3] * 3)) < 1e-15
-    assert transform_consistency(torch.cat([logits, -logits]), torch.tensor([0, 1, 2, 3] * 2)) > 1e-3  # negative control
+    assert (
+        transform_consistency(torch.cat([logits, -logits]), torch.tensor([0, 1, 2, 3] * 2)) > 1e-3
+    )  # negative control
 
 
 def test_opposite_views_give_2():
@@ -48,12 +52,18 @@ def test_only_views_of_one_image_are_compared():
 def test_the_order_of_images_does_not_matter():
     logits, order = normal(9, 4), torch.tensor([4, 0, 8, 2, 6, 1, 7, 3, 5])
     image = torch.tensor([0, 1, 2, 3, 4, 1, 2, 3, 2])
-    torch.testing.assert_close(transform_consistency(logits[order], image[order]), transform_consistency(logits, image))
-    torch.testing.assert_close(transform_consistency(logits, image + 7), transform_consistency(logits, image))
+    torch.testing.assert_close(
+        transform_consistency(logits[order], image[order]), transform_consistency(logits, image)
+    )
+    torch.testing.assert_close(
+        transform_consistency(logits, image + 7), transform_consistency(logits, image)
+    )
 
 
 def test_gradient_goes_through_all_views_of_images_in_several():
-    """Also of labelled images, and through the weak view: unlike FixMatch, no view is the target of another."""
+    """Also of labelled images, and through the weak view: unlike FixMatch, no view is the target of
+    another.
+    """
     logits = normal(9, 4).requires_grad_()
     predictions = make_predictions(logits, NUMBERS, [True, False, False, True, False])
     TransformConsistencyLoss().term(predictions)['loss_transform'].backward()
@@ -63,12 +73,18 @@ def test_gradient_goes_through_all_views_of_images_in_several():
 
 def test_gradcheck():
     image = torch.tensor([0, 1, 2, 0, 1, 1])
-    assert torch.autograd.gradcheck(lambda x: transform_consistency(x, image), normal(6, 3).requires_grad_())
+    assert torch.autograd.gradcheck(
+        lambda x: transform_consistency(x, image), normal(6, 3).requires_grad_()
+    )
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
 def test_extreme_predictions_have_finite_gradients(dtype):
-    logits = torch.tensor([[6e4, -6e4, 0], [0, 0, 0], [-6e4, 6e4, 6e4], [6e4, 0, -6e4]], dtype=dtype, requires_grad=True)
+    logits = torch.tensor(
+        [[6e4, -6e4, 0], [0, 0, 0], [-6e4, 6e4, 6e4], [6e4, 0, -6e4]],
+        dtype=dtype,
+        requires_grad=True,
+    )
     loss = transform_consistency(logits, torch.tensor([0, 1, 0, 1]))
     loss.backward()
     assert loss.isfinite() and loss.dtype == torch.float32 and logits.grad.isfinite().all()

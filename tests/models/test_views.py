@@ -15,7 +15,17 @@ from tests.conftest import make_batch, with_views
 
 LABELS = [2, None, None, 0, None]
 NUMBERS = [1, 2, 3, 2, 1]
-TABLE = [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 1), (1, 2), (1, 3), (2, 2)]  # (view, image) of the flat batch, by hand
+TABLE = [
+    (0, 0),
+    (0, 1),
+    (0, 2),
+    (0, 3),
+    (0, 4),
+    (1, 1),
+    (1, 2),
+    (1, 3),
+    (2, 2),
+]  # (view, image) of the flat batch, by hand
 
 
 def collated(numbers=NUMBERS, labels=LABELS):
@@ -30,7 +40,9 @@ def view_of(batch, view, image):
 @pytest.mark.parametrize('stacked', [True, False], ids=['tensor', 'list'])
 def test_first_views_come_first_and_every_sample_tells_its_view(stacked):
     batch = collated()
-    inputs, samples = flatten_views(torch.stack(batch['inputs']) if stacked else batch['inputs'], batch['data_samples'])
+    inputs, samples = flatten_views(
+        torch.stack(batch['inputs']) if stacked else batch['inputs'], batch['data_samples']
+    )
     assert isinstance(inputs, torch.Tensor) == stacked
     assert len(inputs) == len(samples) == len(TABLE)
     for one, sample, (view, image) in zip(inputs, samples, TABLE, strict=True):
@@ -51,7 +63,9 @@ def test_the_collated_samples_stay_as_they_are():
         sample.set_gt_label(4)
     inputs, samples = flatten_views(batch['inputs'], batch['data_samples'])
     assert all(torch.equal(a, b) for a, b in zip(inputs, before, strict=True))
-    views = [sample for sample, (_, image) in zip(samples, TABLE, strict=True) if NUMBERS[image] > 1]
+    views = [
+        sample for sample, (_, image) in zip(samples, TABLE, strict=True) if NUMBERS[image] > 1
+    ]
     assert [sample.get('gt_label') for sample in views] == [None, None, 0, None, None, 0, None]
     assert not any('view' in sample or 'image' in sample for sample in batch['data_samples'])
 
@@ -62,7 +76,11 @@ def test_single_views_are_returned_as_they_are(stacked):
     given = torch.stack(batch['inputs']) if stacked else batch['inputs']
     inputs, samples = flatten_views(given, batch['data_samples'])
     assert inputs is given and samples is batch['data_samples']
-    assert [value.tolist() for value in view_table(samples)] == [[0] * 5, [True, False, False, True, False], [0, 1, 2, 3, 4]]
+    assert [value.tolist() for value in view_table(samples)] == [
+        [0] * 5,
+        [True, False, False, True, False],
+        [0, 1, 2, 3, 4],
+    ]
 
 
 def test_samples_keep_their_other_fields():
@@ -99,8 +117,12 @@ def test_up_to_16_views():
 
 
 def slow_choice(views, unlabeled):
-    return [place for place, (view, image) in enumerate(TABLE)
-            if (views == 'all' or (view == 0) == (views == 'weak')) and not (unlabeled and LABELS[image] is not None)]
+    return [
+        place
+        for place, (view, image) in enumerate(TABLE)
+        if (views == 'all' or (view == 0) == (views == 'weak'))
+        and not (unlabeled and LABELS[image] is not None)
+    ]
 
 
 @pytest.mark.parametrize('unlabeled', [False, True])
@@ -113,9 +135,14 @@ def test_choice_agrees_with_a_loop(views, unlabeled):
 
 def test_a_choice_without_views_says_what_is_missing():
     view, labeled = torch.zeros(3, dtype=torch.long), torch.ones(3, dtype=torch.bool)
-    with pytest.raises(ValueError, match='needs strong views of any images, but a .micro-.batch of 3 has none.*MultiView'):
+    with pytest.raises(
+        ValueError,
+        match='needs strong views of any images, but a .micro-.batch of 3 has none.*MultiView',
+    ):
         choose_views(view, labeled, 'strong')
-    with pytest.raises(ValueError, match='needs all views of unlabelled images, .*labeled_ratio below 1'):
+    with pytest.raises(
+        ValueError, match='needs all views of unlabelled images, .*labeled_ratio below 1'
+    ):
         choose_views(view, labeled, 'all', unlabeled=True)
 
 

@@ -32,4 +32,8 @@ def test_both_samplers_draw_half_of_a_batch_from_each_source():
 
 def test_table():
     table = sampler_table({'ours': ours}, Sources(10, 2000), 8, repeats=2)
-    assert table.rows[0][0] == 'ours' and float(table.rows[0][1]) >= 0 and '2,000 unlabelled' in table.title
+    assert (
+        table.rows[0][0] == 'ours'
+        and float(table.rows[0][1]) >= 0
+        and '2,000 unlabelled' in table.title
+    )

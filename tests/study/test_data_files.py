@@ -1,4 +1,5 @@
 """Results are those of the lists and images that lie on disk."""
+
 import json
 import os
 import shutil

@@ -1,4 +1,5 @@
 """Predictions, maps and their summary, against a slow recomputation."""
+
 import math
 
 import numpy as np
@@ -27,11 +28,20 @@ from tests.datasets.conftest import save_image
 from tests.evaluation import reference
 
 LABELS = [0, 1, 2, 3, 4, 0, 1]
-BOXES = [[2, 3, 10, 12], [0, 0, 32, 32], [5, 5, 6, 30], [1, 0, 9, 4], [20, 20, 32, 32], [0, 9, 3, 17], [8, 8, 24, 24]]
+BOXES = [
+    [2, 3, 10, 12],
+    [0, 0, 32, 32],
+    [5, 5, 6, 30],
+    [1, 0, 9, 4],
+    [20, 20, 32, 32],
+    [0, 9, 3, 17],
+    [8, 8, 24, 24],
+]
 
 
 class Pictures(list):
     """Samples, as a dataset has them."""
+
     metainfo: dict = {}
 
     def get_data_info(self, index):
@@ -41,8 +51,10 @@ class Pictures(list):
 
 def load(batch, batch_size=3):
     """A dataloader of the images of a batch."""
-    items = [dict(inputs=image, data_samples=sample) for image, sample in
-             zip(batch['inputs'], batch['data_samples'], strict=True)]
+    items = [
+        dict(inputs=image, data_samples=sample)
+        for image, sample in zip(batch['inputs'], batch['data_samples'], strict=True)
+    ]
     return DataLoader(Pictures(items), batch_size=batch_size, collate_fn=pseudo_collate)
 
 
@@ -80,20 +92,35 @@ def test_predictions_and_maps_are_those_of_single_images(model):
             with torch.no_grad():
                 feature = model.extract_feat(batch['inputs'])[-1][0]
                 logits = model.head.fc(feature.mean((1, 2)))
-            np.testing.assert_allclose(evaluation.probabilities[index], logits.softmax(0), rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(
+                evaluation.probabilities[index], logits.softmax(0), rtol=1e-4, atol=1e-6
+            )
             best = int(logits.argmax())
             assert evaluation.predicted[index] == best
-            cam = sum(w * channel for w, channel in zip(model.head.fc.weight[best].detach(), feature, strict=True))
-            cam = torch.nn.functional.interpolate(cam[None, None], (32, 32), mode='bicubic')[0, 0].numpy()
+            cam = sum(
+                w * channel
+                for w, channel in zip(model.head.fc.weight[best].detach(), feature, strict=True)
+            )
+            cam = torch.nn.functional.interpolate(cam[None, None], (32, 32), mode='bicubic')[
+                0, 0
+            ].numpy()
             np.testing.assert_allclose(evaluation.examples.cams[index], cam, rtol=1e-4, atol=1e-5)
-            assert evaluation.cam_in_box[index] == pytest.approx(slow_share(cam, BOXES[index]), rel=1e-4)
+            assert evaluation.cam_in_box[index] == pytest.approx(
+                slow_share(cam, BOXES[index]), rel=1e-4
+            )
             assert evaluation.cam_area[index] == (cam > 0.5 * cam.max()).mean()
             hits.append(reference.hits(cam, [BOXES[index]]))
-            assert evaluation.box_area[index] == pytest.approx(slow_share(np.ones((32, 32)), BOXES[index]))
-            np.testing.assert_array_equal(evaluation.examples.images[index], image.numpy()[::-1].transpose(1, 2, 0))
+            assert evaluation.box_area[index] == pytest.approx(
+                slow_share(np.ones((32, 32)), BOXES[index])
+            )
+            np.testing.assert_array_equal(
+                evaluation.examples.images[index], image.numpy()[::-1].transpose(1, 2, 0)
+            )
             index += 1
     assert index == len(LABELS)
-    assert summarize(evaluation)['max_box_acc_v2'] == pytest.approx(reference.max_box_acc(hits, [1, 2, 3]))
+    assert summarize(evaluation)['max_box_acc_v2'] == pytest.approx(
+        reference.max_box_acc(hits, [1, 2, 3])
+    )
 
 
 def test_batch_size_does_not_matter(model):
@@ -105,9 +132,16 @@ def test_batch_size_does_not_matter(model):
 def test_summary_without_boxes_and_number_of_examples(model):
     evaluation = evaluate(model, make_loader(boxes=None), num_examples=2)
     assert np.isnan(evaluation.cam_in_box).all()
-    assert evaluation.examples.images.shape == (2, 32, 32, 3) and evaluation.examples.boxes.shape == (2, 0, 4)
+    assert evaluation.examples.images.shape == (
+        2,
+        32,
+        32,
+        3,
+    ) and evaluation.examples.boxes.shape == (2, 0, 4)
     summary = summarize(evaluation)
-    assert [summary[key] for key in ('max_box_acc_v2', 'cam_in_box', 'box_area', 'centre_box_acc_v2')] == [None] * 4
+    assert [
+        summary[key] for key in ('max_box_acc_v2', 'cam_in_box', 'box_area', 'centre_box_acc_v2')
+    ] == [None] * 4
     assert 0 < summary['cam_area'] < 100
     assert evaluation.classes.tolist() == [str(i) for i in range(CLASSES)]
 
@@ -119,7 +153,9 @@ def test_images_of_other_sizes_are_evaluated_without_their_padding(model):
     loader.dataset.insert(3, load(small).dataset[0])
     evaluation = evaluate(model, loader)
     assert evaluation.box_area[3] == 0.5
-    assert len(evaluation.labels) == len(LABELS) + 1 and len(evaluation.examples.images) == len(LABELS)
+    assert len(evaluation.labels) == len(LABELS) + 1 and len(evaluation.examples.images) == len(
+        LABELS
+    )
 
 
 @pytest.fixture
@@ -129,12 +165,17 @@ def transformer():
     arch = dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=16)
     return MODELS.build(
         dict(
-            type='ImageClassifier', data_preprocessor=dict(
+            type='ImageClassifier',
+            data_preprocessor=dict(
                 type='mmsemiloc.SemiSupDataPreprocessor',
-                mean=[128] * 3, std=[64] * 3, num_classes=CLASSES), backbone=dict(
-                    type='VisionTransformer', arch=arch, img_size=32, patch_size=16), head=dict(
-                        type='VisionTransformerClsHead', num_classes=CLASSES,
-                        in_channels=16))).eval()
+                mean=[128] * 3,
+                std=[64] * 3,
+                num_classes=CLASSES,
+            ),
+            backbone=dict(type='VisionTransformer', arch=arch, img_size=32, patch_size=16),
+            head=dict(type='VisionTransformerClsHead', num_classes=CLASSES, in_channels=16),
+        )
+    ).eval()
 
 
 @pytest.mark.parametrize('boxes', [BOXES, None])
@@ -157,13 +198,31 @@ def test_a_model_without_maps_is_evaluated_without_them(transformer, boxes, tmp_
 def test_a_page_of_a_model_without_maps(transformer, model):
     evaluations = [evaluate(each, make_loader()) for each in (model, transformer)]
     results = [
-        Result(name='x', seed=0, split='val', folder='f', steps=1, images=1, seconds=1.0,
-               memory_mib=1.0, curves={}, **summarize(evaluation)) for evaluation in evaluations]
-    models = [Model(title, result, evaluation, 'config') for title, result, evaluation in
-              zip(('ours', 'transformer'), results, evaluations, strict=True)]
+        Result(
+            name='x',
+            seed=0,
+            split='val',
+            folder='f',
+            steps=1,
+            images=1,
+            seconds=1.0,
+            memory_mib=1.0,
+            curves={},
+            **summarize(evaluation),
+        )
+        for evaluation in evaluations
+    ]
+    models = [
+        Model(title, result, evaluation, 'config')
+        for title, result, evaluation in zip(
+            ('ours', 'transformer'), results, evaluations, strict=True
+        )
+    ]
     page = make_report('title', 'text', spread_table(results), models)
-    assert 'transformer, image 0' in page and 'nan' not in page.split('<style>')[1].split(
-        '</style>')[1].split('base64')[0]
+    assert (
+        'transformer, image 0' in page
+        and 'nan' not in page.split('<style>')[1].split('</style>')[1].split('base64')[0]
+    )
 
 
 def make_evaluation(images=40, seed=0):
@@ -173,7 +232,9 @@ def make_evaluation(images=40, seed=0):
     nothing = Examples(np.zeros((1, 2, 2, 3), np.uint8), np.zeros((1, 2, 2)), np.zeros((1, 0, 4)))
     shares = rng.random((3, images))
     hits = rng.integers(0, 256, (2, images, 128), np.uint8)
-    return Evaluation(np.array(list('abcd')), rng.integers(0, 4, images), probabilities, *shares, *hits, nothing)
+    return Evaluation(
+        np.array(list('abcd')), rng.integers(0, 4, images), probabilities, *shares, *hits, nothing
+    )
 
 
 def test_summary_and_confusion_matrix_agree_with_scikit_learn():
@@ -181,8 +242,12 @@ def test_summary_and_confusion_matrix_agree_with_scikit_learn():
     predicted = [max(range(4), key=row.__getitem__) for row in evaluation.probabilities.tolist()]
     summary = summarize(evaluation)
     assert summary['accuracy'] == pytest.approx(100 * accuracy_score(evaluation.labels, predicted))
-    assert summary['mean_recall'] == pytest.approx(100 * balanced_accuracy_score(evaluation.labels, predicted))
-    assert abs(summary['mean_recall'] - summary['accuracy']) > 0.1  # negative control: the classes differ in size
+    assert summary['mean_recall'] == pytest.approx(
+        100 * balanced_accuracy_score(evaluation.labels, predicted)
+    )
+    assert (
+        abs(summary['mean_recall'] - summary['accuracy']) > 0.1
+    )  # negative control: the classes differ in size
     assert summary['classes_used'] == len(set(predicted)) == 3 and summary['num_classes'] == 4
     assert summary['cam_in_box'] == pytest.approx(100 * math.fsum(evaluation.cam_in_box) / 40)
     assert summary['cam_area'] == pytest.approx(100 * math.fsum(evaluation.cam_area) / 40)
@@ -195,7 +260,16 @@ def test_saved_and_loaded(tmp_path):
     evaluation = make_evaluation()
     evaluation.save(tmp_path / 'val.npz')
     loaded = Evaluation.load(tmp_path / 'val.npz')
-    for key in ('classes', 'labels', 'probabilities', 'cam_in_box', 'cam_area', 'box_area', 'hits', 'centre_hits'):
+    for key in (
+        'classes',
+        'labels',
+        'probabilities',
+        'cam_in_box',
+        'cam_area',
+        'box_area',
+        'hits',
+        'centre_hits',
+    ):
         np.testing.assert_array_equal(getattr(loaded, key), getattr(evaluation, key))
     np.testing.assert_array_equal(loaded.examples.images, evaluation.examples.images)
     assert [path.name for path in tmp_path.iterdir()] == ['val.npz']
@@ -204,8 +278,10 @@ def test_saved_and_loaded(tmp_path):
 def test_examples_are_of_all_classes(model):
     """Also of a folder that is sorted by class."""
     batch = make_batch(sorted(LABELS))
-    kept = {image.numpy()[::-1].transpose(1, 2, 0).tobytes(): int(sample.gt_label)
-            for image, sample in zip(batch['inputs'], batch['data_samples'], strict=True)}
+    kept = {
+        image.numpy()[::-1].transpose(1, 2, 0).tobytes(): int(sample.gt_label)
+        for image, sample in zip(batch['inputs'], batch['data_samples'], strict=True)
+    }
     examples = evaluate(model, load(batch), num_examples=CLASSES).examples.images
     assert sorted(kept[image.tobytes()] for image in examples) == list(range(CLASSES))
 
@@ -214,8 +290,12 @@ def test_grey_images(model):
     """Of one channel, which the preprocessor may make three of."""
     batch = make_batch(LABELS)
     batch['inputs'] = [image[:1] for image in batch['inputs']]
-    model.data_preprocessor.register_forward_pre_hook(lambda module, args: (
-        {**args[0], 'inputs': [image.expand(3, -1, -1) for image in args[0]['inputs']]}, *args[1:]))
+    model.data_preprocessor.register_forward_pre_hook(
+        lambda module, args: (
+            {**args[0], 'inputs': [image.expand(3, -1, -1) for image in args[0]['inputs']]},
+            *args[1:],
+        )
+    )
     images = evaluate(model, load(batch)).examples.images
     assert images.shape == (7, 32, 32, 3) and (images == images[..., :1]).all()
 
@@ -232,24 +312,40 @@ def test_what_cannot_be_measured_is_named(model):
 def test_the_loader_of_a_config_names_images_and_refuses_boxes_that_do_not_move(tmp_path):
     save_image(tmp_path / 'a' / '0.jpg')
     (tmp_path / 'a' / '1.jpg').write_bytes(b'hello')
-    folder = dict(type='CustomDataset', data_root=str(tmp_path),
-                  pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')])
+    folder = dict(
+        type='CustomDataset',
+        data_root=str(tmp_path),
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+    )
     scenes = dict(
-        type='mmsemiloc.DigitScenes', num_images=3, pipeline=[
+        type='mmsemiloc.DigitScenes',
+        num_images=3,
+        pipeline=[
             dict(type='ResizeEdge', scale=40),
-            dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))])
+            dict(type='PackInputs', algorithm_keys=('gt_bboxes',)),
+        ],
+    )
 
     def config(dataset):
         return Config(
-            dict(val_dataloader=dict(batch_size=1, num_workers=0, dataset=dataset, sampler=dict(
-                type='DefaultSampler', shuffle=False))))
+            dict(
+                val_dataloader=dict(
+                    batch_size=1,
+                    num_workers=0,
+                    dataset=dataset,
+                    sampler=dict(type='DefaultSampler', shuffle=False),
+                )
+            )
+        )
 
     with pytest.raises(
-            ValueError,
-            match=r'^cannot read validation image 1 of 2 \(.*1.jpg\): no image of a known format$'):
+        ValueError,
+        match=r'^cannot read validation image 1 of 2 \(.*1.jpg\): no image of a known format$',
+    ):
         list(build_loader(config(folder), 'val'))
-    with pytest.raises(ValueError,
-                       match='transform ResizeEdge moves the pixels of validation image 0 of 3'):
+    with pytest.raises(
+        ValueError, match='transform ResizeEdge moves the pixels of validation image 0 of 3'
+    ):
         build_loader(config(scenes), 'val')
     with pytest.raises(ValueError, match='no test_dataloader'):
         build_loader(config(scenes), 'test')

@@ -14,7 +14,10 @@ def test_more_images_cancel_less_and_more_classes_need_more_of_them():
     table = bias_table([8, 64], [10, 100], num_images=2048)
     (few, more), (few_less, more_less) = ([float(x) for x in row[1:]] for row in table.rows)
     assert few > few_less and more > more_less and few < more and few_less < more_less
-    assert table.columns == ['T', 'C = 10', 'C = 100'] and [row[0] for row in table.rows] == ['8', '64']
+    assert table.columns == ['T', 'C = 10', 'C = 100'] and [row[0] for row in table.rows] == [
+        '8',
+        '64',
+    ]
 
 
 def test_simulated_predictions_are_as_described():

@@ -1,4 +1,5 @@
 """What identifies a run, and when it counts as finished."""
+
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +15,17 @@ from mmsemiloc.study.worker import ProgressHook, read_curves
 from tests.conftest import make_batch
 
 TRAINING = dict(steps=3, images=12, seconds=1.5, memory_mib=100.0, curves={'loss_ce': [[1, 2.0]]})
-EVALUATION = dict(accuracy=50.0, mean_recall=50.0, classes_used=2, num_classes=3, max_box_acc_v2=None, cam_in_box=None,
-                  cam_area=30.0, box_area=None, centre_box_acc_v2=None)
+EVALUATION = dict(
+    accuracy=50.0,
+    mean_recall=50.0,
+    classes_used=2,
+    num_classes=3,
+    max_box_acc_v2=None,
+    cam_in_box=None,
+    cam_area=30.0,
+    box_area=None,
+    centre_box_acc_v2=None,
+)
 
 
 def make_config(**values):
@@ -38,7 +48,9 @@ def test_a_run_has_its_own_folder_and_seed(tmp_path):
     runs = [plan_run('a', cfg, seed, tmp_path) for seed in (0, 1)]
     assert len({run.folder for run in runs}) == 2
     assert [run.cfg.randomness.seed for run in runs] == [0, 1]
-    assert all(run.cfg.randomness.deterministic and run.cfg.work_dir == str(run.folder) for run in runs)
+    assert all(
+        run.cfg.randomness.deterministic and run.cfg.work_dir == str(run.folder) for run in runs
+    )
     assert cfg.randomness.seed == 0 and 'work_dir' not in cfg
     with pytest.raises(ValueError, match='-1'):
         plan_run('a', cfg, -1, tmp_path)

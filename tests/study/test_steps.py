@@ -1,4 +1,5 @@
 """Another number of steps: equal to a config whose text says that number."""
+
 import shutil
 from pathlib import Path
 
@@ -8,8 +9,11 @@ from mmengine.config import Config
 from mmsemiloc.study import with_length
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-DIGITS = sorted(str(path.relative_to(CONFIGS / 'digits')) for folder in ('', 'methods/') for path in
-                (CONFIGS / 'digits').glob(f'{folder}*.py'))
+DIGITS = sorted(
+    str(path.relative_to(CONFIGS / 'digits'))
+    for folder in ('', 'methods/')
+    for path in (CONFIGS / 'digits').glob(f'{folder}*.py')
+)
 # Not derived from the number of steps in the text, but scaled with it: how often to report.
 REPORTS = ('interval', 'window_size')
 
@@ -18,7 +22,11 @@ def without_reports(value):
     """The nested values without those named in REPORTS, and without the lines' own variables."""
     if isinstance(value, dict):
         is_report = ('LoggerHook', 'HealthHook')
-        drop = (*REPORTS, 'begin') if str(value.get('type', '')).endswith(is_report) else ('window_size', )
+        drop = (
+            (*REPORTS, 'begin')
+            if str(value.get('type', '')).endswith(is_report)
+            else ('window_size',)
+        )
         return {key: without_reports(part) for key, part in value.items() if key not in drop}
     return [without_reports(part) for part in value] if isinstance(value, list | tuple) else value
 
@@ -44,10 +52,16 @@ def test_every_derived_value_is_that_of_a_config_written_for_the_steps(name, fac
 
     scaled = with_length(old, steps).to_dict()
     for cfg in (written, scaled):
-        for variable in ('ramp', 'view_ramp', 'squared_ramp'):  # of the text; their values have gone into the hook
+        for variable in (
+            'ramp',
+            'view_ramp',
+            'squared_ramp',
+        ):  # of the text; their values have gone into the hook
             cfg.pop(variable, None)
     assert without_reports(scaled) == without_reports(written)
-    assert without_reports(old.to_dict()) != without_reports(written)  # the comparison sees what is not scaled
+    assert without_reports(old.to_dict()) != without_reports(
+        written
+    )  # the comparison sees what is not scaled
 
 
 def test_reports_keep_their_number_and_nothing_vanishes():
@@ -75,8 +89,12 @@ def test_the_given_config_stays_as_it_is():
 
 
 def test_schedulers_milestones_and_endless_values():
-    schedulers = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=160),
-                  dict(type='MultiStepLR', by_epoch=False, milestones=[800, 1200], gamma=0.1, end=float('inf'))]
+    schedulers = [
+        dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=160),
+        dict(
+            type='MultiStepLR', by_epoch=False, milestones=[800, 1200], gamma=0.1, end=float('inf')
+        ),
+    ]
     cfg = changed('train_cfg.max_iters', 1600)
     cfg.param_scheduler = schedulers
     cfg.default_hooks.checkpoint.interval = -1
@@ -86,14 +104,25 @@ def test_schedulers_milestones_and_endless_values():
     assert with_length(cfg, 400).default_hooks.checkpoint.interval == -1
 
 
-@pytest.mark.parametrize('path, value, match', [
-    ('param_scheduler.warmup_iters', 100, 'warmup_iters'),
-    ('param_scheduler.by_epoch', True, 'counts epochs'),
-    ('default_hooks.mystery', dict(type='MysteryHook', every=100), 'MysteryHook'),
-    ('train_cfg', dict(_delete_=True, by_epoch=True), 'train_cfg.max_epochs, got 10'),
-    ('custom_hooks', [dict(type='mmsemiloc.CAMEvolutionHook', interval=2)], 'CAMEvolutionHook counts epochs'),
-    ('custom_hooks', [dict(type='mmsemiloc.LossScheduleHook', by_epoch=True, schedule={})], 'LossScheduleHook counts epochs'),
-])
+@pytest.mark.parametrize(
+    'path, value, match',
+    [
+        ('param_scheduler.warmup_iters', 100, 'warmup_iters'),
+        ('param_scheduler.by_epoch', True, 'counts epochs'),
+        ('default_hooks.mystery', dict(type='MysteryHook', every=100), 'MysteryHook'),
+        ('train_cfg', dict(_delete_=True, by_epoch=True), 'train_cfg.max_epochs, got 10'),
+        (
+            'custom_hooks',
+            [dict(type='mmsemiloc.CAMEvolutionHook', interval=2)],
+            'CAMEvolutionHook counts epochs',
+        ),
+        (
+            'custom_hooks',
+            [dict(type='mmsemiloc.LossScheduleHook', by_epoch=True, schedule={})],
+            'LossScheduleHook counts epochs',
+        ),
+    ],
+)
 def test_unknown_values_are_refused(path, value, match):
     with pytest.raises(ValueError, match=match):
         with_length(changed(path, value), 10)
@@ -102,10 +131,16 @@ def test_unknown_values_are_refused(path, value, match):
 def test_a_config_that_counts_epochs_keeps_the_shares_of_its_schedules():
     cfg = Config.fromfile(CONFIGS / 'densenet_mel_nbel_loc.py')
     short = with_length(cfg, 13)
-    assert (short.train_cfg.max_epochs, short.max_epochs, short.train_cfg.val_interval) == (13, 13, 1)
+    assert (short.train_cfg.max_epochs, short.max_epochs, short.train_cfg.val_interval) == (
+        13,
+        13,
+        1,
+    )
     assert short.param_scheduler[1].milestones == [3, 6, 9, 12]
     assert short.custom_hooks[0].schedule.nbel == dict(begin=10, end=10)
-    assert short.default_hooks.logger.interval == cfg.default_hooks.logger.interval  # counts iterations
+    assert (
+        short.default_hooks.logger.interval == cfg.default_hooks.logger.interval
+    )  # counts iterations
     assert cfg.train_cfg.max_epochs == 130
 
 

@@ -1,4 +1,5 @@
 """Runs, results and tables of the transfer study."""
+
 import math
 import re
 
@@ -35,14 +36,23 @@ def result(name, seed, task='det', **metrics):
 
 
 RESULTS = [
-    result('random', 0, AP=10.0, AP50=20.0), result('random', 1, AP=14.0, AP50=22.0),
-    result('full', 0, AP=13.0, AP50=21.0), result('full', 1, AP=15.0, AP50=25.0),
-    result('random', 0, 'seg', mIoU=50.0), result('full', 0, 'seg', mIoU=52.0),
+    result('random', 0, AP=10.0, AP50=20.0),
+    result('random', 1, AP=14.0, AP50=22.0),
+    result('full', 0, AP=13.0, AP50=21.0),
+    result('full', 1, AP=15.0, AP50=25.0),
+    result('random', 0, 'seg', mIoU=50.0),
+    result('full', 0, 'seg', mIoU=52.0),
 ]
 
 
 def test_metrics_have_the_names_and_units_of_the_field():
-    metrics = {'coco/bbox_mAP': 0.25, 'coco/bbox_mAP_s': 0.1, 'mIoU': 40.5, 'pascal_voc/mAP': 0.7, 'accuracy/top1': 71.0}
+    metrics = {
+        'coco/bbox_mAP': 0.25,
+        'coco/bbox_mAP_s': 0.1,
+        'mIoU': 40.5,
+        'pascal_voc/mAP': 0.7,
+        'accuracy/top1': 71.0,
+    }
     assert known_metrics(metrics) == {'AP': 25.0, 'mAP': 70.0, 'mIoU': 40.5, 'top-1': 71.0}
 
 
@@ -50,7 +60,9 @@ def test_a_detector_that_finds_nothing_has_an_ap_of_0():
     zero = {'coco/bbox_mAP': 0, 'coco/bbox_mAP_50': 0, 'coco/bbox_mAP_75': 0}
     assert transfer.checked_metrics({}, ['CocoMetric']) == zero
     assert transfer.checked_metrics({'mIoU': 3}, ['IoUMetric', 'CocoMetric']) == {'mIoU': 3, **zero}
-    assert transfer.checked_metrics({'coco/bbox_mAP': 0.5}, ['CocoMetric']) == {'coco/bbox_mAP': 0.5}
+    assert transfer.checked_metrics({'coco/bbox_mAP': 0.5}, ['CocoMetric']) == {
+        'coco/bbox_mAP': 0.5
+    }
     assert transfer.checked_metrics({'mIoU': 3}, ['IoUMetric']) == {'mIoU': 3}
 
 
@@ -62,7 +74,9 @@ def test_a_task_without_a_known_metric_is_an_error(metrics):
 
 def test_an_initialisation_changes_the_backbone_alone_and_not_the_given_config():
     cfg = make_config()
-    assert initialised(cfg, 'a.pth').model.backbone.init_cfg == dict(type='Pretrained', checkpoint='a.pth')
+    assert initialised(cfg, 'a.pth').model.backbone.init_cfg == dict(
+        type='Pretrained', checkpoint='a.pth'
+    )
     assert initialised(cfg, None).model.backbone.init_cfg is None
     assert 'init_cfg' not in cfg.model.backbone
 
@@ -75,8 +89,10 @@ def test_a_checkpoint_must_fit_the_backbone_of_a_task(scope, tmp_path):
     path = str(tmp_path / 'a.pth')
     torch.save({'model': {f'backbone.{name}': value for name, value in state.items()}}, path)
     check_start(cfg, path)
-    for file, message in (({'stem.0.weight': torch.zeros(1)}, '0 of 120 tensors of .* fit ResNet'),
-                          (dict(list(state.items())[:60]), '60 of 120 tensors of .* fit ResNet')):
+    for file, message in (
+        ({'stem.0.weight': torch.zeros(1)}, '0 of 120 tensors of .* fit ResNet'),
+        (dict(list(state.items())[:60]), '60 of 120 tensors of .* fit ResNet'),
+    ):
         torch.save(file, path)
         with pytest.raises(ValueError, match=message):
             check_start(cfg, path)
@@ -88,18 +104,28 @@ def test_a_checkpoint_must_fit_the_backbone_of_a_task(scope, tmp_path):
 def test_the_process_of_a_run_loads_all_of_a_backbone_or_stops(guarded, tmp_path, monkeypatch):
     """For a model of another project; without the guard it trains from random weights."""
     pipeline = [dict(type='PackInputs')]
-    cfg = Config(dict(
-        default_scope='mmpretrain',
-        model=dict(
-            type='ImageClassifier', neck=dict(type='GlobalAveragePooling'),
-            data_preprocessor=dict(mean=[128] * 3, std=[64] * 3, num_classes=10),
-            backbone=dict(type='DenseNet', arch=dict(growth_rate=4, depths=[2], init_channels=8)),
-            head=dict(type='LinearClsHead', num_classes=10, in_channels=16)),
-        train_dataloader=dict(
-            batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
-            dataset=dict(type='mmsemiloc.DigitScenes', num_images=4, pipeline=pipeline)),
-        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=1)))
+    cfg = Config(
+        dict(
+            default_scope='mmpretrain',
+            model=dict(
+                type='ImageClassifier',
+                neck=dict(type='GlobalAveragePooling'),
+                data_preprocessor=dict(mean=[128] * 3, std=[64] * 3, num_classes=10),
+                backbone=dict(
+                    type='DenseNet', arch=dict(growth_rate=4, depths=[2], init_channels=8)
+                ),
+                head=dict(type='LinearClsHead', num_classes=10, in_channels=16),
+            ),
+            train_dataloader=dict(
+                batch_size=2,
+                num_workers=0,
+                sampler=dict(type='DefaultSampler', shuffle=False),
+                dataset=dict(type='mmsemiloc.DigitScenes', num_images=4, pipeline=pipeline),
+            ),
+            optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
+            train_cfg=dict(type='IterBasedTrainLoop', max_iters=1),
+        )
+    )
     torch.save({'stem.0.weight': torch.zeros(8, 3, 7, 7)}, tmp_path / 'a.pth')
     cfg = initialised(cfg, str(tmp_path / 'a.pth'))
     run = plan_transfer(f'guard {guarded}', 'cls', cfg, 0, tmp_path)
@@ -114,8 +140,12 @@ def test_the_process_of_a_run_loads_all_of_a_backbone_or_stops(guarded, tmp_path
 
 def test_runs_have_folders_of_their_own(tmp_path):
     cfg = make_config()
-    runs = [plan_transfer(name, task, initialised(cfg, file), seed, tmp_path)
-            for name, file in (('CE + MEL', 'a.pth'), ('other', 'b.pth')) for task in ('det', 'seg') for seed in (0, 1)]
+    runs = [
+        plan_transfer(name, task, initialised(cfg, file), seed, tmp_path)
+        for name, file in (('CE + MEL', 'a.pth'), ('other', 'b.pth'))
+        for task in ('det', 'seg')
+        for seed in (0, 1)
+    ]
     assert len({run.folder for run in runs}) == len(runs)
     assert all(re.fullmatch(r'[\w.-]+', run.folder.parent.name) for run in runs)
     # The same name with another checkpoint is another run.
@@ -129,7 +159,9 @@ def test_a_result_is_there_when_trained_and_tested(tmp_path):
     assert run.result(NO_TEST) is None and run.result('test') is None
     write_json(run.trained, TRAINING)
     assert run.result('test') is None
-    assert run.result(NO_TEST) == TransferResult('full', 'det', 3, steps=4, images=32, seconds=2.5, metrics={})
+    assert run.result(NO_TEST) == TransferResult(
+        'full', 'det', 3, steps=4, images=32, seconds=2.5, metrics={}
+    )
     write_json(run.evaluated('test'), {'coco/bbox_mAP': 0.5})
     assert run.result('test').metrics == {'AP': 50.0}
     assert run.result('test').summary == 'AP 50.0 %, trained 4 steps in 2 s'
@@ -138,7 +170,13 @@ def test_a_result_is_there_when_trained_and_tested(tmp_path):
 
 def test_one_row_an_initialisation_with_mean_and_spread():
     table = transfer_table(RESULTS)
-    assert table.columns == ['initialisation', 'AP % (det)', 'AP50 % (det)', 'mIoU % (seg)', 'seeds']
+    assert table.columns == [
+        'initialisation',
+        'AP % (det)',
+        'AP50 % (det)',
+        'mIoU % (seg)',
+        'seeds',
+    ]
     assert table.rows == [
         ['random', '12.0 ± 2.8', '21.0 ± 1.4', '50.0', '0 1'],
         ['full', '14.0 ± 1.4', '23.0 ± 2.8', '52.0', '0 1'],
@@ -147,8 +185,15 @@ def test_one_row_an_initialisation_with_mean_and_spread():
 
 def test_gains_are_differences_by_seed():
     table = difference_table(RESULTS)
-    half = 12.706 * math.sqrt(2) / math.sqrt(2)  # Student's t for 1 degree of freedom; the gains are 3 and 1
-    assert table.rows[0] == ['full − random', 'AP (det)', '+2.0 ± 1.4', f'[{2 - half:+.1f}, {2 + half:+.1f}]']
+    half = (
+        12.706 * math.sqrt(2) / math.sqrt(2)
+    )  # Student's t for 1 degree of freedom; the gains are 3 and 1
+    assert table.rows[0] == [
+        'full − random',
+        'AP (det)',
+        '+2.0 ± 1.4',
+        f'[{2 - half:+.1f}, {2 + half:+.1f}]',
+    ]
     assert table.rows[2] == ['full − random', 'mIoU (seg)', '+2.0', '–']
     assert difference_table([entry for entry in RESULTS if entry.name == 'random']) is None
 
@@ -167,12 +212,23 @@ def test_a_seed_that_the_baseline_lacks_is_left_out_of_the_gains():
 
 def test_costs_and_rows_of_a_file():
     assert cost_table(RESULTS).rows == [
-        ['random, det', '4', '32', '2'], ['full, det', '4', '32', '2'], ['random, seg', '4', '32', '2'],
-        ['full, seg', '4', '32', '2']]
+        ['random, det', '4', '32', '2'],
+        ['full, det', '4', '32', '2'],
+        ['random, seg', '4', '32', '2'],
+        ['full, seg', '4', '32', '2'],
+    ]
     rows = to_rows(RESULTS)
     assert len(rows) == 10
     assert rows[-1] == dict(
-        initialisation='full', task='seg', seed=0, metric='mIoU', value=52.0, steps=4, images=32, seconds=2.0)
+        initialisation='full',
+        task='seg',
+        seed=0,
+        metric='mIoU',
+        value=52.0,
+        steps=4,
+        images=32,
+        seconds=2.0,
+    )
 
 
 @pytest.mark.parametrize('results', [[], [result('random', 0)]])

@@ -1,4 +1,5 @@
 """One short quickstart that the tests of the study tools share."""
+
 import importlib
 import os
 import subprocess
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 STEPS = 6
 # In a sitecustomize.py: mmcv's C++ ops are not built.
 WITHOUT_OPS = "import sys\nsys.modules['mmcv._ext'] = None\n"
-MINI = '''
+MINI = """
 default_scope = 'mmpretrain'
 model = dict(
     type='ImageClassifier',
@@ -35,21 +36,25 @@ train_cfg = dict(by_epoch=True, max_epochs=1)
 test_cfg = dict()
 test_evaluator = dict(type='Accuracy')
 default_hooks = dict(logger=dict(type='LoggerHook', interval=1))
-'''
+"""
 
 
 def run_tool(name, *args, status=0, **env):
     """Run a tool in a process of its own; what it printed to stdout, then to stderr."""
     command = [sys.executable, ROOT / 'tools' / name, *map(str, args)]
     environment = {**os.environ, 'COLUMNS': '200', **env}
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=environment)
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=environment
+    )
     assert result.returncode == status, result.stdout + result.stderr
     return result.stdout, result.stderr
 
 
 @pytest.fixture
 def refuse(monkeypatch, capsys):
-    """A function that runs a tool in this process and returns the one line by which it refuses its arguments."""
+    """A function that runs a tool in this process and returns the one line by which it refuses its
+    arguments.
+    """
     monkeypatch.syspath_prepend(ROOT / 'tools')
 
     def run(name, *args):
@@ -57,7 +62,12 @@ def refuse(monkeypatch, capsys):
         with pytest.raises(SystemExit) as stop:
             importlib.import_module(name).main()
         output, error = capsys.readouterr()
-        assert stop.value.code == 2 and error.startswith(f'{name}.py: error: ') and error.count('\n') == 1 and not output
+        assert (
+            stop.value.code == 2
+            and error.startswith(f'{name}.py: error: ')
+            and error.count('\n') == 1
+            and not output
+        )
         return error
 
     return run
@@ -67,8 +77,9 @@ def refuse(monkeypatch, capsys):
 def parse(monkeypatch):
     """A function that parses the arguments of a tool."""
     monkeypatch.syspath_prepend(ROOT / 'tools')
-    return lambda name, *args: importlib.import_module(name).make_parser().parse_args(
-        list(map(str, args)))
+    return lambda name, *args: (
+        importlib.import_module(name).make_parser().parse_args(list(map(str, args)))
+    )
 
 
 @pytest.fixture(scope='session')
@@ -77,9 +88,12 @@ def quickstart(tmp_path_factory):
     folder, site = tmp_path_factory.mktemp('quickstart'), tmp_path_factory.mktemp('site')
     (site / 'sitecustomize.py').write_text(WITHOUT_OPS)
     path = os.pathsep.join([str(site), *filter(None, [os.environ.get('PYTHONPATH')])])
-    stdout, stderr = run_tool('quickstart.py', '--steps', STEPS, '--seed', 3, '--work-dir', folder,
-                              PYTHONPATH=path)
-    return SimpleNamespace(folder=folder, stdout=stdout, stderr=stderr, page=(folder / 'report.html').read_text())
+    stdout, stderr = run_tool(
+        'quickstart.py', '--steps', STEPS, '--seed', 3, '--work-dir', folder, PYTHONPATH=path
+    )
+    return SimpleNamespace(
+        folder=folder, stdout=stdout, stderr=stderr, page=(folder / 'report.html').read_text()
+    )
 
 
 @pytest.fixture(scope='module')
@@ -90,7 +104,8 @@ def folder(tmp_path_factory):
     for i in range(16):
         path = folder / 'data' / ['dark', 'bright'][i % 2] / f'{i}.png'
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(noise.integers(0, 100, (32, 32), dtype=np.uint8) +
-                        np.uint8(150 * (i % 2))).save(path)
+        Image.fromarray(
+            noise.integers(0, 100, (32, 32), dtype=np.uint8) + np.uint8(150 * (i % 2))
+        ).save(path)
     (folder / 'mini.py').write_text(MINI.replace('DATA', str(folder / 'data')))
     return folder

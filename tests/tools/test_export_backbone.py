@@ -1,4 +1,5 @@
 """Exported weights load strictly where they are meant for, and give the same predictions there."""
+
 import hashlib
 
 import pytest
@@ -17,7 +18,8 @@ STOCK = dict(
     type='ImageClassifier',
     backbone=dict(type='DenseNet', arch=ARCH),
     neck=dict(type='GlobalAveragePooling'),
-    head=dict(type='LinearClsHead', num_classes=5, in_channels=16))
+    head=dict(type='LinearClsHead', num_classes=5, in_channels=16),
+)
 
 
 @pytest.fixture
@@ -31,7 +33,9 @@ def model():
 @pytest.fixture
 def checkpoint(model, tmp_path):
     file = tmp_path / 'iter_9.pth'
-    torch.save({'state_dict': model.state_dict(), 'optimizer': {'lr': 0.1}, 'message_hub': object}, file)
+    torch.save(
+        {'state_dict': model.state_dict(), 'optimizer': {'lr': 0.1}, 'message_hub': object}, file
+    )
     return file
 
 
@@ -44,9 +48,13 @@ def load(file):
 def test_files_say_what_they_are_made_of(checkpoint, tmp_path):
     for target in FORMATS:
         file = export(checkpoint, target, tmp_path / 'out')
-        assert file.name == f'iter_9_{target}-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}.pth'
+        assert (
+            file.name == f'iter_9_{target}-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}.pth'
+        )
         meta = load(file)['meta']
-        assert meta['source'] == 'iter_9.pth' and meta['target'] == target and meta['num_classes'] == 5
+        assert (
+            meta['source'] == 'iter_9.pth' and meta['target'] == target and meta['num_classes'] == 5
+        )
         assert meta['source_sha256'] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
         assert export(checkpoint, target, tmp_path / 'again').read_bytes() == file.read_bytes()
 
@@ -64,14 +72,18 @@ def test_backbone_for_detection_and_segmentation(model, checkpoint, target, tmp_
 
 def test_classifier_for_mmpretrain(model, checkpoint, tmp_path):
     stock = MMPRETRAIN_MODELS.build(STOCK)
-    stock.load_state_dict(load(export(checkpoint, 'mmpretrain', tmp_path))['state_dict'], strict=True)
+    stock.load_state_dict(
+        load(export(checkpoint, 'mmpretrain', tmp_path))['state_dict'], strict=True
+    )
     images = torch.randn(2, 3, 32, 32)
     assert torch.equal(stock.eval()(images), model(images))
 
 
 def test_densenet_for_timm(model, checkpoint, tmp_path):
     """timm's DenseNet has the names and the network of torchvision's."""
-    reference = TorchvisionDenseNet(growth_rate=4, block_config=(2, 2), num_init_features=8, num_classes=5).eval()
+    reference = TorchvisionDenseNet(
+        growth_rate=4, block_config=(2, 2), num_init_features=8, num_classes=5
+    ).eval()
     reference.load_state_dict(load(export(checkpoint, 'timm', tmp_path))['state_dict'], strict=True)
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(reference(images), model(images), rtol=1e-5, atol=1e-6)
@@ -102,17 +114,36 @@ def test_any_layout_is_exported_and_what_is_not_finite_refused(model, tmp_path):
 
 
 def test_a_self_supervised_model_leaves_its_other_parts(tmp_path):
-    state = {'backbone.stem.0.weight': torch.zeros(1), 'neck.fc0.weight': torch.zeros(1), 'target_net.0.x': torch.zeros(1)}
+    state = {
+        'backbone.stem.0.weight': torch.zeros(1),
+        'neck.fc0.weight': torch.zeros(1),
+        'target_net.0.x': torch.zeros(1),
+    }
     torch.save(state, tmp_path / 'byol.pth')
-    assert set(load(export(tmp_path / 'byol.pth', 'mmpretrain', tmp_path))['state_dict']) == {'backbone.stem.0.weight'}
+    assert set(load(export(tmp_path / 'byol.pth', 'mmpretrain', tmp_path))['state_dict']) == {
+        'backbone.stem.0.weight'
+    }
     content = load(export(tmp_path / 'byol.pth', 'mmdet', tmp_path))
-    assert set(content['state_dict']) == {'stem.0.weight'} and content['meta']['num_classes'] is None
+    assert (
+        set(content['state_dict']) == {'stem.0.weight'} and content['meta']['num_classes'] is None
+    )
 
 
-@pytest.mark.parametrize('state, target, message', [
-    ({'a': torch.zeros(1), 'b': torch.zeros(1)}, 'mmdet', r'model.pth has no backbone: its first names are a, b'),
-    ({'backbone.layer1.0.conv1.weight': torch.zeros(1)}, 'timm', 'no parameter of a DenseNet classifier'),
-])
+@pytest.mark.parametrize(
+    'state, target, message',
+    [
+        (
+            {'a': torch.zeros(1), 'b': torch.zeros(1)},
+            'mmdet',
+            r'model.pth has no backbone: its first names are a, b',
+        ),
+        (
+            {'backbone.layer1.0.conv1.weight': torch.zeros(1)},
+            'timm',
+            'no parameter of a DenseNet classifier',
+        ),
+    ],
+)
 def test_what_cannot_be_exported(state, target, message, tmp_path):
     torch.save(state, tmp_path / 'model.pth')
     with pytest.raises(ValueError, match=message):
@@ -123,6 +154,9 @@ def test_what_cannot_be_exported(state, target, message, tmp_path):
 def test_tool(checkpoint, tmp_path):
     stdout, _ = run_tool('export_backbone.py', checkpoint, '--to', 'mmdet', 'timm')
     assert [line.split(' (')[0] for line in stdout.splitlines()] == [
-        str(file) for target in ('mmdet', 'timm') for file in tmp_path.glob(f'iter_9_{target}-*.pth')]
+        str(file)
+        for target in ('mmdet', 'timm')
+        for file in tmp_path.glob(f'iter_9_{target}-*.pth')
+    ]
     _, stderr = run_tool('export_backbone.py', tmp_path / 'none.pth', status=2)
     assert 'no such checkpoint' in stderr

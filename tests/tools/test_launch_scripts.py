@@ -1,4 +1,5 @@
 """Which interpreter the shell scripts take."""
+
 import os
 import shutil
 import subprocess
@@ -7,8 +8,11 @@ import pytest
 
 from tests.tools.conftest import ROOT
 
-CALLS = {'dist_train.sh': ['c.py', '2'], 'dist_test.sh': ['c.py', 'c.pth', '2'],
-         'slurm_train.sh': ['part', 'job', 'c.py', 'out']}
+CALLS = {
+    'dist_train.sh': ['c.py', '2'],
+    'dist_test.sh': ['c.py', 'c.pth', '2'],
+    'slurm_train.sh': ['part', 'job', 'c.py', 'out'],
+}
 
 
 def fake(path, text):
@@ -37,10 +41,15 @@ def call(checkout, tool, **environment):
     clean = {
         name: value
         for name, value in os.environ.items()
-        if name not in ('PYTHON', 'VIRTUAL_ENV', 'PYTHONPATH')}
+        if name not in ('PYTHON', 'VIRTUAL_ENV', 'PYTHONPATH')
+    }
     clean['PATH'] = str(checkout.parent / 'bin')
-    return subprocess.run([checkout / 'tools' / tool, *CALLS[tool]], env={**clean, **environment},
-                          capture_output=True, text=True)
+    return subprocess.run(
+        [checkout / 'tools' / tool, *CALLS[tool]],
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+    )
 
 
 def with_torch(path):
@@ -51,14 +60,24 @@ def with_torch(path):
 @pytest.mark.parametrize('tool', CALLS)
 def test_the_order_in_which_interpreters_are_taken(checkout, tool):
     missing = call(checkout, tool)
-    assert missing.returncode == 2 and missing.stdout == '' and missing.stderr == (
-        f"{tool}: error: no Python with torch: run 'make env' in {checkout}, "
-        'activate an environment that has it, '
-        'or set PYTHON=/path/to/python\n')
+    assert (
+        missing.returncode == 2
+        and missing.stdout == ''
+        and missing.stderr
+        == (
+            f"{tool}: error: no Python with torch: run 'make env' in {checkout}, "
+            'activate an environment that has it, '
+            'or set PYTHON=/path/to/python\n'
+        )
+    )
 
     environment = {}
-    for path in ('bin/python3', 'active/bin/python', 'repo/.venv/bin/python',
-                 'own/python'):  # the later the stronger
+    for path in (
+        'bin/python3',
+        'active/bin/python',
+        'repo/.venv/bin/python',
+        'own/python',
+    ):  # the later the stronger
         interpreter = with_torch(checkout.parent / path)
         if path == 'active/bin/python':
             environment['VIRTUAL_ENV'] = str(interpreter.parents[1])

@@ -1,4 +1,5 @@
 """Folders and lists as people have them, through the tools: right numbers, or one line."""
+
 import importlib
 import json
 import os
@@ -56,10 +57,10 @@ def test_foreign_folders_other_endings_and_another_order_of_classes_give_the_rig
     (pets.data / 'list.txt').write_bytes(
         b'\xef\xbb\xbf' + '  \r\n'.join([*lines, '']).encode() + b'\r\n'
     )
-    config = pets.config(f'''
+    config = pets.config(f"""
 train_dataloader = dict(dataset=dict(labeled=dict(
     data_root='data', data_prefix='labeled', ann_file='list.txt', classes={order})))
-val_dataloader = test_dataloader = dict(dataset=dict(classes={order}))''')
+val_dataloader = test_dataloader = dict(dataset=dict(classes={order}))""")
     stdout, stderr = pets.run('train.py', config)
     assert accuracy(pets, 'own') == 100
     assert (
@@ -218,7 +219,7 @@ def test_lists_that_number_folders_in_another_way_are_one_line(
 @pytest.mark.parametrize(
     'name, match',
     [
-        ('cat/0.jpg', "cat/0.jpg is not there, but .*cat/0.png is"),
+        ('cat/0.jpg', 'cat/0.jpg is not there, but .*cat/0.png is'),
         ('cat/0.PNG', 'but .*cat/0.png is'),
         ('Cat/0.png', 'but .*/cat is'),
         ('cat/99.png', 'cat/99.png is not there'),
@@ -279,7 +280,15 @@ def test_make_split_numbers_as_training_does_and_says_what_it_read_back(pets, mo
 
 @pytest.mark.slow
 def test_a_study_does_not_read_back_results_of_other_images(pets, monkeypatch):
-    arguments = ['pets.py', '--seeds', 0, '--work-dir', pets.folder / 'study', '--cfg-options', 'max_epochs=2']
+    arguments = [
+        'pets.py',
+        '--seeds',
+        0,
+        '--work-dir',
+        pets.folder / 'study',
+        '--cfg-options',
+        'max_epochs=2',
+    ]
     first, _ = pets.run('study.py', *arguments)
     assert 'read back' not in first
     monkeypatch.syspath_prepend(ROOT / 'tools')

@@ -1,4 +1,5 @@
 """What the tools do with weights that are not the model's: one line, exit code 2, no number."""
+
 import importlib
 import re
 import subprocess
@@ -15,7 +16,7 @@ from tests.conftest import make_model
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 ARCH = dict(growth_rate=4, depths=[2, 2], init_channels=8)
-CONFIG = f'''
+CONFIG = f"""
 default_scope = 'mmpretrain'
 scenes = dict(type='mmsemiloc.DigitScenes', pipeline=[dict(type='PackInputs')])
 model = dict(
@@ -36,7 +37,7 @@ optim_wrapper = dict(type='mmsemiloc.AccumOptimWrapper', optimizer=dict(type='SG
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=2)
 default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1))
 custom_hooks = [dict(type='mmsemiloc.SemiSupSetupHook')]
-'''
+"""
 
 
 @pytest.fixture
@@ -71,9 +72,9 @@ def tool(monkeypatch, capfd):
 
 
 def classifier(classes=10, seed=3):
-    model = make_model(backbone=dict(type='DenseNet', arch=ARCH),
-                       head=dict(num_classes=classes),
-                       seed=seed)
+    model = make_model(
+        backbone=dict(type='DenseNet', arch=ARCH), head=dict(num_classes=classes), seed=seed
+    )
     return model.state_dict()
 
 
@@ -87,10 +88,9 @@ def backbone_alone():
 
 def torchvision_file(classes=10):
     torch.manual_seed(4)
-    return TorchvisionDenseNet(growth_rate=4,
-                               block_config=(2, 2),
-                               num_init_features=8,
-                               num_classes=classes).state_dict()
+    return TorchvisionDenseNet(
+        growth_rate=4, block_config=(2, 2), num_init_features=8, num_classes=classes
+    ).state_dict()
 
 
 def with_nan():
@@ -106,40 +106,64 @@ def renamed(prefix, state=None):
 # A file's content, and the line that refuses it as a model to test, and as the start of a training
 # ('' where it is taken).
 FIT = '65 of 67 tensors of FILE fit SemiSupClassifier: '
-NO_HEAD = (FIT + '2 missing, first head.fc.weight; the file has no classifier: it can start a '
-           'training')
-OTHER_HEAD = (FIT + '2 of another shape, first head.fc.weight is (5, 16), expected (10, 16); the '
-              'head differs: 5 classes in the file, 10 in the model; set num_classes')
+NO_HEAD = (
+    FIT + '2 missing, first head.fc.weight; the file has no classifier: it can start a training'
+)
+OTHER_HEAD = (
+    FIT + '2 of another shape, first head.fc.weight is (5, 16), expected (10, 16); the '
+    'head differs: 5 classes in the file, 10 in the model; set num_classes'
+)
 FILES = {
     'another network': (
         lambda: {'state_dict': {'stem.weight': torch.zeros(3)}},
         '0 of 67 tensors of FILE fit SemiSupClassifier: 56 missing, first backbone.stem.0.weight; '
         '1 unknown, first stem.weight; names in the file: stem.weight;',
-        '0 of 67 tensors of FILE fit'),
+        '0 of 67 tensors of FILE fit',
+    ),
     'a backbone': (lambda: {'state_dict': backbone_alone()}, NO_HEAD, ''),
     'a backbone in a model': (
-        lambda: {'model': renamed('backbone.', backbone_alone())}, NO_HEAD, ''),
+        lambda: {'model': renamed('backbone.', backbone_alone())},
+        NO_HEAD,
+        '',
+    ),
     '5 classes': (lambda: {'state_dict': classifier(5)}, OTHER_HEAD, ''),
     'of torchvision, 5 classes': (lambda: torchvision_file(5), FIT + '2 of another shape', ''),
     'half of it': (
         lambda: dict(list(classifier().items())[:30]),
-        '30 of 67 tensors of FILE fit', '30 of 67 tensors of FILE fit'),
+        '30 of 67 tensors of FILE fit',
+        '30 of 67 tensors of FILE fit',
+    ),
     'too much': (
         lambda: {**classifier(), 'backbone.stages.2.x': torch.zeros(1)},
-        'first backbone.stages.2.x', '1 unknown, first'),
+        'first backbone.stages.2.x',
+        '1 unknown, first',
+    ),
     'not a number': (
-        with_nan, 'FILE: backbone.stem.0.weight has values that are not finite', 'not finite'),
+        with_nan,
+        'FILE: backbone.stem.0.weight has values that are not finite',
+        'not finite',
+    ),
     'a list': (
         lambda: [torch.zeros(3)],
-        'FILE has no weights by name, it is a list; save model.state_dict()', 'it is a list'),
+        'FILE has no weights by name, it is a list; save model.state_dict()',
+        'it is a list',
+    ),
     'nothing': (dict, 'it is a dict without entries', 'it is a dict without entries'),
     'an optimizer': (
         lambda: {'optimizer': {'state': {0: {'exp_avg': torch.zeros(1)}}, 'param_groups': []}},
-        'it is a dict with the keys optimizer', 'it is a dict with'),
+        'it is a dict with the keys optimizer',
+        'it is a dict with',
+    ),
     'a model': (
-        lambda: torch.nn.Linear(2, 3), 'it is a pickled model (Linear)', 'it is a pickled model'),
+        lambda: torch.nn.Linear(2, 3),
+        'it is a pickled model (Linear)',
+        'it is a pickled model',
+    ),
     'two of them': (
-        lambda: {**renamed('one.'), **renamed('two.')}, 'FILE fits in two ways', 'in two ways'),
+        lambda: {**renamed('one.'), **renamed('two.')},
+        'FILE fits in two ways',
+        'in two ways',
+    ),
 }
 
 
@@ -152,13 +176,17 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(name, way, folder, tool
     args = ['other.pth'] if way == 'test' else ['--cfg-options', 'load_from=other.pth']
     code, line = tool(way, 'mini.py', *args)
     if message:
-        assert code == 2 and line.startswith(f'{way}.py: error: ') and message.replace(
-            'FILE', 'other.pth') in line, line
+        assert (
+            code == 2
+            and line.startswith(f'{way}.py: error: ')
+            and message.replace('FILE', 'other.pth') in line
+        ), line
         assert 'accuracy' not in line
     else:
         reason = '5 classes in the file' if '5 classes' in name else 'none in the file'
         assert code == 0 and re.search(
-            f'65 of 67 tensors of other.pth loaded .*head left out: {reason}', line), line
+            f'65 of 67 tensors of other.pth loaded .*head left out: {reason}', line
+        ), line
         assert (folder / 'work_dirs/mini/iter_2.pth').is_file()
 
 
@@ -167,16 +195,18 @@ TAKEN = {
     'in model': lambda: {'model': classifier(), 'epoch': 3},
     'in model_state_dict, by DDP': lambda: {'model_state_dict': renamed('module.')},
     'in net, compiled': lambda: {'net': renamed('_orig_mod.'), 'acc': 3.0},
-    'in state_dict, of a student':
-    lambda: {'state_dict': {**renamed('student.'), **renamed('teacher.', with_nan())}},
+    'in state_dict, of a student': lambda: {
+        'state_dict': {**renamed('student.'), **renamed('teacher.', with_nan())}
+    },
     'in the mean alone': lambda: {'state_dict_ema': renamed('module.')},
     'beside a mean': lambda: {'model': classifier(), 'model_ema': with_nan()},
-    'of torchvision':
-    lambda: {torchvision_name(name): value
-             for name, value in classifier().items()},
-    'without prefix': lambda:
-    {re.sub('^head[.]', '', name.removeprefix('backbone.')): v
-     for name, v in classifier().items()},
+    'of torchvision': lambda: {
+        torchvision_name(name): value for name, value in classifier().items()
+    },
+    'without prefix': lambda: {
+        re.sub('^head[.]', '', name.removeprefix('backbone.')): v
+        for name, v in classifier().items()
+    },
 }
 
 
@@ -205,8 +235,13 @@ def test_a_run_is_resumed_with_the_same_network_only(folder, tool):
     more = ['--resume', 'work_dirs/mini/iter_1.pth', '--cfg-options']
     code, output = tool('train', 'mini.py', *more, 'train_cfg.max_iters=3')
     assert code == 0 and '67 of 67 tensors of work_dirs/mini/iter_1.pth loaded' in output
-    code, line = tool('train', 'mini.py', *more, 'model.head.num_classes=12',
-                      'model.data_preprocessor.num_classes=12')
+    code, line = tool(
+        'train',
+        'mini.py',
+        *more,
+        'model.head.num_classes=12',
+        'model.data_preprocessor.num_classes=12',
+    )
     assert code == 2 and '65 of 67 tensors of work_dirs/mini/iter_1.pth fit' in line
     assert '10 classes in the file, 12 in the model' in line
     torch.save(classifier(), 'plain.pth')
@@ -221,15 +256,24 @@ def test_a_run_is_resumed_with_the_same_network_only(folder, tool):
 
 @pytest.mark.parametrize(
     'name, message',
-    [('another network', '0 of 65 tensors of other.pth fit DenseNet: 54 missing'),
-     ('half of it', '30 of 65 tensors of other.pth fit DenseNet: 29 missing, first stages.1.'),
-     ('too much', '1 unknown, first stages.2.x'), ('a backbone', ''),
-     ('of torchvision, 5 classes', ''), ('a list', 'it is a list')])
+    [
+        ('another network', '0 of 65 tensors of other.pth fit DenseNet: 54 missing'),
+        ('half of it', '30 of 65 tensors of other.pth fit DenseNet: 29 missing, first stages.1.'),
+        ('too much', '1 unknown, first stages.2.x'),
+        ('a backbone', ''),
+        ('of torchvision, 5 classes', ''),
+        ('a list', 'it is a list'),
+    ],
+)
 def test_the_stock_densenet_starts_from_all_of_a_file_or_not_at_all(name, message, folder, tool):
     torch.save(FILES[name][0](), folder / 'other.pth')
-    code, line = tool('train', 'mini.py', '--cfg-options',
-                      'model.backbone.init_cfg.type=Pretrained',
-                      'model.backbone.init_cfg.checkpoint=other.pth')
+    code, line = tool(
+        'train',
+        'mini.py',
+        '--cfg-options',
+        'model.backbone.init_cfg.type=Pretrained',
+        'model.backbone.init_cfg.checkpoint=other.pth',
+    )
     if message:
         assert code == 2 and message in line, line
     else:
@@ -254,11 +298,14 @@ def test_a_file_that_is_missing_or_torn_is_told_in_one_line(key, torn, folder, t
 def test_in_a_process_of_its_own(way, folder):
     torch.save({'state_dict': {'a': torch.zeros(1)}}, folder / 'other.pth')
     args = ['other.pth'] if way == 'test' else ['--cfg-options', 'load_from=other.pth']
-    result = subprocess.run([sys.executable, TOOLS / f'{way}.py', 'mini.py', *args],
-                            capture_output=True,
-                            text=True,
-                            timeout=100)
+    result = subprocess.run(
+        [sys.executable, TOOLS / f'{way}.py', 'mini.py', *args],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
     assert result.returncode == 2 and 'Traceback' not in result.stderr
     assert 'accuracy' not in result.stdout
     assert result.stderr.splitlines()[-1].startswith(
-        f'{way}.py: error: 0 of 67 tensors of other.pth fit SemiSupClassifier')
+        f'{way}.py: error: 0 of 67 tensors of other.pth fit SemiSupClassifier'
+    )

@@ -1,4 +1,7 @@
-"""tools/transfer.py: named checkpoints on a task, all of `digits` at the smallest size, and bad input."""
+"""tools/transfer.py: named checkpoints on a task, all of `digits` at the smallest size, and bad
+input.
+"""
+
 import csv
 import re
 
@@ -10,7 +13,7 @@ from mmsemiloc.datasets.dense_digit_scenes import write_dense_scenes
 from tests.conftest import make_model
 from tests.tools.conftest import ROOT, run_tool
 
-SMALL = '''
+SMALL = """
 _base_ = '{root}/configs/transfer/digits/digits_fcn.py'
 model = dict(backbone=dict(arch=dict(depths=[2])), decode_head=dict(in_channels=64))
 train_dataloader = dict(batch_size=2, dataset=dict(data_root='{data}'))
@@ -18,17 +21,21 @@ test_dataloader = dict(dataset=dict(data_root='{data}'))
 train_cfg = dict(max_iters=2, val_interval=2)
 param_scheduler = []
 default_hooks = dict(checkpoint=dict(interval=2))
-'''
+"""
 
 
 @pytest.fixture
 def task(tmp_path):
-    """A config of a task of two steps, with its images and a checkpoint for each of two seeds beside it."""
+    """A config of a task of two steps, with its images and a checkpoint for each of two seeds
+    beside it.
+    """
     for split in ('train', 'test'):
         write_dense_scenes(tmp_path / 'data', split, 4)
     (tmp_path / 'small.py').write_text(SMALL.format(root=ROOT, data=tmp_path / 'data'))
     for seed in (0, 1):
-        backbone = dict(type='DenseNet', arch=dict(growth_rate=16, depths=[2], init_channels=32), bn_size=2)
+        backbone = dict(
+            type='DenseNet', arch=dict(growth_rate=16, depths=[2], init_channels=32), bn_size=2
+        )
         model = make_model(seed=seed, backbone=backbone, head=dict(in_channels=64))
         torch.save({'state_dict': model.state_dict()}, tmp_path / f'ce_{seed}.pth')
     return tmp_path / 'small.py'
@@ -36,17 +43,46 @@ def task(tmp_path):
 
 @pytest.mark.slow
 def test_a_task_from_named_checkpoints_and_from_random_weights(task, tmp_path):
-    files = [part for kind in ('csv', 'markdown', 'html') for part in (f'--{kind}', tmp_path / f'out.{kind}')]
-    command = ['transfer.py', task, '--checkpoints', f'ce={tmp_path}/ce_{{seed}}.pth', '--seeds', 0, 1, '--jobs', 2,
-               '--work-dir', tmp_path / 'runs', *files]
+    files = [
+        part
+        for kind in ('csv', 'markdown', 'html')
+        for part in (f'--{kind}', tmp_path / f'out.{kind}')
+    ]
+    command = [
+        'transfer.py',
+        task,
+        '--checkpoints',
+        f'ce={tmp_path}/ce_{{seed}}.pth',
+        '--seeds',
+        0,
+        1,
+        '--jobs',
+        2,
+        '--work-dir',
+        tmp_path / 'runs',
+        *files,
+    ]
     stdout, _ = run_tool(*command)
     assert 'mIoU % (small)' in stdout and 'ce − random' in stdout and 'read back' not in stdout
     rows = list(csv.DictReader((tmp_path / 'out.csv').open()))
     assert {(row['initialisation'], row['seed'], row['metric']) for row in rows} == {
-        (name, seed, metric) for name in ('random', 'ce') for seed in '01' for metric in ('mIoU', 'aAcc')}
-    assert all(0 <= float(row['value']) <= 100 and row['steps'] == '2' and row['images'] == '4' for row in rows)
-    assert '| random |' in (tmp_path / 'out.markdown').read_text() and '<td>random</td>' in (tmp_path / 'out.html').read_text()
-    logs = {path.parents[1].name.split('-')[1]: path.read_text() for path in (tmp_path / 'runs').glob('*/seed1/console.log')}
+        (name, seed, metric)
+        for name in ('random', 'ce')
+        for seed in '01'
+        for metric in ('mIoU', 'aAcc')
+    }
+    assert all(
+        0 <= float(row['value']) <= 100 and row['steps'] == '2' and row['images'] == '4'
+        for row in rows
+    )
+    assert (
+        '| random |' in (tmp_path / 'out.markdown').read_text()
+        and '<td>random</td>' in (tmp_path / 'out.html').read_text()
+    )
+    logs = {
+        path.parents[1].name.split('-')[1]: path.read_text()
+        for path in (tmp_path / 'runs').glob('*/seed1/console.log')
+    }
     assert f'tensors of {tmp_path}/ce_1.pth loaded into DenseNetPyramid' in logs['ce']
     assert 'loaded into DenseNetPyramid' not in logs['random']
 
@@ -64,7 +100,11 @@ def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(parse, monkeypatc
     rows = list(csv.DictReader((tmp_path / 'out.csv').open()))
     metrics = dict(digits_retinanet=['AP', 'AP50', 'AP75'], digits_fcn=['mIoU', 'aAcc'])
     assert {(row['initialisation'], row['task'], row['metric']) for row in rows} == {
-        (name, task, metric) for name in ('random', 'SimSiam') for task in metrics for metric in metrics[task]}
+        (name, task, metric)
+        for name in ('random', 'SimSiam')
+        for task in metrics
+        for metric in metrics[task]
+    }
     pretrained = next(tmp_path.glob('pre-training-SimSiam-*/seed0/iter_2.pth'))
     for task in ('digits_retinanet', 'digits_fcn'):
         log = next(tmp_path.glob(f'{task}-SimSiam-*/seed0/console.log')).read_text()
@@ -75,20 +115,33 @@ def test_digits_pre_trains_and_fine_tunes_from_what_it_trained(parse, monkeypatc
     transfer.run(parse('transfer', 'digits', linear, '--quick', *options))
     rows = list(csv.DictReader((tmp_path / 'out.csv').open()))
     assert {(row['initialisation'], row['task'], row['metric']) for row in rows} == {
-        (name, 'digits_linear', 'top-1') for name in ('random', 'SimSiam')}
+        (name, 'digits_linear', 'top-1') for name in ('random', 'SimSiam')
+    }
     assert len(list(tmp_path.glob('pre-training-*/seed0'))) == 1
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['digits', '--checkpoints', 'a=b.pth', '--pairs', 'a:CE'], '--pairs needs names of the study, a, random; got CE'),
-    (['configs/transfer/digits/digits_fcn.py', '--quick'], '--quick goes with digits'),
-    (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'b.pth'], 'expected NAME=FILE'),
-    (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'random=b.pth'], 'a name other than random, got random=b.pth'),
-    (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'a=b.pth'], 'no such checkpoint: .*b.pth'),
-    (['digits', '--pairs', 'CE:ce'], '--pairs needs names of the study, CE, .*; got ce'),
-    (['digits', 'none.py'], 'no such config file: none.py'),
-    (['none.py'], 'no such config file: none.py'),
-    ([], 'the following arguments are required: TASK'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (
+            ['digits', '--checkpoints', 'a=b.pth', '--pairs', 'a:CE'],
+            '--pairs needs names of the study, a, random; got CE',
+        ),
+        (['configs/transfer/digits/digits_fcn.py', '--quick'], '--quick goes with digits'),
+        (['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'b.pth'], 'expected NAME=FILE'),
+        (
+            ['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'random=b.pth'],
+            'a name other than random, got random=b.pth',
+        ),
+        (
+            ['configs/transfer/digits/digits_fcn.py', '--checkpoints', 'a=b.pth'],
+            'no such checkpoint: .*b.pth',
+        ),
+        (['digits', '--pairs', 'CE:ce'], '--pairs needs names of the study, CE, .*; got ce'),
+        (['digits', 'none.py'], 'no such config file: none.py'),
+        (['none.py'], 'no such config file: none.py'),
+        ([], 'the following arguments are required: TASK'),
+    ],
+)
 def test_bad_arguments_are_one_line(refuse, arguments, message):
     assert re.search(message, refuse('transfer', *arguments))

@@ -4,9 +4,13 @@
 
 Hardware: a CPU. Expected: not yet run.
 """
+
 _base_ = '../../_base_/digits.py'
 model = dict(
     head=dict(
-        loss_mel={{_base_.view_mel}}, loss_nbel={{_base_.view_nbel}},
-        terms=dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss', threshold=0.8))))
+        loss_mel={{_base_.view_mel}},
+        loss_nbel={{_base_.view_nbel}},
+        terms=dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss', threshold=0.8)),
+    )
+)
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))

@@ -1,20 +1,28 @@
-"""DigitScenes, cross-entropy + soft consistency with a mean teacher + MEL + NBEL + locality penalty.
+"""DigitScenes, cross-entropy + soft consistency with a mean teacher + MEL + NBEL + locality
+penalty.
 
     python tools/train.py configs/digits/methods/digits_soft_consistency_full.py
 
-The teacher's prediction of the weak view is the target of the strong one, as it is, without a threshold and not sharpened; MEL
-and NBEL are to keep such targets from becoming doubtful or all alike.
+The teacher's prediction of the weak view is the target of the strong one, as it is, without a
+threshold and not sharpened; MEL and NBEL are to keep such targets from becoming doubtful or all
+alike.
 Hardware: a CPU. Expected: not yet run on the test split; 91.3 % on the validation split (seed 0).
 """
+
 _base_ = '../../_base_/digits.py'
 model = dict(
     head=dict(
         loss_mel={{_base_.view_mel}},
         loss_nbel={{_base_.view_nbel}},
         loss_locality={{_base_.locality}},
-        terms=dict(consistency=dict(type='mmsemiloc.SoftConsistencyLoss'))))
+        terms=dict(consistency=dict(type='mmsemiloc.SoftConsistencyLoss')),
+    )
+)
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
 custom_hooks = [
     dict(type='mmsemiloc.MeanTeacherHook', momentum=0.01),
-    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(consistency={{_base_.view_ramp}}, locality={{_base_.ramp}})),
+    dict(
+        type='mmsemiloc.LossScheduleHook',
+        schedule=dict(consistency={{_base_.view_ramp}}, locality={{_base_.ramp}}),
+    ),
 ]

@@ -4,12 +4,16 @@
 
 Hardware: a CPU. Expected: not yet run.
 """
+
 _base_ = '../../_base_/digits.py'
 model = dict(
     head=dict(
-        loss_mel={{_base_.view_mel}}, loss_nbel={{_base_.view_nbel}},
-        terms=dict(transform=dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=2.0))))
+        loss_mel={{_base_.view_mel}},
+        loss_nbel={{_base_.view_nbel}},
+        terms=dict(transform=dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=2.0)),
+    )
+)
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.alike_pipeline}})))
 custom_hooks = [
-    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(transform={{_base_.squared_ramp}})),
+    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(transform={{_base_.squared_ramp}}))
 ]

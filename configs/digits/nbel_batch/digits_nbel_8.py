@@ -3,7 +3,9 @@
     python tools/train.py configs/digits/nbel_batch/digits_nbel_8.py
 
 Hardware: a CPU, about 6 minutes with one thread.
-Expected: 80.2 ± 1.5 % of the test images right (mean and standard deviation of 3 seeds; docs/nbel.md).
+Expected: 80.2 ± 1.5 % of the test images right (mean and standard deviation of 3 seeds;
+docs/nbel.md).
 """
+
 _base_ = 'digits_nbel_512.py'
 optim_wrapper = dict(nbel_batch_size=8)

@@ -2,19 +2,25 @@
 
     tools/dist_train.sh configs/imagenet/methods/densenet161_fixmatch_full.py 8
 
-The most probable class of a weak view, if above 0.7, is the label of the strong one.
-The penalties and when they join are those of configs/densenet_mel_nbel_loc.py.
-64,000 labelled and 200,000 unlabelled images; settings that all methods share are in configs/_base_/imagenet_views.py.
+The most probable class of a weak view, if above 0.7, is the label of the strong one. The penalties
+and when they join are those of configs/densenet_mel_nbel_loc.py. 64,000 labelled and 200,000
+unlabelled images; settings that all methods share are in configs/_base_/imagenet_views.py.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
+
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/densenet161.py']
 model = dict(
     head=dict(
         loss_mel={{_base_.mel}},
         loss_nbel={{_base_.nbel}},
         loss_locality={{_base_.locality}},
-        terms=dict(fixmatch={{_base_.fixmatch}})))
+        terms=dict(fixmatch={{_base_.fixmatch}}),
+    )
+)
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
 custom_hooks = [
-    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(nbel={{_base_.late}}, locality={{_base_.late}})),
+    dict(
+        type='mmsemiloc.LossScheduleHook',
+        schedule=dict(nbel={{_base_.late}}, locality={{_base_.late}}),
+    )
 ]

@@ -1,24 +1,31 @@
-"""DenseNet-161 on ImageNet with mean teacher (Tarvainen and Valpola 2017) + MEL + NBEL + locality penalty.
+"""DenseNet-161 on ImageNet with mean teacher (Tarvainen and Valpola 2017) + MEL + NBEL + locality
+penalty.
 
     tools/dist_train.sh configs/imagenet/methods/densenet161_mean_teacher_full.py 8
 
-Predictions of strong views are drawn to those of a running mean of the network's weights for the weak ones. The mean is what
-validation and test use, and what a checkpoint's state_dict has.
-The penalties and when they join are those of configs/densenet_mel_nbel_loc.py.
-64,000 labelled and 200,000 unlabelled images; settings that all methods share are in configs/_base_/imagenet_views.py.
+Predictions of strong views are drawn to those of a running mean of the network's weights for the
+weak ones. The mean is what validation and test use, and what a checkpoint's state_dict has. The
+penalties and when they join are those of configs/densenet_mel_nbel_loc.py. 64,000 labelled and
+200,000 unlabelled images; settings that all methods share are in configs/_base_/imagenet_views.py.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
+
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/densenet161.py']
 model = dict(
     head=dict(
         loss_mel={{_base_.mel}},
         loss_nbel={{_base_.nbel}},
         loss_locality={{_base_.locality}},
-        terms=dict(consistency={{_base_.consistency}})))
+        terms=dict(consistency={{_base_.consistency}}),
+    )
+)
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
 custom_hooks = [
     dict(
         type='mmsemiloc.LossScheduleHook',
-        schedule=dict(consistency={{_base_.consistency_ramp}}, nbel={{_base_.late}}, locality={{_base_.late}})),
+        schedule=dict(
+            consistency={{_base_.consistency_ramp}}, nbel={{_base_.late}}, locality={{_base_.late}}
+        ),
+    ),
     {{_base_.teacher}},
 ]

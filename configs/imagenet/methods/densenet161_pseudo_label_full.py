@@ -2,21 +2,29 @@
 
     tools/dist_train.sh configs/imagenet/methods/densenet161_pseudo_label_full.py 8
 
-The most probable class of each unlabelled image is its label; the weight of the term rises from 0 to 3 between 10 % and
-60 % of the run.
-The penalties and when they join are those of configs/densenet_mel_nbel_loc.py.
-64,000 labelled and 200,000 unlabelled images; settings that all methods share are in configs/_base_/imagenet_views.py.
+The most probable class of each unlabelled image is its label; the weight of the term rises from 0
+to 3 between 10 % and 60 % of the run. The penalties and when they join are those of
+configs/densenet_mel_nbel_loc.py. 64,000 labelled and 200,000 unlabelled images; settings that all
+methods share are in configs/_base_/imagenet_views.py.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
+
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/densenet161.py']
 model = dict(
     head=dict(
         loss_mel={{_base_.mel}},
         loss_nbel={{_base_.nbel}},
         loss_locality={{_base_.locality}},
-        terms=dict(pseudo_label={{_base_.pseudo_label}})))
+        terms=dict(pseudo_label={{_base_.pseudo_label}}),
+    )
+)
 custom_hooks = [
     dict(
         type='mmsemiloc.LossScheduleHook',
-        schedule=dict(pseudo_label={{_base_.pseudo_label_ramp}}, nbel={{_base_.late}}, locality={{_base_.late}})),
+        schedule=dict(
+            pseudo_label={{_base_.pseudo_label_ramp}},
+            nbel={{_base_.late}},
+            locality={{_base_.late}},
+        ),
+    )
 ]

@@ -2,10 +2,11 @@
 
     tools/dist_train.sh configs/imagenet/methods/densenet161_transform.py 8
 
-Predictions of two weak views of each unlabelled image are drawn to each other.
-64,000 labelled and 200,000 unlabelled images; settings that all methods share are in configs/_base_/imagenet_views.py.
+Predictions of two weak views of each unlabelled image are drawn to each other. 64,000 labelled and
+200,000 unlabelled images; settings that all methods share are in configs/_base_/imagenet_views.py.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
+
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/densenet161.py']
 model = dict(head=dict(terms=dict(transform={{_base_.transform}})))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.two_weak_pipeline}})))

@@ -2,10 +2,12 @@
 
     tools/dist_train.sh configs/imagenet/methods/resnet50_fixmatch.py 8
 
-The most probable class of a weak view, if above 0.7, is the label of the strong one.
-64,000 labelled and 200,000 unlabelled images; settings that all methods share are in configs/_base_/imagenet_views.py.
+The most probable class of a weak view, if above 0.7, is the label of the strong one. 64,000
+labelled and 200,000 unlabelled images; settings that all methods share are in
+configs/_base_/imagenet_views.py.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
+
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/resnet50.py']
 model = dict(head=dict(terms=dict(fixmatch={{_base_.fixmatch}})))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))

@@ -2,11 +2,13 @@
 
     tools/dist_train.sh configs/imagenet/methods/resnet50_mean_teacher.py 8
 
-Predictions of strong views are drawn to those of a running mean of the network's weights for the weak ones. The mean is what
-validation and test use, and what a checkpoint's state_dict has.
-64,000 labelled and 200,000 unlabelled images; settings that all methods share are in configs/_base_/imagenet_views.py.
+Predictions of strong views are drawn to those of a running mean of the network's weights for the
+weak ones. The mean is what validation and test use, and what a checkpoint's state_dict has. 64,000
+labelled and 200,000 unlabelled images; settings that all methods share are in
+configs/_base_/imagenet_views.py.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
+
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/resnet50.py']
 model = dict(head=dict(terms=dict(consistency={{_base_.consistency}})))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))

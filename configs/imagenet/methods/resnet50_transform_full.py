@@ -1,20 +1,27 @@
-"""ResNet-50 on ImageNet with stochastic transformations (Sajjadi et al. 2016) + MEL + NBEL + locality penalty.
+"""ResNet-50 on ImageNet with stochastic transformations (Sajjadi et al. 2016) + MEL + NBEL +
+locality penalty.
 
     tools/dist_train.sh configs/imagenet/methods/resnet50_transform_full.py 8
 
-Predictions of two weak views of each unlabelled image are drawn to each other.
-The penalties and when they join are those of configs/densenet_mel_nbel_loc.py.
-64,000 labelled and 200,000 unlabelled images; settings that all methods share are in configs/_base_/imagenet_views.py.
+Predictions of two weak views of each unlabelled image are drawn to each other. The penalties and
+when they join are those of configs/densenet_mel_nbel_loc.py. 64,000 labelled and 200,000 unlabelled
+images; settings that all methods share are in configs/_base_/imagenet_views.py.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
+
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/resnet50.py']
 model = dict(
     head=dict(
         loss_mel={{_base_.mel}},
         loss_nbel={{_base_.nbel}},
         loss_locality={{_base_.locality}},
-        terms=dict(transform={{_base_.transform}})))
+        terms=dict(transform={{_base_.transform}}),
+    )
+)
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.two_weak_pipeline}})))
 custom_hooks = [
-    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(nbel={{_base_.late}}, locality={{_base_.late}})),
+    dict(
+        type='mmsemiloc.LossScheduleHook',
+        schedule=dict(nbel={{_base_.late}}, locality={{_base_.late}}),
+    )
 ]

@@ -1,9 +1,12 @@
-"""Faster R-CNN with FPN and DenseNet-121 on COCO 2017, 12 epochs, from random weights or a checkpoint.
+"""Faster R-CNN with FPN and DenseNet-121 on COCO 2017, 12 epochs, from random weights or a
+checkpoint.
 
     tools/dist_train.sh configs/transfer/det/faster-rcnn_densenet121_fpn_1x_coco.py 8 \\
-        --cfg-options model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint=FILE
+        --cfg-options model.backbone.init_cfg.type=Pretrained
+        model.backbone.init_cfg.checkpoint=FILE
 
 Hardware: 8 GPUs. Expected: not yet run.
 """
+
 _base_ = 'faster-rcnn_densenet161_fpn_1x_coco.py'
 model = dict(backbone=dict(arch='121'), neck=dict(in_channels=[256, 512, 1024, 1024]))

@@ -1,13 +1,18 @@
-"""Faster R-CNN with FPN and DenseNet-161 on COCO 2017, 12 epochs, from random weights or a checkpoint.
+"""Faster R-CNN with FPN and DenseNet-161 on COCO 2017, 12 epochs, from random weights or a
+checkpoint.
 
     tools/dist_train.sh configs/transfer/det/faster-rcnn_densenet161_fpn_1x_coco.py 8 \\
-        --cfg-options model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint=FILE
+        --cfg-options model.backbone.init_cfg.type=Pretrained
+        model.backbone.init_cfg.checkpoint=FILE
 
-All layers are trained and BatchNorm moves, synchronised over the GPUs, so that all initialisations are treated alike.
+All layers are trained and BatchNorm moves, synchronised over the GPUs, so that all initialisations
+are treated alike.
 Hardware: 8 GPUs. Expected: not yet run.
 """
+
 _base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
 model = dict(
     backbone=dict(_delete_=True, type='mmsemiloc.DenseNetPyramid', arch='161', norm_eval=False),
-    neck=dict(in_channels=[384, 768, 2112, 2208]))
+    neck=dict(in_channels=[384, 768, 2112, 2208]),
+)
 sync_bn = 'torch'

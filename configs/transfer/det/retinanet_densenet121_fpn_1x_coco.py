@@ -1,9 +1,10 @@
 """RetinaNet with FPN and DenseNet-121 on COCO 2017, 12 epochs, from random weights or a checkpoint.
 
-    tools/dist_train.sh configs/transfer/det/retinanet_densenet121_fpn_1x_coco.py 8 \\
-        --cfg-options model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint=FILE
+    tools/dist_train.sh configs/transfer/det/retinanet_densenet121_fpn_1x_coco.py 8 \\ --cfg-options
+        model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint=FILE
 
 Hardware: 8 GPUs. Expected: not yet run.
 """
+
 _base_ = 'retinanet_densenet161_fpn_1x_coco.py'
 model = dict(backbone=dict(arch='121'), neck=dict(in_channels=[256, 512, 1024, 1024]))

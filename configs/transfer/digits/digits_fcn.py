@@ -1,9 +1,11 @@
-"""FCN on dense DigitScenes (96x96 images, 10 digits), one map of stride 4, from random weights or a checkpoint.
+"""FCN on dense DigitScenes (96x96 images, 10 digits), one map of stride 4, from random weights or a
+checkpoint.
 
     python tools/transfer.py digits configs/transfer/digits/digits_fcn.py --checkpoints ce=FILE
 
 tools/transfer.py writes the images. Hardware: a CPU. Expected: docs/transfer.md.
 """
+
 _base_ = 'mmseg::_base_/models/fcn_r50-d8.py'
 steps = 300
 classes = ('background', *'0123456789')
@@ -18,8 +20,9 @@ model = dict(
         type='mmsemiloc.DenseNetPyramid',
         arch=dict(growth_rate=16, depths=[8], init_channels=32),
         bn_size=2,
-        out_indices=(0, ),
-        norm_eval=False),
+        out_indices=(0,),
+        norm_eval=False,
+    ),
     decode_head=dict(
         in_channels=160,
         in_index=0,
@@ -28,8 +31,10 @@ model = dict(
         concat_input=False,
         num_classes=11,
         norm_cfg=norm_cfg,
-        loss_decode=dict(class_weight=[0.05, *[1.0] * 10])),  # 94 % of the pixels are background
-    auxiliary_head=None)
+        loss_decode=dict(class_weight=[0.05, *[1.0] * 10]),
+    ),  # 94 % of the pixels are background
+    auxiliary_head=None,
+)
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,
@@ -45,7 +50,9 @@ train_dataloader = dict(
             dict(type='LoadAnnotations'),
             dict(type='PhotoMetricDistortion'),
             dict(type='PackSegInputs'),
-        ]))
+        ],
+    ),
+)
 test_dataloader = dict(
     batch_size=16,
     num_workers=0,
@@ -56,7 +63,13 @@ test_dataloader = dict(
         img_suffix='.png',
         data_prefix=dict(img_path='images/test', seg_map_path='masks/test'),
         metainfo=dict(classes=classes, palette=palette),
-        pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]))
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            dict(type='PackSegInputs'),
+        ],
+    ),
+)
 test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=steps, val_interval=steps)
 val_cfg = None
@@ -66,19 +79,31 @@ test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
-    clip_grad=dict(max_norm=10))
+    clip_grad=dict(max_norm=10),
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=steps // 10),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=steps // 10, end=steps, T_max=steps - steps // 10),
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        begin=steps // 10,
+        end=steps,
+        T_max=steps - steps // 10,
+    ),
 ]
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=steps, max_keep_ckpts=1),
-    sampler_seed=dict(type='DistSamplerSeedHook'))
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+)
 default_scope = 'mmseg'
-env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl'))
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='Visualizer', vis_backends=vis_backends)
 log_processor = dict(by_epoch=False)

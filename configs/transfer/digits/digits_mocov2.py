@@ -5,6 +5,7 @@
 32 images a step in two views, and the steps of configs/digits.
 Hardware: a CPU. Expected: docs/transfer.md.
 """
+
 _base_ = '../../_base_/digits_peers.py'
 model = dict(
     _delete_=True,
@@ -14,5 +15,8 @@ model = dict(
     momentum=0.01,
     data_preprocessor={{_base_.peer_preprocessor}},
     backbone={{_base_.model.backbone}},
-    neck=dict(type='MoCoV2Neck', in_channels=160, hid_channels=256, out_channels=64, with_avg_pool=True),
-    head=dict(type='ContrastiveHead', loss=dict(type='CrossEntropyLoss'), temperature=0.2))
+    neck=dict(
+        type='MoCoV2Neck', in_channels=160, hid_channels=256, out_channels=64, with_avg_pool=True
+    ),
+    head=dict(type='ContrastiveHead', loss=dict(type='CrossEntropyLoss'), temperature=0.2),
+)

@@ -5,6 +5,7 @@
 32 images a step in two views, and the steps of configs/digits.
 Hardware: a CPU. Expected: docs/transfer.md.
 """
+
 _base_ = '../../_base_/digits_peers.py'
 model = dict(
     _delete_=True,
@@ -17,5 +18,7 @@ model = dict(
         hid_channels=256,
         out_channels=64,
         num_layers=2,
-        norm_cfg=dict(type='BN1d')),
-    head=dict(type='ContrastiveHead', loss=dict(type='CrossEntropyLoss'), temperature=0.2))
+        norm_cfg=dict(type='BN1d'),
+    ),
+    head=dict(type='ContrastiveHead', loss=dict(type='CrossEntropyLoss'), temperature=0.2),
+)

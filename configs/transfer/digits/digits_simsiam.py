@@ -5,6 +5,7 @@
 32 images a step in two views, and the steps of configs/digits.
 Hardware: a CPU. Expected: docs/transfer.md.
 """
+
 _base_ = '../../_base_/digits_peers.py'
 model = dict(
     _delete_=True,
@@ -18,7 +19,8 @@ model = dict(
         out_channels=64,
         num_layers=2,
         with_last_bn_affine=False,
-        norm_cfg=dict(type='BN1d')),
+        norm_cfg=dict(type='BN1d'),
+    ),
     head=dict(
         type='LatentPredictHead',
         loss=dict(type='CosineSimilarityLoss'),
@@ -30,4 +32,7 @@ model = dict(
             num_layers=2,
             with_last_bn=False,
             with_avg_pool=False,
-            norm_cfg=dict(type='BN1d'))))
+            norm_cfg=dict(type='BN1d'),
+        ),
+    ),
+)

@@ -4,13 +4,19 @@
 
 The images, views and steps of the peers. Hardware: a CPU. Expected: docs/transfer.md.
 """
+
 _base_ = ['../../_base_/digits.py', '../../_base_/digits_peer_views.py']
 model = dict(
     head=dict(
-        loss_mel={{_base_.view_mel}}, loss_nbel={{_base_.view_nbel}}, loss_locality={{_base_.locality}},
-        terms=dict(transform=dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=10.0))))
+        loss_mel={{_base_.view_mel}},
+        loss_nbel={{_base_.view_nbel}},
+        loss_locality={{_base_.locality}},
+        terms=dict(transform=dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=10.0)),
+    )
+)
 batch_size, labeled_ratio = 32, 0.0
 train_dataloader = dict(
     batch_size=batch_size,
     dataset=dict(unlabeled=dict(pipeline={{_base_.peer_pipeline}})),
-    sampler=dict(batch_size=batch_size, labeled_ratio=labeled_ratio))
+    sampler=dict(batch_size=batch_size, labeled_ratio=labeled_ratio),
+)

@@ -1,4 +1,5 @@
-"""MoCo v2 with DenseNet-161 on the 200,000 unlabelled images, with as many views in all as densenet_mel_nbel_loc.py.
+"""MoCo v2 with DenseNet-161 on the 200,000 unlabelled images, with as many views in all as
+densenet_mel_nbel_loc.py.
 
     tools/dist_train.sh configs/transfer/pretrain_peers/mocov2_densenet161_200k.py 8
 
@@ -6,24 +7,35 @@
 The rest is MMPretrain's recipe, its learning rate scaled to the batch.
 Hardware: 8 GPUs. Expected: not yet run.
 """
+
 _base_ = 'mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py'
 max_epochs = 86
 model = dict(
     backbone=dict(_delete_=True, type='DenseNet', arch='161', norm_cfg=dict(type='BN')),
-    neck=dict(in_channels=2208))
+    neck=dict(in_channels=2208),
+)
 train_dataloader = dict(
     batch_size=32,
     dataset=dict(ann_file='meta/unlabeled_200000.txt', with_label=False),
-    collate_fn=dict(_delete_=True, type='default_collate'))  # MMEngine stumbles over the scope of an inherited one
+    collate_fn=dict(_delete_=True, type='default_collate'),
+)  # MMEngine stumbles over the scope of an inherited one
 auto_scale_lr = dict(base_batch_size=256, enable=True)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-4, by_epoch=True, begin=0, end=10, convert_to_iter_based=True),
+    dict(
+        type='LinearLR',
+        start_factor=1e-4,
+        by_epoch=True,
+        begin=0,
+        end=10,
+        convert_to_iter_based=True,
+    ),
     dict(
         type='CosineAnnealingLR',
         T_max=max_epochs - 10,
         by_epoch=True,
         begin=10,
         end=max_epochs,
-        convert_to_iter_based=True),
+        convert_to_iter_based=True,
+    ),
 ]
 train_cfg = dict(max_epochs=max_epochs)

@@ -1,30 +1,43 @@
-"""SwAV with DenseNet-161 on the 200,000 unlabelled images, with as many views in all as densenet_mel_nbel_loc.py.
+"""SwAV with DenseNet-161 on the 200,000 unlabelled images, with as many views in all as
+densenet_mel_nbel_loc.py.
 
     tools/dist_train.sh configs/transfer/pretrain_peers/swav_densenet161_200k.py 8
 
-56 epochs: two views of 224 and six of 96 pixels an image, counted by their pixels.
-The rest is MMPretrain's recipe, its learning rate scaled to the batch, and the prototypes rest for one epoch as there.
+56 epochs: two views of 224 and six of 96 pixels an image, counted by their pixels. The rest is
+MMPretrain's recipe, its learning rate scaled to the batch, and the prototypes rest for one epoch as
+there.
 Hardware: 8 GPUs. Expected: not yet run.
 """
+
 _base_ = 'mmpretrain::swav/swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py'
 max_epochs = 56
 model = dict(
     backbone=dict(_delete_=True, type='DenseNet', arch='161', norm_cfg=dict(type='SyncBN')),
-    neck=dict(in_channels=2208))
+    neck=dict(in_channels=2208),
+)
 train_dataloader = dict(
     batch_size=32,
     dataset=dict(ann_file='meta/unlabeled_200000.txt', with_label=False),
-    collate_fn=dict(_delete_=True, type='default_collate'))  # MMEngine stumbles over the scope of an inherited one
+    collate_fn=dict(_delete_=True, type='default_collate'),
+)  # MMEngine stumbles over the scope of an inherited one
 auto_scale_lr = dict(base_batch_size=256, enable=True)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-4, by_epoch=True, begin=0, end=10, convert_to_iter_based=True),
+    dict(
+        type='LinearLR',
+        start_factor=1e-4,
+        by_epoch=True,
+        begin=0,
+        end=10,
+        convert_to_iter_based=True,
+    ),
     dict(
         type='CosineAnnealingLR',
         T_max=max_epochs - 10,
         by_epoch=True,
         begin=10,
         end=max_epochs,
-        convert_to_iter_based=True),
+        convert_to_iter_based=True,
+    ),
 ]
 train_cfg = dict(max_epochs=max_epochs)
 custom_hooks = [
@@ -36,5 +49,6 @@ custom_hooks = [
         crops_for_assign=[0, 1],
         feat_dim=128,
         queue_length=3840,
-        frozen_layers_cfg=dict(prototypes=200000 // 256)),
+        frozen_layers_cfg=dict(prototypes=200000 // 256),
+    )
 ]
