@@ -13,7 +13,7 @@ from rich.console import Console
 from mmsemiloc.commands.common import load_config, read_options
 from mmsemiloc.models.views import is_labeled, view_table
 from mmsemiloc.registry import MODELS
-from mmsemiloc.study.plots import batch_plot
+from mmsemiloc.visualization.plots import batch_plot
 
 
 def build_preprocessor(cfg: Config) -> torch.nn.Module:

@@ -12,9 +12,9 @@ from rich.progress import Progress
 from mmsemiloc.commands.common import check_checkpoint, load_config, read_options
 from mmsemiloc.datasets.checks import checkpoint_classes
 from mmsemiloc.study.evaluate import load_model
-from mmsemiloc.study.plots import image_plot
 from mmsemiloc.study.predict import Prediction, find_images, image_pipeline, predict_files
 from mmsemiloc.study.tables import Table, print_table
+from mmsemiloc.visualization.plots import image_plot
 
 TABLE_ROWS = 20
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from mmsemiloc.commands.options import set_length
 from mmsemiloc.commands.study import read_config
-from mmsemiloc.engine.cam_evolution_hook import read_rows
+from mmsemiloc.engine.hooks.cam_evolution_hook import read_rows
 from mmsemiloc.study.cam_report import evolution_cards, strips_html
 from mmsemiloc.study.evaluate import Evaluation
 from mmsemiloc.study.launch import launch

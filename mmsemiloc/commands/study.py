@@ -10,7 +10,6 @@ from rich.console import Console
 from mmsemiloc.commands.common import load_config, read_options
 from mmsemiloc.commands.options import set_length
 from mmsemiloc.study.launch import launch
-from mmsemiloc.study.plots import seed_plot
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run
 from mmsemiloc.study.tables import (
@@ -22,6 +21,7 @@ from mmsemiloc.study.tables import (
     write_csv,
     write_markdown,
 )
+from mmsemiloc.visualization.plots import seed_plot
 
 SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 

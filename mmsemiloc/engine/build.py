@@ -9,8 +9,8 @@ from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmsemiloc.engine.finite_hook import FiniteHook
-from mmsemiloc.engine.setup_hook import SemiSupSetupHook
+from mmsemiloc.engine.hooks.finite_hook import FiniteHook
+from mmsemiloc.engine.hooks.setup_hook import SemiSupSetupHook
 
 KINDS = {'val_dataloader': 'validation', 'test_dataloader': 'test'}
 

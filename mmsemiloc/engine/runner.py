@@ -6,7 +6,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from mmsemiloc.models import inner_model
-from mmsemiloc.models.backbone_checkpoint import pretrained_fits
+from mmsemiloc.models.checkpoints.backbone import pretrained_fits
 from mmsemiloc.registry import RUNNERS
 
 # What MMEngine logs at each start in hundreds of lines.

@@ -5,8 +5,8 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from mmsemiloc.models.backbone_checkpoint import pretrained_fits
 from mmsemiloc.models.cam_cls_head import CAMClsHead
+from mmsemiloc.models.checkpoints.backbone import pretrained_fits
 from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
 from mmsemiloc.models.predictions import WholeBatch
 from mmsemiloc.models.views import target_places, view_table

@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets.checks import check_against_checkpoint, labels_of
 from mmsemiloc.datasets.subsets import subset_loader, subset_of
-from mmsemiloc.engine.cam_strips import draw_column, to_bgr
 from mmsemiloc.evaluation import (
     MapScore,
     predict_with_maps,
@@ -26,6 +25,7 @@ from mmsemiloc.evaluation import (
 )
 from mmsemiloc.study.evaluate import KINDS, build_loader, load_model
 from mmsemiloc.study.predict import image_pipeline, predict, read_images
+from mmsemiloc.visualization.cam_strips import draw_column, to_bgr
 
 Values = dict[str, float | None]
 Advance = Callable[

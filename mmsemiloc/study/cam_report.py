@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from mmsemiloc.study.cam_analysis import Moment, Values, short_name
-from mmsemiloc.study.plots import Lines, curve_plot, panels_plot
 from mmsemiloc.study.report import embed, embed_both, page, table_html, versions
 from mmsemiloc.study.tables import Table
+from mmsemiloc.visualization.plots import Lines, curve_plot, panels_plot
 
 COLUMNS = {
     'accuracy': 'accuracy',

@@ -20,7 +20,6 @@ from mmsemiloc.datasets.box_motion import check_moves_boxes
 from mmsemiloc.datasets.checks import check_against_checkpoint
 from mmsemiloc.datasets.subsets import subset_of
 from mmsemiloc.datasets.tolerant_dataset import tolerant
-from mmsemiloc.engine.cam_strips import to_bgr
 from mmsemiloc.evaluation import (
     MapScore,
     resize_maps,
@@ -34,6 +33,7 @@ from mmsemiloc.evaluation.maps import boxes_mask
 from mmsemiloc.models import fit_state, read_checkpoint
 from mmsemiloc.registry import MODELS
 from mmsemiloc.study.predict import scores_and_maps
+from mmsemiloc.visualization.cam_strips import to_bgr
 
 NO_SCORE = MapScore(area=float('nan'))  # of an image without a map
 

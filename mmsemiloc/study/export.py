@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mmsemiloc.models.checkpoint_fit import check_finite
-from mmsemiloc.models.densenet_keys import torchvision_name
-from mmsemiloc.models.state_layout import main_state
+from mmsemiloc.models.checkpoints.densenet_keys import torchvision_name
+from mmsemiloc.models.checkpoints.fit import check_finite
+from mmsemiloc.models.checkpoints.state_layout import main_state
 from mmsemiloc.version import __version__
 
 State = dict[str, Tensor]

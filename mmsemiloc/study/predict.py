@@ -17,11 +17,11 @@ from mmsemiloc.datasets.endings import EXTENSIONS
 from mmsemiloc.datasets.faults import cannot_be_read, in_words, transform_error, transform_name
 from mmsemiloc.datasets.image_listing import list_tree
 from mmsemiloc.datasets.image_loading import ours
-from mmsemiloc.engine.cam_strips import to_bgr
 from mmsemiloc.evaluation import resize_maps
 from mmsemiloc.models import class_maps
 from mmsemiloc.models.cam import NoMapsError
 from mmsemiloc.study.photo_boxes import ToPhoto, measure
+from mmsemiloc.visualization.cam_strips import to_bgr
 
 LOADER = 'LoadImageFromFile'
 NO_MAPS = 'gives_no_maps'  # attribute of a model that was found to have none

@@ -13,9 +13,9 @@ import numpy as np
 
 from mmsemiloc import __version__
 from mmsemiloc.study.evaluate import Evaluation, confusion_matrix
-from mmsemiloc.study.plots import confusion_plot, curve_plot, image_plot
 from mmsemiloc.study.runs import Result
 from mmsemiloc.study.tables import Table
+from mmsemiloc.visualization.plots import confusion_plot, curve_plot, image_plot
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }

@@ -8,8 +8,9 @@ import torch
 from mmpretrain.models.utils.batch_augments import RandomBatchAugment
 
 from mmsemiloc.datasets.random_state import RandomState
-from mmsemiloc.engine import AmpAccumOptimWrapper, accum_optim_wrapper
-from mmsemiloc.engine.accum_optim_wrapper import split_batch
+from mmsemiloc.engine import AmpAccumOptimWrapper
+from mmsemiloc.engine.optimizers import accum_optim_wrapper
+from mmsemiloc.engine.optimizers.accum_optim_wrapper import split_batch
 from mmsemiloc.models.batch_norm import statistics_at_rest
 from tests.conftest import KeepGradients, gradients, make_batch, make_model
 

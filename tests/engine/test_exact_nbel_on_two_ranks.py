@@ -13,7 +13,8 @@ from mmengine.registry import init_default_scope
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.distributed.nn.functional import all_reduce
 
-from mmsemiloc.engine import SemiSupDistributedDataParallel, accum_optim_wrapper
+from mmsemiloc.engine import SemiSupDistributedDataParallel
+from mmsemiloc.engine.optimizers import accum_optim_wrapper
 from mmsemiloc.models import mean_prediction
 from tests.conftest import Alone, gradients, make_batch
 from tests.engine.test_exact_nbel import (

@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 
 from mmsemiloc.engine import AccumOptimWrapper, NotFiniteError, SemiSupDistributedDataParallel
 from tests.conftest import make_model
-from tests.engine.test_finite import LABELS, WEIGHTS, batch_with_files, spoilt
+from tests.engine.checks.test_finite import LABELS, WEIGHTS, batch_with_files, spoilt
 
 
 def bad_pixel(model, batch):

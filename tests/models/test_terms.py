@@ -9,7 +9,7 @@ from mmsemiloc.models import FixMatchLoss
 from mmsemiloc.registry import MODELS
 from tests.conftest import KeepGradients, gradients, make_batch, make_model, with_views
 from tests.engine.fake_runner import FakeRunner
-from tests.engine.test_setup_hook import loader, runner_with_terms
+from tests.engine.hooks.test_setup_hook import loader, runner_with_terms
 from tests.models.test_semi_sup_classifier import scores, stock_classifier
 
 TERMS = dict(

@@ -10,9 +10,9 @@ from PIL import Image
 
 from mmsemiloc.study import Result
 from mmsemiloc.study.evaluate import Evaluation, Examples
-from mmsemiloc.study.plots import confusion_plot, curve_plot, image_plot
 from mmsemiloc.study.report import Model, make_report
 from mmsemiloc.study.tables import Table
+from mmsemiloc.visualization.plots import confusion_plot, curve_plot, image_plot
 
 IMAGES = 3
 

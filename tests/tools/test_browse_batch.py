@@ -8,7 +8,7 @@ from PIL import Image
 
 from mmsemiloc.commands import browse_batch
 from mmsemiloc.models.views import flatten_views
-from mmsemiloc.study.plots import batch_plot
+from mmsemiloc.visualization.plots import batch_plot
 from tests.conftest import make_batch, make_samples
 from tests.tools.conftest import ROOT, run_tool
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torchvision.models import DenseNet as TorchvisionDenseNet
 
-from mmsemiloc.engine import setup_hook
-from mmsemiloc.models.densenet_keys import torchvision_name
+from mmsemiloc.engine.hooks import setup_hook
+from mmsemiloc.models.checkpoints.densenet_keys import torchvision_name
 from tests.conftest import make_model
 
 TOOLS = Path(__file__).parents[2] / 'tools'

@@ -1,0 +1,65 @@
+"""Distribution alignment: the class shares of soft targets are moved to those of a prior."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from mmsemiloc.models.losses.class_prior import ClassPrior
+from mmsemiloc.models.losses.running_mean import RunningMean
+from mmsemiloc.models.mean_prediction import log_mean_of_batch
+from mmsemiloc.registry import MODELS
+
+
+def align(log_probs: Tensor, log_mean: Tensor, log_prior: Tensor | None = None) -> Tensor:
+    """Predictions times the ratio of the expected to the observed share of each class, with sum 1
+    again.
+
+    ``q~_tc ~ q_tc d_c / p_c``; the alignment of ReMixMatch (Berthelot et al. 2020, section 3.1).
+
+    Args:
+        log_probs: log q (T, C).
+        log_mean: log p (C,), the observed shares.
+        log_prior: log d (C,), the expected ones; None for uniform.
+
+    Returns:
+        log q~ (T, C).
+    """
+    ratio = -log_mean if log_prior is None else log_prior.to(log_mean) - log_mean
+    return (log_probs + ratio.to(log_probs)).log_softmax(1)
+
+
+@MODELS.register_module()
+class DistributionAlignment(ClassPrior):
+    """:func:`align` to a prior, with the observed shares from a running mean over (micro-)batches
+    of all ranks.
+
+    Args:
+        prior: Expected share of each class: None for uniform, C positive numbers, the path of a
+            text file of them, or 'labeled' for the class counts of the labelled set, which
+            ``SemiSupSetupHook`` fills in.
+        momentum: Weight of the present (micro-)batch in the running mean, above 0 and at most 1;
+            see :class:`RunningMean`.
+
+    Raises:
+        ValueError: If the prior is none of these or a class has no share, or the momentum is out of
+            range.
+    """
+
+    def __init__(self, prior: Sequence[float] | str | None = None, momentum: float = 0.1) -> None:
+        super().__init__(prior)
+        self.running_mean = RunningMean(momentum)
+
+    def forward(self, cls_score: Tensor) -> Tensor:
+        """Aligned log q (T, C) of logits (T, C), whose mean becomes a part of the running one in
+        training mode.
+
+        T may be 0: every rank takes part in the mean, whether it has predictions or not.
+
+        Raises:
+            ValueError: If the prior does not have C classes, or is 'labeled' and nobody has set it.
+        """
+        log_prior = self.checked_log_prior(cls_score.size(1))
+        log_mean = log_mean_of_batch(cls_score)
+        if not len(cls_score) and log_mean.isnan().any():  # no rank has predictions
+            return cls_score.log_softmax(1)
+        return align(cls_score.log_softmax(1), self.running_mean(log_mean), log_prior)
