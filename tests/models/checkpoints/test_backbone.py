@@ -8,7 +8,7 @@ from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 from torchvision.models import DenseNet as TorchvisionDenseNet
 
 from mmsemiloc.models import load_backbone
-from mmsemiloc.models.checkpoints import backbone
+from mmsemiloc.models.checkpoints import backbone as backbone_room
 from mmsemiloc.models.checkpoints.densenet_keys import torchvision_name
 from mmsemiloc.registry import MODELS
 from tests.conftest import make_model
@@ -86,9 +86,7 @@ def test_every_kind_of_checkpoint_is_loaded_and_reported(backbone, source, wrapp
 
 def test_pretrained_in_a_config_reports_what_it_used(tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr(
-        backbone, 'print_log', lambda message, logger: shown.append(message)
-    )
+    monkeypatch.setattr(backbone_room, 'print_log', lambda message, logger: shown.append(message))
     state, expected, _ = our_classifier()
     torch.save({'state_dict': state}, tmp_path / 'model.pth')
     backbone = MODELS.build(

@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 from torch import nn
 
 from mmsemiloc.models import fit_checkpoint, fit_state
-from mmsemiloc.models.checkpoints import fit
+from mmsemiloc.models.checkpoints import fit as fit_room
 from mmsemiloc.models.checkpoints.dry_load import skeleton
 from mmsemiloc.models.checkpoints.fit import classifier_names
 from tests.conftest import CLASSES, make_model
@@ -235,7 +235,7 @@ def test_a_module_that_cannot_convert_the_weights_is_heard():
 
 def test_a_checkpoint_is_changed_in_place(monkeypatch):
     lines = []
-    monkeypatch.setattr(checkpoint_fit, 'print_log', lambda message, logger: lines.append(message))
+    monkeypatch.setattr(fit_room, 'print_log', lambda message, logger: lines.append(message))
     content = {
         'model': {f'module.{name}': value for name, value in model_of(seed=1).state_dict().items()},
         'epoch': 4,
