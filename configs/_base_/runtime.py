@@ -7,6 +7,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # The terms of the loss follow their schedules.
+    loss_schedule=dict(type='mmsemiloc.LossScheduleHook'),
     setup=dict(type='mmsemiloc.SemiSupSetupHook'),  # what must agree before the first step
     finite=dict(type='mmsemiloc.FiniteHook'),  # no number that is not finite is trained on or saved
     first_steps=dict(type='mmsemiloc.FirstStepsHook'),

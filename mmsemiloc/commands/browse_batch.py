@@ -11,7 +11,7 @@ from mmpretrain.structures import DataSample
 from rich.console import Console
 
 from mmsemiloc.commands.common import load_config, read_options
-from mmsemiloc.models.views import is_labeled, view_table
+from mmsemiloc.models.views import Views, is_labeled
 from mmsemiloc.registry import MODELS
 from mmsemiloc.visualization.plots import batch_plot
 
@@ -52,7 +52,7 @@ def titles_of(samples: list, classes: tuple) -> list[str]:
 
 def by_image(samples: list) -> list[int]:
     """Places of the views of a flat batch, so that those of an image follow each other."""
-    _, _, image = view_table(samples)
+    image = Views.of(samples).image
     return image.argsort(stable=True).tolist()
 
 

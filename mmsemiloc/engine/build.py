@@ -9,7 +9,6 @@ from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from mmsemiloc.engine.hooks.finite_hook import FiniteHook
 from mmsemiloc.engine.hooks.setup_hook import SemiSupSetupHook
 
 KINDS = {'val_dataloader': 'validation', 'test_dataloader': 'test'}
@@ -64,10 +63,7 @@ def without_pauses(cfg: Config) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner of a config.
-
-    Hooks that check data, model and numbers are there even if the config has none.
-    """
+    """Build the runner of a config, with the setup hook even if the config does not list it."""
     cfg = without_pauses(with_one_policy(copy.deepcopy(cfg)))
     cfg.setdefault('runner_type', 'mmsemiloc.SemiSupRunner')
     with ExitStack() as stack:
@@ -75,7 +71,6 @@ def build_runner(cfg: Config) -> Runner:
             # MMEngine selects a CUDA device for every backend, which fails without a GPU.
             stack.enter_context(mock.patch('torch.cuda.set_device'))
         runner = RUNNERS.build(cfg)
-    for needed in (SemiSupSetupHook, FiniteHook):
-        if not any(isinstance(hook, needed) for hook in runner.hooks):
-            runner.register_hook(needed())
+    if not any(isinstance(hook, SemiSupSetupHook) for hook in runner.hooks):
+        runner.register_hook(SemiSupSetupHook())
     return runner

@@ -5,6 +5,7 @@ from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.checkpoints.backbone import load_backbone, read_checkpoint
 from mmsemiloc.models.checkpoints.fit import fit_checkpoint, fit_state, inner_model
 from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
+from mmsemiloc.models.effective_batch import EffectiveBatch
 from mmsemiloc.models.losses.alignment import DistributionAlignment, align
 from mmsemiloc.models.losses.entropy import (
     MeanEntropyLoss,
@@ -20,31 +21,41 @@ from mmsemiloc.models.losses.locality import (
     unit_norm,
 )
 from mmsemiloc.models.losses.pseudo_label import PseudoLabelLoss
+from mmsemiloc.models.losses.schedule import Schedule
 from mmsemiloc.models.losses.soft_consistency import SoftConsistencyLoss
+from mmsemiloc.models.losses.term import PairTerm, Term
 from mmsemiloc.models.losses.transform_consistency import (
     TransformConsistencyLoss,
     transform_consistency,
 )
-from mmsemiloc.models.predictions import Pairs, Predictions, WholeBatch
+from mmsemiloc.models.prediction_sum import PredictionSum
+from mmsemiloc.models.predictions import Pairs, Predictions
 from mmsemiloc.models.semi_sup_classifier import SemiSupClassifier
+from mmsemiloc.models.views import Selection, Views
 
 __all__ = [
     'CAMClsHead',
     'DenseNetPyramid',
     'DilatedDenseNet',
     'DistributionAlignment',
+    'EffectiveBatch',
     'FixMatchLoss',
     'LocalityLoss',
     'MeanEntropyLoss',
     'NegativeBatchEntropyLoss',
+    'PairTerm',
     'Pairs',
+    'PredictionSum',
     'Predictions',
     'PseudoLabelLoss',
     'SemiSupClassifier',
     'SemiSupDataPreprocessor',
+    'Schedule',
+    'Selection',
     'SoftConsistencyLoss',
+    'Term',
     'TransformConsistencyLoss',
-    'WholeBatch',
+    'Views',
     'align',
     'class_activation_maps',
     'class_maps',

@@ -2,7 +2,8 @@
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from mmengine.logging import print_log
@@ -12,9 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmsemiloc.models.cam import class_activation_maps, relative_weight
+from mmsemiloc.models.effective_batch import EffectiveBatch
+from mmsemiloc.models.losses.term import WeightedTerm
 from mmsemiloc.models.numerics import at_least_float32, check_number
-from mmsemiloc.models.predictions import Predictions, WholeBatch
-from mmsemiloc.models.views import choose_views, target_places, view_table
+from mmsemiloc.models.prediction_sum import PredictionSum
+from mmsemiloc.models.predictions import Predictions
+from mmsemiloc.models.views import Selection, Views
 from mmsemiloc.registry import MODELS
 
 CAM_TARGETS = ('top1', 'prob')
@@ -26,26 +30,25 @@ def warn_once(message: str) -> None:
     print_log(message, logger='current', level=logging.WARNING)
 
 
-def build_term(name: str, cfg: dict) -> nn.Module:
+def build_term(name: str, cfg: dict) -> WeightedTerm:
     """A term of the loss.
 
     Raises:
-        ValueError: If the module has no ``loss_weight`` of at least 0 or no method ``term``.
+        ValueError: If the module is not derived from :class:`Term` or :class:`PairTerm`.
     """
     term = MODELS.build(cfg)
-    if not hasattr(term, 'loss_weight') or not callable(getattr(term, 'term', None)):
+    if not isinstance(term, WeightedTerm):
         raise ValueError(
-            f'term {name!r} of CAMClsHead needs a loss_weight and a method term(predictions), but '
-            f'{type(term).__name__} is no such module'
+            f'term {name!r} of CAMClsHead is a {type(term).__name__}, which is not a term of the '
+            'loss: derive it from mmsemiloc.models.Term and give it a method '
+            'compute(predictions), as docs/terms.md shows'
         )
-    check_number(f'loss_weight of term {name!r}', term.loss_weight, 0)
     return term
 
 
 @MODELS.register_module()
 class CAMClsHead(LinearClsHead):
-    """Global average pooling and a linear classifier whose class activation maps and predictions
-    carry penalties.
+    """Linear classifier over average-pooled maps, whose predictions and maps carry penalties.
 
     ``L = J_C + alpha J_M + beta J_B + gamma J_L``, equation (8). J_C is divided by R, the number of
     labelled images; the other terms run over all images. alpha, beta and gamma are the
@@ -61,9 +64,9 @@ class CAMClsHead(LinearClsHead):
         loss_nbel: Config of J_B.
         loss_locality: Config of J_L.
         terms: Configs of further terms by their names, for example
-            ``dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss'))``; see :class:`Predictions`. The
-            three above are the terms ``mel``, ``nbel`` and ``locality``. Where several terms return
-            a value of the same name (two of a type, say), that of a later one ends with the term's:
+            ``dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss'))``; see :class:`Term`. The three
+            above are the terms ``mel``, ``nbel`` and ``locality``. Where several terms return a
+            value of the same name (two of a type, say), that of a later one ends with the term's:
             ``loss_mel_strong``.
         cam_target: Map that J_L reads: 'top1', that of the most probable class, or 'prob', those of
             all classes weighted by their probability.
@@ -76,7 +79,7 @@ class CAMClsHead(LinearClsHead):
 
     Raises:
         ValueError: If ``cam_target`` is unknown, a weight of a loss is not finite or below 0, or a
-            term is none (it needs ``loss_weight`` and ``term``) or comes twice.
+            term is not derived from :class:`Term` or comes twice.
     """
 
     def __init__(
@@ -91,7 +94,7 @@ class CAMClsHead(LinearClsHead):
         cam_target: str = 'top1',
         cam_relative: bool = False,
         predict_cam: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(num_classes, in_channels, loss=loss, **kwargs)
         if cam_target not in CAM_TARGETS:
@@ -101,6 +104,8 @@ class CAMClsHead(LinearClsHead):
             check_number('each number of loss.class_weight', value, 0)
         self.cam_target = cam_target
         self.cam_relative, self.predict_cam = cam_relative, predict_cam
+
+        # The paper's penalties are terms like any other.
         paper = {'mel': loss_mel, 'nbel': loss_nbel, 'locality': loss_locality}
         twice = sorted(name for name in terms or {} if paper.get(name) is not None)
         if twice:
@@ -153,110 +158,108 @@ class CAMClsHead(LinearClsHead):
                     sample.set_field(cam_gt, 'cam_gt')
         return samples
 
-    def active_terms(self) -> dict[str, nn.Module]:
-        """The penalties whose weight is not 0 at the moment."""
-        return {name: term for name, term in self.terms.items() if term.loss_weight != 0}
+    def active_terms(self) -> dict[str, WeightedTerm]:
+        """The terms whose weight is not 0 at the moment."""
+        terms = cast(Mapping[str, WeightedTerm], self.terms)
+        return {name: term for name, term in terms.items() if term.loss_weight != 0}
 
-    def whole_batch_views(self) -> set[str]:
-        """The views whose mean prediction over all micro-batches of the effective batch some active
-        term reads.
-        """
-        terms = self.active_terms().values()
+    def mean_selections(self) -> list[Selection]:
+        """The views whose mean prediction over the effective batch some active term reads."""
+        read = [term.mean_selection() for term in self.active_terms().values()]
+        return list(dict.fromkeys(selection for selection in read if selection is not None))
+
+    def prediction_sums(self, logits: Tensor, views: Views) -> dict[Selection, PredictionSum]:
+        """Sums of a micro-batch's predictions (N, C), for the means that the active terms read."""
         return {
-            getattr(term, 'views', 'all')
-            for term in terms
-            if getattr(term, 'needs_whole_batch', False)
+            selection: PredictionSum.of(logits[views.choose(selection)])
+            for selection in self.mean_selections()
         }
 
-    def needs_whole_batch(self) -> bool:
-        """Whether an active term reads the predictions of all micro-batches of the effective batch."""
-        return bool(self.whole_batch_views())
+    def predictions(self, feats: Sequence[Tensor], views: Views) -> Predictions:
+        """What the terms of the loss read.
 
-    def add_predictions(
-        self, logits: Tensor, data_samples: list[DataSample], whole: WholeBatch
-    ) -> None:
-        """Add the predictions (N, C) of a micro-batch to the means of the effective batch that the
-        active terms read.
+        Args:
+            feats: Maps of the backbone's stages, each (N, D, H, W).
+            views: Which view of which image each of the N is.
         """
-        view, labeled, _ = view_table(data_samples)
-        for views in self.whole_batch_views():
-            whole.add(logits[choose_views(view, labeled, views)], views)
+        logits = self(feats)
+        return Predictions(
+            logits=logits,
+            targets=logits.detach(),
+            features=feats[-1],
+            fc_weight=self.cam_weight(),
+            views=views,
+            cam_target=self.cam_target,
+        )
 
-    def loss(
-        self,
-        feats: Sequence[Tensor],
-        data_samples: list[DataSample],
-        whole: WholeBatch | None = None,
-        teacher_scores: Tensor | None = None,
-    ) -> dict:
-        """Losses of one (micro-)batch, as its part in those of the effective batch.
+    def losses(
+        self, predictions: Predictions, data_samples: list[DataSample], batch: EffectiveBatch
+    ) -> dict[str, Tensor]:
+        """Losses of a micro-batch, as parts of those of the effective batch.
 
         Parts add up over micro-batches and average over ranks (which DDP does with their
         gradients).
 
         Args:
-            feats: Maps of the backbone's stages, each (N, D, H, W).
-            data_samples: One a view; it has ``gt_label`` or ``gt_score`` if the image is labelled.
-            whole: The effective batch that this one is a part of; by default it is the whole.
-            teacher_scores: Class scores (P, C) of a teacher for the views at :func:`target_places`,
-                the targets there; see :class:`Predictions`.
+            predictions: Those of N views.
+            data_samples: N samples; those of labelled images have ``gt_label`` or ``gt_score``.
+            batch: The effective batch, with the means of :meth:`mean_selections`.
 
         Returns:
             ``loss_ce``, the losses of the active terms, and ``acc_labeled``, the share (%) of the
-            labelled images that are classified right (NaN if the effective batch has none).
+            labelled images that are correctly classified (NaN if the effective batch has none).
+        """
+        places = predictions.views.labeled.nonzero().flatten()
+        labeled = [data_samples[place] for place in places.tolist()]
+        losses = self._labeled_losses(predictions.logits[places], labeled, batch)
+        for name, term in self.active_terms().items():
+            for key, value in term.losses(predictions, batch).items():
+                losses[f'{key}_{name}' if key in losses else key] = value
+        return losses
+
+    def losses_alone(
+        self, predictions: Predictions, data_samples: list[DataSample]
+    ) -> dict[str, Tensor]:
+        """:meth:`losses` of views that are the whole effective batch.
 
         Raises:
             ValueError: If NBEL is on and gradients of other batches wait for the same optimizer
                 step.
         """
-        logits = self(feats)
-        if whole is None:
-            self._refuse_foreign_accumulation()
-            whole = WholeBatch.of_samples(data_samples, logits.device)
-        view, labeled, image = view_table(data_samples)
-        places = labeled.nonzero().flatten()
-        losses = self._labeled_losses(logits[places], [data_samples[i] for i in places], whole)
-        predictions = Predictions(
-            logits=logits,
-            targets=logits.detach()
-            if teacher_scores is None
-            else logits.detach().index_copy(
-                0, target_places(view, labeled, image).to(logits.device), teacher_scores.to(logits)
-            ),
-            features=feats[-1],
-            fc_weight=self.cam_weight(),
-            labeled=labeled,
-            view=view,
-            image=image,
-            cam_target=self.cam_target,
-            whole=whole,
-            share=len(logits) / whole.count(),
-        )
-        for name, term in self.active_terms().items():
-            for key, value in term.term(predictions).items():
-                losses[f'{key}_{name}' if key in losses else key] = value
-        return losses
+        self._refuse_foreign_accumulation()
+        views, logits = predictions.views, predictions.logits
+        batch = EffectiveBatch.of(views, logits.device)
+        batch = batch.with_means([self.prediction_sums(logits, views)])
+        return self.losses(predictions, data_samples, batch)
 
-    def _labeled_losses(self, logits: Tensor, samples: list[DataSample], whole: WholeBatch) -> dict:
-        """J_C and accuracy on the labelled images; without any, a loss of exactly 0 with a gradient
-        of 0.
-        """
+    def loss(
+        self, feats: Sequence[Tensor], data_samples: list[DataSample], **kwargs: object
+    ) -> dict[str, Tensor]:
+        """:meth:`losses_alone` of the backbone's maps, as MMPretrain calls it."""
+        return self.losses_alone(self.predictions(feats, Views.of(data_samples)), data_samples)
+
+    def _labeled_losses(
+        self, logits: Tensor, samples: list[DataSample], batch: EffectiveBatch
+    ) -> dict[str, Tensor]:
+        """J_C and accuracy on the labelled images; without any, a loss and a gradient of 0."""
         logits = at_least_float32(logits)
-        labeled = whole.labeled.to(logits)
+        labeled = batch.labeled.to(logits)
         if not samples:
             warn_once(
                 'CAMClsHead: a batch without a labelled image; its cross-entropy is 0. Intended '
                 'only when training without labels: otherwise look at labeled_ratio of '
                 'SemiSupSampler.'
             )
-            return dict(loss_ce=logits.sum(), acc_labeled=0 / labeled)
+            # 0 of the labelled images of the effective batch, and NaN if that has none.
+            return dict(loss_ce=logits.sum(), acc_labeled=torch.zeros_like(labeled) / labeled)
+
         soft = 'gt_score' in samples[0]
-        target = (
-            torch.stack([s.gt_score for s in samples])
-            if soft
-            else torch.cat([s.gt_label for s in samples])
-        )
-        correct = (logits.detach().argmax(1) == (target.argmax(1) if soft else target)).sum()
+        if soft:
+            target = torch.stack([sample.gt_score for sample in samples])
+        else:
+            target = torch.cat([sample.gt_label for sample in samples])
+        label = target.argmax(1) if soft else target
+        correct = (logits.detach().argmax(1) == label).sum()
         return dict(
             loss_ce=self.loss_module(logits, target, avg_factor=labeled),
             acc_labeled=100 * correct / labeled,
@@ -266,7 +269,7 @@ class CAMClsHead(LinearClsHead):
         """NBEL is not additive: a mean of small-batch NBELs is another objective."""
         pending = self.fc.weight.grad
         if (
-            self.needs_whole_batch()
+            self.mean_selections()
             and torch.is_grad_enabled()
             and pending is not None
             and bool(pending.any())

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -12,6 +13,19 @@ def at_least_float32(x: Tensor) -> Tensor:
     half precision.
     """
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def log_probabilities(cls_score: Tensor) -> Tensor:
+    """log q of logits (T, C), in float32 or better.
+
+    Raises:
+        ValueError: If ``cls_score`` is not a non-empty matrix.
+    """
+    if cls_score.dim() != 2 or cls_score.numel() == 0:
+        raise ValueError(
+            f'cls_score must have shape (T, C) with T, C >= 1, got {tuple(cls_score.shape)}'
+        )
+    return F.log_softmax(at_least_float32(cls_score), dim=1)
 
 
 def check_number(

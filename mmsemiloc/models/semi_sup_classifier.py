@@ -1,6 +1,9 @@
 """Image classifier whose batches mix labelled and unlabelled images."""
 
+from typing import Any
+
 import torch
+from mmengine.optim import OptimWrapper
 from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -8,15 +11,14 @@ from torch import Tensor, nn
 from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.checkpoints.backbone import pretrained_fits
 from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
-from mmsemiloc.models.predictions import WholeBatch
-from mmsemiloc.models.views import target_places, view_table
+from mmsemiloc.models.predictions import Predictions
+from mmsemiloc.models.views import Views
 from mmsemiloc.registry import MODELS
 
 
 @MODELS.register_module()
 class SemiSupClassifier(ImageClassifier):
-    """``ImageClassifier`` with a ``CAMClsHead``, trained on labelled and unlabelled images
-    together.
+    """``ImageClassifier`` with a ``CAMClsHead``, trained on labelled and unlabelled images.
 
     An image is labelled if its data sample has ``gt_label`` (or ``gt_score``). With
     ``AccumOptimWrapper`` the batch of the dataloader is the effective batch of one optimizer step,
@@ -28,12 +30,12 @@ class SemiSupClassifier(ImageClassifier):
         **kwargs: For ``ImageClassifier``.
 
     Raises:
-        ValueError: If the head is not a ``CAMClsHead``, or the preprocessor no
+        ValueError: If the head is not a ``CAMClsHead``, or the preprocessor is not a
             ``SemiSupDataPreprocessor`` (another one would drop the further views of an image); in
             ``init_weights``, if a checkpoint of an ``init_cfg`` does not fit.
     """
 
-    def __init__(self, *, data_preprocessor: dict | None = None, **kwargs) -> None:
+    def __init__(self, *, data_preprocessor: dict | None = None, **kwargs: Any) -> None:
         if data_preprocessor is None or isinstance(data_preprocessor, dict):
             data_preprocessor = {
                 'type': 'mmsemiloc.SemiSupDataPreprocessor',
@@ -57,41 +59,34 @@ class SemiSupClassifier(ImageClassifier):
             super().init_weights()
 
     def forward(
-        self,
-        inputs: Tensor,
-        data_samples: list[DataSample] | None = None,
-        mode: str = 'tensor',
-        whole: WholeBatch | None = None,
-    ):
-        """As ``ImageClassifier.forward``.
-
-        ``whole`` tells mode 'loss' which effective batch the inputs are a part of.
-        """
-        if mode == 'loss' and data_samples is not None:
-            return self.loss(inputs, data_samples, whole)
+        self, inputs: Tensor, data_samples: list[DataSample] | None = None, mode: str = 'tensor'
+    ) -> Any:
+        """As ``ImageClassifier.forward``; mode 'predictions' gives what the losses read."""
+        if mode == 'predictions':
+            return self.predictions(inputs, data_samples or [])
         return super().forward(inputs, data_samples, mode)
 
-    def loss(
-        self, inputs: Tensor, data_samples: list[DataSample], whole: WholeBatch | None = None
-    ) -> dict:
-        """Losses of images (N, 3, H, W); see ``CAMClsHead.loss``."""
-        scores = None if self.teacher is None else self._teacher_scores(inputs, data_samples)
-        return self.head.loss(self.extract_feat(inputs), data_samples, whole, scores)
+    def predictions(self, inputs: Tensor, data_samples: list[DataSample]) -> Predictions:
+        """Predictions of views (N, 3, H, W), with a teacher's as targets if there is one."""
+        views = Views.of(data_samples)
+        predictions = self.head.predictions(self.extract_feat(inputs), views)
+        places = views.taught()
+        if self.teacher is None or not len(places):
+            return predictions
+        with torch.no_grad():
+            return predictions.taught(places, self.teacher(inputs[places], mode='tensor'))
 
-    @torch.no_grad()
-    def _teacher_scores(self, inputs: Tensor, data_samples: list[DataSample]) -> Tensor | None:
-        """Class scores (P, C) of the teacher for the views at :func:`target_places`; None if there
-        are none.
-        """
-        places = target_places(*view_table(data_samples))
-        return self.teacher(inputs[places], mode='tensor') if len(places) else None
+    def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
+        """Losses of views (N, 3, H, W) that are the whole batch of an optimizer step."""
+        return self.head.losses_alone(self.predictions(inputs, data_samples), data_samples)
 
     def set_teacher(self, teacher: nn.Module | None) -> None:
         """Take the targets of terms from ``teacher``; None to take them from this model.
 
-        The teacher is no submodule: it is not in the state dict nor in copies, and stays in the
+        The teacher is not a submodule: it is not in the state dict nor in copies, and stays in the
         mode that it is in.
         """
+        # nn.Module would register a module that is set as an attribute.
         object.__setattr__(self, 'teacher', teacher)
 
     def __getstate__(self) -> dict:
@@ -99,7 +94,7 @@ class SemiSupClassifier(ImageClassifier):
         return {**self.__dict__, 'teacher': None}
 
     def predict(
-        self, inputs: Tensor, data_samples: list[DataSample] | None = None, **kwargs
+        self, inputs: Tensor, data_samples: list[DataSample] | None = None, **kwargs: Any
     ) -> list[DataSample]:
         """As ``ImageClassifier.predict``.
 
@@ -109,7 +104,7 @@ class SemiSupClassifier(ImageClassifier):
             sample.set_metainfo(dict(batch_input_shape=tuple(inputs.shape[-2:])))
         return super().predict(inputs, data_samples, **kwargs)
 
-    def train_step(self, data: dict, optim_wrapper) -> dict:
+    def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """One optimizer step; a wrapper that splits the batch into micro-batches runs it itself."""
         if hasattr(optim_wrapper, 'train_batch'):
             return optim_wrapper.train_batch(self, data)

@@ -44,11 +44,10 @@ HOOK_COUNTS: dict[str, dict] = {
     'FiniteHook': {},
     'FirstStepsHook': {},
     'HealthHook': dict(interval=50, begin=200),
-    'LossScheduleHook': dict(schedule=None),
+    'LossScheduleHook': {},
     'CAMEvolutionHook': dict(interval=None),
 }
 BY_EPOCH = {
-    'LossScheduleHook': False,
     'CAMEvolutionHook': True,
 }  # hooks of ours that may count epochs: the default
 LOGS = ('LoggerHook', 'HealthHook')  # count iterations, of which an epoch has as many as before

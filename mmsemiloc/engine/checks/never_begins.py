@@ -1,13 +1,13 @@
 """What a run is too short for: schedules, hooks and validations whose time never comes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.runner import Runner
 
 from mmsemiloc.engine.hooks.cam_evolution_hook import CAMEvolutionHook
-from mmsemiloc.engine.hooks.loss_schedule_hook import LossScheduleHook, ramp
+from mmsemiloc.models.losses.term import WeightedTerm
 
 
 def of_schedulers(schedulers: Any, epochs: int, iterations: int) -> Iterator[str]:
@@ -32,19 +32,16 @@ def of_schedulers(schedulers: Any, epochs: int, iterations: int) -> Iterator[str
             yield f'{name} has its first step after {scheduler.step_size} of {end} {unit}'
 
 
-def of_losses(
-    hook: LossScheduleHook, weights: dict[str, float], epochs: int, iterations: int
-) -> Iterator[str]:
+def of_terms(terms: Mapping[str, WeightedTerm], iterations: int) -> Iterator[str]:
     """Terms of the loss whose weight stays at its start value in the whole run, in words."""
-    end, unit = (epochs, 'epochs') if hook.by_epoch else (iterations, 'iterations')
-    for name, values in hook.schedule.items():
-        full = {'begin': 0, 'end': 0, 'start_value': 0.0, **values}
-        weight = weights.get(name, 0.0)
-        if (
-            weight != full['start_value']
-            and ramp(end - 1, end_value=weight, **full) == full['start_value']
-        ):
-            yield f'the schedule of loss term {name!r} begins at {full["begin"]} of {end} {unit}'
+    for name, term in terms.items():
+        schedule = term.schedule
+        if schedule is None or term.full_weight == schedule.start_value:
+            continue
+        last = schedule.weight(term.full_weight, iterations - 1, iterations)
+        if last == schedule.start_value:
+            begin, _ = schedule.steps(iterations)
+            yield f'the schedule of loss term {name!r} begins at {begin} of {iterations} iterations'
 
 
 def of_hook(hook: Hook, epochs: int, iterations: int) -> Iterator[str]:
@@ -66,19 +63,18 @@ def of_hook(hook: Hook, epochs: int, iterations: int) -> Iterator[str]:
             yield f'{name} has an interval of {hook.interval}, but there are {end} {unit}'
 
 
-def never_begins(runner: Runner, weights: dict[str, float]) -> list[str]:
+def never_begins(runner: Runner, terms: Mapping[str, WeightedTerm]) -> list[str]:
     """Everything in a run whose time never comes, in words.
 
     Args:
         runner: With its training loop, schedulers and hooks.
-        weights: ``loss_weight`` of each term of the loss, as its config has it.
+        terms: The terms of the loss.
     """
     epochs, iterations = runner.max_epochs, runner.max_iters
     faults = list(of_schedulers(runner.param_schedulers, epochs, iterations))
     for hook in runner.hooks:
         faults += of_hook(hook, epochs, iterations)
-        if isinstance(hook, LossScheduleHook):
-            faults += of_losses(hook, weights, epochs, iterations)
+    faults += of_terms(terms, iterations)
 
     # An iteration-based loop counts iterations here, the other one epochs.
     loop = runner.train_loop
@@ -88,13 +84,13 @@ def never_begins(runner: Runner, weights: dict[str, float]) -> list[str]:
     return faults
 
 
-def check_everything_begins(runner: Runner, weights: dict[str, float]) -> None:
+def check_everything_begins(runner: Runner, terms: Mapping[str, WeightedTerm]) -> None:
     """Refuse a run in which the time of something never comes; see :func:`never_begins`.
 
     Raises:
         ValueError: With all of them, and what to do.
     """
-    faults = never_begins(runner, weights)
+    faults = never_begins(runner, terms)
     if faults:
         by_epoch = runner.max_epochs > 1 or 'max_epochs' in (runner.cfg.get('train_cfg') or {})
         knob = 'max_epochs' if by_epoch else 'steps'

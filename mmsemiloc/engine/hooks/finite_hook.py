@@ -2,7 +2,6 @@
 
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 from torch.optim import Optimizer
@@ -17,6 +16,7 @@ from mmsemiloc.engine.checks.finite import (
     total_norm,
 )
 from mmsemiloc.engine.optimizers.accum_optim_wrapper import AccumOptimWrapper
+from mmsemiloc.models import inner_model
 from mmsemiloc.registry import HOOKS
 
 # What a checkpoint holds that training goes on with.
@@ -60,7 +60,7 @@ def saves_now(hook: Hook, runner: Runner, by_epoch: bool) -> bool:
 
 def state_to_save(runner: Runner) -> dict:
     """What a checkpoint of a runner would hold; see ``SAVED``."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = inner_model(runner.model)
     means = [hook.ema_model.state_dict() for hook in runner.hooks if hasattr(hook, 'ema_model')]
     return dict(
         state_dict=model.state_dict(),
@@ -88,7 +88,7 @@ class FiniteHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Look at the weights, and listen to the model if the wrapper does not check its steps."""
         model = runner.model
-        self._module: nn.Module = model.module if is_model_wrapper(model) else model
+        self._module: nn.Module = inner_model(model)
         self._handles: list = []
         name = first_not_finite(self._module.state_dict())
         if name is not None:

@@ -9,11 +9,11 @@ import torch
 from mmengine import dist
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmsemiloc.engine.checks.collapse import Predicted, has_collapsed
+from mmsemiloc.models import inner_model
 from mmsemiloc.models.losses.locality import direction_penalties, unit_norm
 from mmsemiloc.models.numerics import at_least_float32, check_number
 from mmsemiloc.models.views import is_labeled
@@ -121,7 +121,7 @@ class HealthHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Listen to the model, which is given the samples, and to the head."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = inner_model(runner.model)
         self.head: Any = getattr(model, 'head', None)
         self._listeners: list = []
         self._watches = hasattr(self.head, 'cam') and hasattr(self.head, 'terms')

@@ -1,85 +1,75 @@
-"""Hook that switches on and ramps the weights of the penalties."""
+"""Hook that lets the terms of the loss follow their schedules."""
+
+from collections.abc import Mapping
+from typing import Any, cast
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmsemiloc.models.numerics import check_number
+from mmsemiloc.models import SemiSupClassifier, inner_model
+from mmsemiloc.models.losses.term import WeightedTerm
 from mmsemiloc.registry import HOOKS
 
 
-def ramp(step: int, begin: int, end: int, start_value: float, end_value: float) -> float:
-    """``start_value`` up to ``begin``, ``end_value`` from ``end`` on, linear between them.
+def refuse_old_form(schedule: Mapping[str, Mapping] | None, by_epoch: bool) -> None:
+    """Refuse the schedules that this hook once held, with the place where they belong now.
 
-    A switch if they are equal.
-
-    Example:
-        >>> [ramp(t, begin=10, end=20, start_value=0.0, end_value=1.0) for t in (0, 15, 20)]
-        [0.0, 0.5, 1.0]
+    Raises:
+        ValueError: With the new spelling of the first of them.
     """
-    if step >= end:
-        return end_value
-    if step <= begin:
-        return start_value
-    return start_value + (end_value - start_value) * (step - begin) / (end - begin)
+    length = 'max_epochs' if by_epoch else 'steps'
+    for name, values in (schedule or {'nbel': {}}).items():
+        begin, end = values.get('begin', 0), values.get('end', 0)
+        place = f'loss_{name}' if name in ('mel', 'nbel', 'locality') else f'terms.{name}'
+        raise ValueError(
+            'LossScheduleHook has no arguments any more: a schedule stands beside loss_weight in '
+            f'its term, in shares of the run, here model.head.{place}.schedule=dict('
+            f'begin={begin} / {length}, end={end} / {length}) with the numbers that they give '
+            '(0 to 1)'
+        )
 
 
 @HOOKS.register_module()
 class LossScheduleHook(Hook):
-    """Sets the ``loss_weight`` of terms of the head as a function of the iteration or epoch, and
-    logs the weights.
+    """Sets the weights of the terms of the head before each step.
 
-    The weight of a term goes linearly from ``start_value`` at ``begin`` to the ``loss_weight`` of
-    its config at ``end``; with ``begin == end`` it is switched. It is a function of the progress
-    alone, so a resumed run has the weights of an uninterrupted one.
+    Each term has its schedule in its config, ``schedule=dict(begin=..., end=..., start_value=...)``
+    in shares of the run; see :class:`Schedule`. The weights are functions of the progress alone, so
+    a resumed run has those of an uninterrupted one. If any term has a schedule, the weights of all
+    are logged as ``weight_<name>``. In our configs the hook is ``default_hooks.loss_schedule``.
 
     Args:
-        schedule: For each term ('mel', 'nbel', 'locality') ``dict(begin=0, end=0,
-            start_value=0.0)``.
-        by_epoch: Whether ``begin`` and ``end`` count epochs instead of iterations (optimizer
-            steps).
+        schedule: Refused, with the place where it belongs.
+        by_epoch: Refused.
 
     Raises:
-        ValueError: If a schedule has other keys, ends before it begins or starts below 0, or
-            (before training) names a term that the head does not have.
+        ValueError: If there are arguments.
 
     Example:
-        NBEL started from CE + MEL after 100 epochs::
+        NBEL started from CE + MEL after 100 of 130 epochs::
 
-            dict(type='mmsemiloc.LossScheduleHook', by_epoch=True, schedule=dict(nbel=dict(begin=100, end=100)))
+            loss_nbel = dict(
+                type='mmsemiloc.NegativeBatchEntropyLoss', schedule=dict(begin=100 / 130))
     """
 
-    def __init__(self, schedule: dict[str, dict], by_epoch: bool = False) -> None:
-        for name, values in schedule.items():
-            full = {'begin': 0, 'end': 0, 'start_value': 0.0, **values}
-            if len(full) > 3 or not 0 <= full['begin'] <= full['end']:
-                raise ValueError(
-                    f'LossScheduleHook: schedule of {name!r} needs 0 <= begin <= end and no keys '
-                    f'but begin, end and start_value, got {values}'
-                )
-            check_number(f'start_value of {name!r} in LossScheduleHook', full['start_value'], 0)
-        self.schedule = schedule
-        self.by_epoch = by_epoch
+    def __init__(self, schedule: Mapping[str, Mapping] | None = None, **by_epoch: Any) -> None:
+        if schedule is not None or by_epoch:
+            refuse_old_form(schedule, bool(by_epoch.get('by_epoch')))
+        self.terms: Mapping[str, WeightedTerm] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Find the terms and remember the weights of their configs as the end values."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self.terms = model.head.terms
-        unknown = sorted(set(self.schedule) - set(self.terms.keys()))
-        if unknown:
-            raise ValueError(
-                f'LossScheduleHook: the head has no terms {unknown}, it has '
-                f'{sorted(self.terms.keys())}'
-            )
-        self.end_values = {name: self.terms[name].loss_weight for name in self.schedule}
+        """Find the terms, if any of them has a schedule."""
+        model = inner_model(runner.model)
+        self.terms = {}
+        if isinstance(model, SemiSupClassifier):
+            terms = cast(Mapping[str, WeightedTerm], model.head.terms)
+            if any(term.schedule for term in terms.values()):
+                self.terms = terms
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
         """Set this step's weights, and log those of all terms."""
-        progress = runner.epoch if self.by_epoch else runner.iter
-        for name, values in self.schedule.items():
-            full = {'begin': 0, 'end': 0, 'start_value': 0.0, **values}
-            self.terms[name].loss_weight = ramp(progress, end_value=self.end_values[name], **full)
         for name, term in self.terms.items():
+            term.set_time(runner.iter, runner.max_iters)
             runner.message_hub.update_scalar(f'train/weight_{name}', term.loss_weight)

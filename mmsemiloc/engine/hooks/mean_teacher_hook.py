@@ -1,11 +1,10 @@
 """Hook that keeps a teacher, the running mean of the model's weights."""
 
 from mmengine.hooks import EMAHook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from mmsemiloc.models import SemiSupClassifier
+from mmsemiloc.models import SemiSupClassifier, inner_model
 from mmsemiloc.models.numerics import check_number
 from mmsemiloc.registry import HOOKS
 
@@ -46,9 +45,7 @@ class MeanTeacherHook(EMAHook):
 
     def before_run(self, runner: Runner) -> None:
         """Make the teacher, once: a test that follows on training has the teacher of training."""
-        if self.src_model is not (
-            runner.model.module if is_model_wrapper(runner.model) else runner.model
-        ):
+        if self.src_model is not (inner_model(runner.model)):
             super().before_run(runner)
 
     def before_train(self, runner: Runner) -> None:

@@ -34,14 +34,17 @@ from mmsemiloc.engine.checks.loaded_weights import check_weights
 from mmsemiloc.engine.checks.never_begins import check_everything_begins
 from mmsemiloc.engine.checks.trial import check_topk, try_evaluation, try_loss
 from mmsemiloc.engine.hooks.finite_hook import FiniteHook
+from mmsemiloc.engine.hooks.loss_schedule_hook import LossScheduleHook
 from mmsemiloc.models import SemiSupClassifier, inner_model
 from mmsemiloc.registry import HOOKS
 
 
 @HOOKS.register_module()
 class SemiSupSetupHook(Hook):
-    """Checks what must agree before the first step, hands the labelled class counts to
-    ``prior='labeled'``, keeps the order.
+    """Checks what must agree before the first step.
+
+    It also hands the labelled class counts to ``prior='labeled'``, and keeps the order of images of
+    a resumed run.
 
     Checked are the classes of all data sets by name and number, the images (see
     :meth:`SemiSupDataset.check`), the sampler, the schedules, and by a trial on a few images every
@@ -49,7 +52,8 @@ class SemiSupSetupHook(Hook):
     run goes on with the sampler's seed of the run that it resumes, also if that was a random one.
 
     In our configs it is ``default_hooks.setup``, which an own list of ``custom_hooks`` leaves as it
-    is. It brings the :class:`FiniteHook` along where a config does not list it.
+    is. It brings :class:`FiniteHook` and :class:`LossScheduleHook` along where a config does not
+    list them.
 
     Raises:
         ValueError: Before the work starts, with what does not fit and the remedy.
@@ -61,10 +65,11 @@ class SemiSupSetupHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Run all checks once."""
-        if not any(isinstance(hook, FiniteHook) for hook in runner.hooks):
-            runner.register_hook(
-                FiniteHook()
-            )  # of a lower priority: its own before_train comes later
+        for needed in (FiniteHook, LossScheduleHook):
+            if not any(isinstance(hook, needed) for hook in runner.hooks):
+                # Its priority is lower, so its own before_train comes after this one.
+                runner.register_hook(needed())
+
         loader, model = runner.train_loop.dataloader, inner_model(runner.model)
         validation = runner.val_loop.dataloader.dataset if runner.val_loop else None
         check_sampler(loader, runner.optim_wrapper)
@@ -75,7 +80,7 @@ class SemiSupSetupHook(Hook):
         self._check_data(runner, loader.dataset, validation, number_of_classes(model))
         self._set_priors(model, loader.dataset)
         terms = model.head.terms if isinstance(model, SemiSupClassifier) else {}
-        check_everything_begins(runner, {name: term.loss_weight for name, term in terms.items()})
+        check_everything_begins(runner, terms)
 
         # By a trial, what no rule foresees.
         if isinstance(model, SemiSupClassifier):

@@ -1,10 +1,13 @@
 """Optimizer wrapper that splits the batch of one optimizer step into micro-batches."""
 
 import contextlib
+import functools
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
+from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_
 
@@ -17,18 +20,20 @@ from mmsemiloc.engine.checks.finite import (
     refuse_bad_step,
     total_norm,
 )
-from mmsemiloc.models import WholeBatch
+from mmsemiloc.models import EffectiveBatch, Predictions, SemiSupClassifier, inner_model
 from mmsemiloc.models.batch_norm import statistics_at_rest
 from mmsemiloc.models.numerics import check_number
+from mmsemiloc.models.prediction_sum import PredictionSum
+from mmsemiloc.models.views import Selection, Views
 from mmsemiloc.registry import OPTIM_WRAPPERS
 
 
 def split_batch(data: dict, size: int | None) -> list[dict]:
-    """Cut a collated batch into consecutive micro-batches of ``size`` images (the last may be
-    smaller); None: one piece.
+    """Cut a collated batch into consecutive micro-batches; the last one may be smaller.
 
     Args:
         data: ``inputs``, a tensor or list of T images, and ``data_samples``, a list of T.
+        size: Images per micro-batch; None for one piece.
     """
     total = len(data['data_samples'])
     return [
@@ -37,9 +42,14 @@ def split_batch(data: dict, size: int | None) -> list[dict]:
     ]
 
 
-def add_logs(logs: list[dict]) -> dict:
-    """Logged values of the whole batch: each micro-batch gives its part of them."""
-    return {key: sum(log[key].detach() for log in logs) for key in logs[0]}
+def add_logs(logs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Logged values of the effective batch, of which each micro-batch gives its part.
+
+    One without the views that a term reads gives none of its values.
+    """
+    names = dict.fromkeys(name for log in logs for name in log)
+    parts = {name: [log[name].detach() for log in logs if name in log] for name in names}
+    return {name: functools.reduce(torch.add, values) for name, values in parts.items()}
 
 
 def gradient_sync(model: nn.Module, last: bool) -> contextlib.AbstractContextManager:
@@ -47,36 +57,48 @@ def gradient_sync(model: nn.Module, last: bool) -> contextlib.AbstractContextMan
     return contextlib.nullcontext() if last or not hasattr(model, 'no_sync') else model.no_sync()
 
 
+@dataclass(frozen=True)
+class Look:
+    """What the first of two passes of a micro-batch leaves.
+
+    Attributes:
+        sums: Its predictions, summed for the means that terms read.
+        state: The state of random numbers that it began with.
+    """
+
+    sums: dict[Selection, PredictionSum]
+    state: RandomState
+
+
 @OPTIM_WRAPPERS.register_module()
 class AccumOptimWrapper(OptimWrapper):
-    """``OptimWrapper`` whose batch is the effective batch of one step, run in micro-batches to save
-    memory.
+    """``OptimWrapper`` whose batch is the effective batch of one step, run in micro-batches.
 
-    One iteration of the runner is one optimizer step, so schedulers, EMA, logging, ``max_iters``
-    and resume count steps. Losses are those of the whole batch: means over T images, cross-entropy
-    over R labelled ones, NBEL of the mean prediction over all T, also with a smaller last
-    micro-batch; gradients equal those of one loss over the retained graphs of all micro-batches.
-    Works with ``SemiSupClassifier``, and with ``SemiSupDistributedDataParallel`` where it is
-    distributed.
+    That saves memory. One iteration of the runner is one optimizer step, so schedulers, EMA,
+    logging, ``max_iters`` and resume count steps. Losses are those of the effective batch: means
+    over T images, cross-entropy over R labelled ones, NBEL of the mean prediction over all T, also
+    with a smaller last micro-batch. Gradients equal those of one loss over the retained graphs of
+    all micro-batches. Works with ``SemiSupClassifier``, and with
+    ``SemiSupDistributedDataParallel`` where it is distributed.
 
     Before each step the terms of the loss and the norm of all gradients are checked: see
     :func:`refuse_bad_step`.
 
     Args:
-        micro_batch_size: Images a micro-batch; None for the whole batch at once.
+        micro_batch_size: Images per micro-batch; None for the effective batch at once.
         nbel_batch_size: For comparisons: NBEL as the mean over groups of so many consecutive images
-            a rank, exact within each. As large as a micro-batch, it is what plain accumulation
-            trains (and there is no second pass). None, the default, for the whole batch.
+            per rank, exact within each. As large as a micro-batch, it is what plain accumulation
+            trains (and there is no second pass). None, the default, for the effective batch.
         **kwargs: For ``OptimWrapper``, except ``accumulative_counts``.
 
     Raises:
-        ValueError: If ``micro_batch_size`` is less than 1, ``nbel_batch_size`` is no multiple of
-            it, ``accumulative_counts`` is set, or a number of the optimizer or of ``clip_grad`` can
+        ValueError: If ``micro_batch_size`` is less than 1, ``nbel_batch_size`` is not a multiple
+            of it, ``accumulative_counts`` is set, or a number of the optimizer or of ``clip_grad`` can
             never be meant.
     """
 
     def __init__(
-        self, micro_batch_size: int | None = None, nbel_batch_size: int | None = None, **kwargs
+        self, micro_batch_size: int | None = None, nbel_batch_size: int | None = None, **kwargs: Any
     ) -> None:
         if kwargs.get('accumulative_counts', 1) != 1:
             raise ValueError(
@@ -105,7 +127,7 @@ class AccumOptimWrapper(OptimWrapper):
         )
         self.micro_batch_size, self.nbel_batch_size = micro_batch_size, nbel_batch_size
 
-    def update_params(self, loss: Tensor, *args, **kwargs) -> None:
+    def update_params(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Refuse the stock training step, which would run the effective batch at once.
 
         Raises:
@@ -119,34 +141,38 @@ class AccumOptimWrapper(OptimWrapper):
             )
         super().update_params(loss, *args, **kwargs)
 
-    def train_batch(self, model: nn.Module, data: dict) -> dict:
+    def train_batch(self, model: nn.Module, data: dict) -> dict[str, Tensor]:
         """Forward and backward of all micro-batches, then one optimizer step.
 
         NBEL does not add up over micro-batches, but its gradient needs only the mean prediction of
-        all of them. So if it is on, a first pass without graphs sums the predictions; the last
-        micro-batch keeps its graph, closes the sum and goes first in the second pass. That costs (4
-        M - 1) / (3 M) of a single pass over M micro-batches, at the memory of one.
+        all of them. So if it is on, a first pass without graphs sums the predictions of all but the
+        last micro-batch. That one keeps its graph and closes the sum; then the others run again
+        with the complete mean. That costs (4 M - 1) / (3 M) of a single pass over M micro-batches,
+        at the memory of one.
 
         Args:
             model: A ``SemiSupClassifier``, or its DDP wrapper.
             data: The collated effective batch of this rank.
 
         Returns:
-            Values to log, of the whole batch.
+            Values to log, of the effective batch.
 
         Raises:
             NotFiniteError: If a term of the loss or the gradient is not finite; see
                 :func:`refuse_bad_step`.
         """
-        module: nn.Module = model.module if is_model_wrapper(model) else model  # type: ignore[assignment]
-        whole = WholeBatch.of_batch(data, next(module.parameters()).device)
+        module = cast(SemiSupClassifier, inner_model(model))
+        device = next(module.parameters()).device
+        batch = EffectiveBatch.of(Views.of_collated(data['data_samples']), device)
+
+        # Gradients of all micro-batches add up; ranks exchange them in the last backward pass.
         groups = split_batch(data, self.nbel_batch_size)
         parts: list[Part] = []
-        for i, group in enumerate(groups):
+        for number, group in enumerate(groups, 1):
             pieces = split_batch(group, self.micro_batch_size)
-            parts += self._run_group(
-                model, module, pieces, whole.without_predictions(), last=i == len(groups) - 1
-            )
+            parts += self._run_group(model, module, pieces, batch, last=number == len(groups))
+
+        # Nothing is updated unless everything is finite.
         norm = self._gradient_norm()
         value = refuse_bad_step(parts, module, self.optimizer, norm)
         self._norm = None if norm is None or value is None else (norm, value)
@@ -154,13 +180,114 @@ class AccumOptimWrapper(OptimWrapper):
         self.zero_grad()
         return add_logs([dict(part.log) for part in parts])
 
-    def _gradient_norm(self) -> Tensor | None:
-        """Norm of the gradients before the step, the one to clip if they are clipped; None if it
-        says nothing.
+    def _run_group(
+        self,
+        model: nn.Module,
+        module: SemiSupClassifier,
+        pieces: list[dict],
+        batch: EffectiveBatch,
+        last: bool,
+    ) -> list[Part]:
+        """Losses of the micro-batches that share a mean prediction, each with its gradients.
+
+        Args:
+            model: The model, which may be wrapped.
+            module: The model without a wrapper.
+            pieces: The micro-batches.
+            batch: The effective batch, without means.
+            last: Whether it is the last group of the step.
         """
-        return total_norm(
-            gradients_of(self.optimizer), float((self.clip_grad_kwargs or {}).get('norm_type', 2))
-        )
+        two_passes = len(pieces) > 1 and bool(module.head.mean_selections())
+        earlier, closing = (pieces[:-1], pieces[-1:]) if two_passes else ([], pieces)
+        looks = [self._look(model, module, piece) for piece in earlier]
+
+        # With two passes there is one closing micro-batch; its predictions complete the sum.
+        parts: list[Part] = []
+        for number, piece in enumerate(closing, 1):
+            with gradient_sync(model, last and not looks and number == len(closing)):
+                part, complete = self._first_pass(model, module, piece, batch, looks)
+            parts.append(part)
+        if not looks:
+            return parts
+
+        # The others run again; later random numbers are as if they had not.
+        end = RandomState(batch.counts.device)
+        for number, (piece, look) in enumerate(zip(earlier, looks, strict=True), 1):
+            with gradient_sync(model, last and number == len(earlier)):
+                parts.append(self._second_pass(model, module, piece, complete, look))
+        end.restore()
+        return parts
+
+    def _look(self, model: nn.Module, module: SemiSupClassifier, piece: dict) -> Look:
+        """First pass of a micro-batch, without a graph."""
+        state = RandomState(next(module.parameters()).device)
+        # The preprocessor writes into the data samples, and will see them again.
+        samples = [sample.new() for sample in piece['data_samples']]
+        with torch.no_grad(), self.optim_context(model):
+            data = module.data_preprocessor({**piece, 'data_samples': samples}, True)
+            logits = model(**data, mode='tensor')
+            sums = module.head.prediction_sums(logits, Views.of(data['data_samples']))
+        return Look(sums, state)
+
+    def _first_pass(
+        self,
+        model: nn.Module,
+        module: SemiSupClassifier,
+        piece: dict,
+        batch: EffectiveBatch,
+        looks: list[Look],
+    ) -> tuple[Part, EffectiveBatch]:
+        """Losses and gradients of a micro-batch; completes the effective batch by its predictions.
+
+        Also returns the effective batch with its means.
+        """
+        predictions, samples = self._predict(model, module, piece)
+        own = module.head.prediction_sums(predictions.logits, predictions.views)
+        complete = batch.with_means([*(look.sums for look in looks), own])
+        with statistics_at_rest(module):  # gradient checkpointing runs layers again
+            return self._learn(module, piece, predictions, samples, complete), complete
+
+    def _second_pass(
+        self,
+        model: nn.Module,
+        module: SemiSupClassifier,
+        piece: dict,
+        batch: EffectiveBatch,
+        look: Look,
+    ) -> Part:
+        """Losses and gradients of a micro-batch, with the random numbers of its first pass."""
+        look.state.restore()
+        with statistics_at_rest(module):
+            predictions, samples = self._predict(model, module, piece)
+            return self._learn(module, piece, predictions, samples, batch)
+
+    def _predict(
+        self, model: nn.Module, module: SemiSupClassifier, piece: dict
+    ) -> tuple[Predictions, list[DataSample]]:
+        """Predictions of a micro-batch with their graph, and a sample for each view."""
+        with self.optim_context(model):
+            data = module.data_preprocessor(piece, True)
+            return model(**data, mode='predictions'), data['data_samples']
+
+    def _learn(
+        self,
+        module: SemiSupClassifier,
+        piece: dict,
+        predictions: Predictions,
+        samples: list[DataSample],
+        batch: EffectiveBatch,
+    ) -> Part:
+        """Losses of a micro-batch and their gradients; returns the values to log."""
+        with self.optim_context(module):
+            losses = module.head.losses(predictions, samples, batch)
+        loss, log = module.parse_losses(losses)
+        self.backward(loss)
+        return Part(piece, {name: value.detach() for name, value in log.items()})
+
+    def _gradient_norm(self) -> Tensor | None:
+        """Norm of the gradients before the step; None if it says nothing."""
+        norm_type = float((self.clip_grad_kwargs or {}).get('norm_type', 2))
+        return total_norm(gradients_of(self.optimizer), norm_type)
 
     def _clip_grad(self) -> None:
         """Clip as ``OptimWrapper`` does, with the norm that is known already."""
@@ -169,64 +296,6 @@ class AccumOptimWrapper(OptimWrapper):
             return
         (norm, value), self._norm = self._norm, None
         parameters = [p for group in self.optimizer.param_groups for p in group['params']]
-        clip_grads_with_norm_(
-            parameters,
-            self.clip_grad_kwargs['max_norm'],
-            norm,
-            self.clip_grad_kwargs.get('foreach'),
-        )
+        max_norm, foreach = self.clip_grad_kwargs['max_norm'], self.clip_grad_kwargs.get('foreach')
+        clip_grads_with_norm_(parameters, max_norm, norm, foreach)
         self.message_hub.update_scalar('train/grad_norm', value)
-
-    def _run_group(
-        self, model: nn.Module, module: nn.Module, parts: list[dict], whole: WholeBatch, last: bool
-    ) -> list[Part]:
-        """Both passes over micro-batches that share a mean prediction; each with its values to log."""
-        if len(parts) > 1 and module.head.needs_whole_batch():
-            states = [self._sum_predictions(model, module, part, whole) for part in parts[:-1]]
-            runs = [(parts[-1], None), *zip(parts[:-1], states, strict=True)]
-        else:
-            runs = [(part, None) for part in parts]
-        done: list[Part] = []
-        end = None
-        for i, (part, state) in enumerate(runs):
-            if state is not None:  # a second pass, with the random numbers of the first
-                end = end or RandomState(whole.counts.device)
-                state.restore()
-            with (
-                gradient_sync(model, last=last and i == len(runs) - 1),
-                contextlib.ExitStack() as stack,
-            ):
-                if state is not None:
-                    stack.enter_context(statistics_at_rest(module))
-                loss, log = self._forward(model, module, part, whole)
-                if state is None:  # gradient checkpointing runs layers again in the backward pass
-                    stack.enter_context(statistics_at_rest(module))
-                self.backward(loss)
-            done.append(Part(part, log))
-        if end is not None:
-            end.restore()
-        return done
-
-    def _sum_predictions(
-        self, model: nn.Module, module: nn.Module, part: dict, whole: WholeBatch
-    ) -> RandomState:
-        """First pass of a micro-batch: add its predictions.
-
-        Return the state that its random numbers began with.
-        """
-        state = RandomState(whole.counts.device)
-        # The preprocessor writes into the data samples, and will see them again.
-        part = {**part, 'data_samples': [sample.new() for sample in part['data_samples']]}
-        with torch.no_grad(), self.optim_context(model):
-            batch = module.data_preprocessor(part, True)
-            module.head.add_predictions(model(**batch, mode='tensor'), batch['data_samples'], whole)
-        return state
-
-    def _forward(
-        self, model: nn.Module, module: nn.Module, part: dict, whole: WholeBatch
-    ) -> tuple[Tensor, dict]:
-        """Loss of a micro-batch with its graph, and values to log."""
-        with self.optim_context(model):
-            losses = model(**module.data_preprocessor(part, True), mode='loss', whole=whole)
-        loss, log = module.parse_losses(losses)
-        return loss, {key: value.detach() for key, value in log.items()}

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from mmsemiloc.models.losses.class_prior import ClassPrior
 from mmsemiloc.models.losses.running_mean import RunningMean
-from mmsemiloc.models.mean_prediction import log_mean_of_batch
 from mmsemiloc.registry import MODELS
 
 
@@ -59,7 +58,6 @@ class DistributionAlignment(ClassPrior):
             ValueError: If the prior does not have C classes, or is 'labeled' and nobody has set it.
         """
         log_prior = self.checked_log_prior(cls_score.size(1))
-        log_mean = log_mean_of_batch(cls_score)
-        if not len(cls_score) and log_mean.isnan().any():  # no rank has predictions
-            return cls_score.log_softmax(1)
-        return align(cls_score.log_softmax(1), self.running_mean(log_mean), log_prior)
+        log_mean = self.running_mean.of_batch(cls_score)
+        log_probs = cls_score.log_softmax(1)
+        return align(log_probs, log_mean, log_prior) if len(cls_score) else log_probs

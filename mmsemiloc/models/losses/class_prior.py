@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 def read_prior(file: str) -> list[float]:
-    """Numbers of a text file, one a line or separated by spaces.
+    """Numbers of a text file, one per line or separated by spaces.
 
     Raises:
-        ValueError: If there is no such file, or with the number of the line if one is no number.
+        ValueError: If there is no such file, or with the number of the line if one is not a number.
     """
     try:
         lines = Path(file).read_text(encoding='utf-8').splitlines()
@@ -43,12 +43,21 @@ class ClassPrior(BaseModule):
 
     def __init__(self, prior: Sequence[float] | str | None = None) -> None:
         super().__init__()
+        self.prior: Sequence[float] | str | None = None
+        self.log_prior: Tensor | None
+        # Not persistent: a checkpoint must load strictly into the stock classifier.
+        self.register_buffer('log_prior', None, persistent=False)
+        self.take_prior(prior)
+
+    def take_prior(self, prior: Sequence[float] | str | None) -> None:
+        """Take a prior in any of the forms that a config may have.
+
+        Raises:
+            ValueError: If it is none of these or a class has no share.
+        """
         if isinstance(prior, str) and prior != 'labeled':
             prior = read_prior(prior)
         self.prior = prior
-        # Not persistent: a checkpoint must load strictly into the stock classifier.
-        self.log_prior: Tensor | None
-        self.register_buffer('log_prior', None, persistent=False)
         if prior is not None and not isinstance(prior, str):
             self.set_prior(prior)
 

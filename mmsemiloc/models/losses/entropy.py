@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
-from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmsemiloc.models.losses.class_prior import ClassPrior
 from mmsemiloc.models.losses.running_mean import RunningMean
-from mmsemiloc.models.mean_prediction import log_mean_of_batch, log_probabilities
-from mmsemiloc.models.numerics import check_number
+from mmsemiloc.models.losses.term import Term, Values
+from mmsemiloc.models.numerics import log_probabilities
+from mmsemiloc.models.prediction_sum import PredictionSum
 from mmsemiloc.models.predictions import Predictions
-from mmsemiloc.models.views import check_views
 from mmsemiloc.registry import MODELS
 
 ESTIMATORS = ('exact', 'ema')
@@ -59,7 +58,7 @@ def negative_batch_entropy(
         tensor(-1.3863)
     """
     if log_mean is None:
-        log_mean = log_mean_of_batch(cls_score)
+        log_mean = PredictionSum.of(cls_score).log_mean()
     log_ratio = log_mean if log_prior is None else log_mean - log_prior.to(log_mean)
     value = (log_mean.exp() * log_ratio).sum()
     carrier = (
@@ -69,48 +68,48 @@ def negative_batch_entropy(
 
 
 @MODELS.register_module()
-class MeanEntropyLoss(BaseModule):
+class MeanEntropyLoss(Term):
     """MEL, :func:`mean_entropy`: makes each prediction confident.
 
     Args:
         loss_weight: alpha of equation (3), at least 0.
-        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
+        views: Views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
             others).
+        schedule: When the weight rises; see :class:`Schedule`.
 
     Raises:
-        ValueError: If the weight is out of range or the views are none of these.
+        ValueError: If the weight or the schedule is out of range, or the views are unknown.
     """
 
-    def __init__(self, loss_weight: float = 1.0, views: str = 'all') -> None:
-        super().__init__()
-        self.loss_weight = check_number('loss_weight', loss_weight, 0)
-        self.views = check_views(views)
+    def __init__(
+        self, loss_weight: float = 1.0, views: str = 'all', schedule: dict | None = None
+    ) -> None:
+        super().__init__(loss_weight, schedule, views)
 
     def forward(self, cls_score: Tensor) -> Tensor:
         """``loss_weight * J_M`` of logits (T, C)."""
         return self.loss_weight * mean_entropy(cls_score)
 
-    def term(self, predictions: Predictions) -> dict[str, Tensor]:
-        """The named loss of one batch; see :class:`Predictions`."""
-        part = predictions.select(self.views)
-        return {'loss_mel': part.in_whole(self(part.logits))}
+    def compute(self, predictions: Predictions) -> Values:
+        """J_M as ``loss_mel``."""
+        return {'loss_mel': mean_entropy(predictions.logits)}
 
 
 @MODELS.register_module()
-class NegativeBatchEntropyLoss(ClassPrior):
+class NegativeBatchEntropyLoss(Term, ClassPrior):
     """NBEL, :func:`negative_batch_entropy`: keeps the predictions spread over the classes.
 
     Which mean q_bar of the predictions it reads is the choice of ``estimator``:
 
     - 'exact': that of the effective batch, over all ranks and, with ``AccumOptimWrapper``, all
       micro-batches (which costs a second forward pass of all but one of them).
-    - 'ema': that of the present (micro-)batch of all ranks, mixed with those before it, ``p_n = (1
-      - m) p_(n-1) + m q_n``. Value and gradient are those of equation (2) at ``q_bar = p_n``, so
-      ``loss_weight`` means the same, and there is no second pass. Biased twice: p_n lags behind the
-      model by about 1/m (micro-)batches, so when predictions change it pushes against what has
-      been; and as p_n holds q_n with weight m, it varies like the mean of about (2 - m)/m
-      micro-batches, whose entropy is on average (C - 1)/(2 images) nats too low for confident,
-      independent predictions.
+    - 'ema': that of the present micro-batch of all ranks, mixed with those before it,
+      ``p_n = (1 - m) p_(n-1) + m q_n``. Value and gradient are those of equation (2) at
+      ``q_bar = p_n``, so ``loss_weight`` means the same, and there is no second pass. It is biased
+      twice. First, p_n lags behind the model by about 1/m micro-batches, so when predictions change
+      it pushes against what has been. Second, as p_n holds q_n with weight m, it varies like the
+      mean of about (2 - m)/m micro-batches, whose entropy is on average (C - 1)/(2 images) nats too
+      low for confident, independent predictions.
 
     Args:
         loss_weight: beta of equation (3), at least 0.
@@ -118,15 +117,18 @@ class NegativeBatchEntropyLoss(ClassPrior):
             positive numbers (shares or counts), the path of a text file of them, or 'labeled' for
             the class counts of the labelled set, which ``SemiSupSetupHook`` fills in.
         estimator: 'exact' or 'ema'.
-        momentum: m of 'ema', the weight of the present (micro-)batch, above 0 and at most 1. To
-            look back over N images in micro-batches of n on each of k ranks, take about 2 n k / N.
-        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
+        momentum: m of 'ema', the weight of the present micro-batch, above 0 and at most 1. To look
+            back over N images in micro-batches of n on each of k ranks, take about 2 n k / N.
+        views: Views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
             others).
+        schedule: When the weight rises; see :class:`Schedule`.
 
     Raises:
         ValueError: If the prior is none of these or a class has no share, the estimator or the
-            views are unknown, or the momentum or the weight is out of range.
+            views are unknown, or the momentum, the weight or the schedule is out of range.
     """
+
+    talks_to_ranks = True
 
     def __init__(
         self,
@@ -135,39 +137,36 @@ class NegativeBatchEntropyLoss(ClassPrior):
         estimator: str = 'exact',
         momentum: float = 0.1,
         views: str = 'all',
+        schedule: dict | None = None,
     ) -> None:
-        super().__init__(prior)
-        self.views = check_views(views)
+        super().__init__(loss_weight, schedule, views)
         if estimator not in ESTIMATORS:
             raise ValueError(f'estimator must be one of {ESTIMATORS}, got {estimator!r}')
+        self.take_prior(prior)
         self.running_mean = RunningMean(momentum) if estimator == 'ema' else None
-        self.loss_weight = check_number('loss_weight', loss_weight, 0)
-
-    @property
-    def needs_whole_batch(self) -> bool:
-        """Whether the term reads the predictions of the whole effective batch, so that its
-        micro-batches need two passes.
-        """
-        return self.running_mean is None
+        self.reads_mean = self.running_mean is None
 
     def forward(self, cls_score: Tensor, log_mean: Tensor | None = None) -> Tensor:
         """``loss_weight * J_B`` of logits (T, C).
 
-        All-reduces q_bar when torch.distributed runs and it is not given.
-
-        With 'ema', the mean of ``cls_score`` is mixed with the past instead, and in training mode
-        becomes a part of it.
+        All-reduces q_bar when torch.distributed runs and it is not given. With 'ema', the mean of
+        ``cls_score`` is mixed with the past instead, and in training mode becomes a part of it.
 
         Raises:
             ValueError: If the prior does not have C classes, or is 'labeled' and nobody has set it.
         """
+        return self.loss_weight * self._batch_entropy(cls_score, log_mean)
+
+    def compute(self, predictions: Predictions) -> Values:
+        """J_B as ``loss_nbel``; 0 for a micro-batch without any of the views."""
+        log_mean = predictions.log_mean if self.reads_mean else None
+        return {'loss_nbel': self._batch_entropy(predictions.logits, log_mean)}
+
+    def _batch_entropy(self, cls_score: Tensor, log_mean: Tensor | None) -> Tensor:
+        """J_B of logits (T, C), with the mean of the chosen estimator."""
         log_prior = self.checked_log_prior(cls_score.size(1))
         if self.running_mean is not None:
-            log_mean = self.running_mean(log_mean_of_batch(cls_score))
-        return self.loss_weight * negative_batch_entropy(cls_score, log_prior, log_mean)
-
-    def term(self, predictions: Predictions) -> dict[str, Tensor]:
-        """The named loss of one batch; see :class:`Predictions`."""
-        part = predictions.select(self.views)
-        exact = part.whole.log_mean(part.logits, self.views) if self.needs_whole_batch else None
-        return {'loss_nbel': part.in_whole(self(part.logits, exact))}
+            log_mean = self.running_mean.of_batch(cls_score)
+        if not len(cls_score):
+            return cls_score.sum()
+        return negative_batch_entropy(cls_score, log_prior, log_mean)

@@ -1,13 +1,12 @@
 """Locality penalty: structured sparsity of class activation maps over nested half-spaces."""
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmsemiloc.models.numerics import at_least_float32, check_number
+from mmsemiloc.models.losses.term import Term, Values
+from mmsemiloc.models.numerics import at_least_float32
 from mmsemiloc.models.predictions import Predictions
-from mmsemiloc.models.views import check_views
 from mmsemiloc.registry import MODELS
 
 
@@ -119,7 +118,7 @@ def unit_norm(cam: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
-class LocalityLoss(BaseModule):
+class LocalityLoss(Term):
     """Batch mean of :func:`locality_penalty`, J_L of equations (7) and (8).
 
     Args:
@@ -127,32 +126,38 @@ class LocalityLoss(BaseModule):
         scale_free: Whether each map is divided by its L2 norm first (:func:`unit_norm`). The
             penalty can then not be lowered by scaling the map down: it is between H + W + 2 and
             less than sqrt(2) times that, whatever the unit of the map.
-        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
+        views: Views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
             others).
+        schedule: When the weight rises; see :class:`Schedule`.
 
     Raises:
-        ValueError: If the weight is out of range or the views are none of these.
+        ValueError: If the weight or the schedule is out of range, or the views are unknown.
     """
 
     def __init__(
-        self, loss_weight: float = 1.0, scale_free: bool = False, views: str = 'all'
+        self,
+        loss_weight: float = 1.0,
+        scale_free: bool = False,
+        views: str = 'all',
+        schedule: dict | None = None,
     ) -> None:
-        super().__init__()
-        self.views = check_views(views)
-        self.loss_weight = check_number('loss_weight', loss_weight, 0)
+        super().__init__(loss_weight, schedule, views)
         self.scale_free = scale_free
 
     def forward(self, cam: Tensor, weight: Tensor | None = None) -> Tensor:
+        """``loss_weight`` times :meth:`mean_penalty`."""
+        return self.loss_weight * self.mean_penalty(cam, weight)
+
+    def mean_penalty(self, cam: Tensor, weight: Tensor | None = None) -> Tensor:
         """Weighted mean penalty.
 
         Args:
-            cam: Maps (T, H, W), or with ``weight`` several maps an image (T, K, H, W).
+            cam: Maps (T, H, W), or with ``weight`` several maps per image (T, K, H, W).
             weight: Weight of each map (T, K), for example the class probabilities. It is a
                 constant: no gradient.
 
         Returns:
-            ``loss_weight * 1/T sum_t J_L(C_t)``, or ``loss_weight * 1/T sum_t sum_k w_tk
-            J_L(C_tk)``.
+            ``1/T sum_t J_L(C_t)``, or ``1/T sum_t sum_k w_tk J_L(C_tk)``.
 
         Raises:
             ValueError: If the shapes are not as above.
@@ -166,9 +171,8 @@ class LocalityLoss(BaseModule):
         penalty = locality_penalty(unit_norm(cam) if self.scale_free else cam)
         if weight is not None:
             penalty = (penalty * weight.detach()).sum(1)
-        return self.loss_weight * penalty.mean()
+        return penalty.mean()
 
-    def term(self, predictions: Predictions) -> dict[str, Tensor]:
-        """The named loss of one batch; see :class:`Predictions`."""
-        part = predictions.select(self.views)
-        return {'loss_locality': part.in_whole(self(*part.cam_and_weight()))}
+    def compute(self, predictions: Predictions) -> Values:
+        """J_L of the maps as ``loss_locality``."""
+        return {'loss_locality': self.mean_penalty(*predictions.cam_and_weight())}

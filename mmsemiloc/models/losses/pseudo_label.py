@@ -1,12 +1,11 @@
 """Pseudo-labels: confident predictions become labels."""
 
-from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmsemiloc.models.losses.term import Term, Values
 from mmsemiloc.models.numerics import at_least_float32, check_number
 from mmsemiloc.models.predictions import Predictions
-from mmsemiloc.models.views import check_views
 from mmsemiloc.registry import MODELS
 
 
@@ -48,38 +47,40 @@ def cross_entropy_of_confident(cls_score: Tensor, label: Tensor, confident: Tens
 
 
 @MODELS.register_module()
-class PseudoLabelLoss(BaseModule):
+class PseudoLabelLoss(Term):
     """Cross-entropy of unlabelled images with their own most probable class, if it is probable
-    enough (Lee 2013).
+    enough (`Lee 2013 <http://deeplearning.net/wp-content/uploads/2013/03/pseudo_label_final.pdf>`_).
+
+    ``1/U sum_u [max q_u > threshold] (-log q_u(argmax q_u))`` over U views of unlabelled images;
+    with a teacher, q in the brackets is the teacher's.
 
     Args:
         loss_weight: Weight, at least 0.
         threshold: Probability above which the class counts, from 0 (always) to 1 (never).
-        views: Which views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
+        views: Views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
             others).
+        schedule: When the weight rises; see :class:`Schedule`.
 
     Raises:
-        ValueError: If the weight or the threshold is out of range or the views are unknown.
+        ValueError: If the weight, the threshold or the schedule is out of range, or the views are
+            unknown.
     """
 
     def __init__(
-        self, loss_weight: float = 1.0, threshold: float = 0.95, views: str = 'all'
+        self,
+        loss_weight: float = 1.0,
+        threshold: float = 0.95,
+        views: str = 'all',
+        schedule: dict | None = None,
     ) -> None:
-        super().__init__()
-        self.loss_weight = check_number('loss_weight', loss_weight, 0)
+        super().__init__(loss_weight, schedule, views, unlabeled=True)
         self.threshold = check_threshold(threshold)
-        self.views = check_views(views)
 
-    def term(self, predictions: Predictions) -> dict[str, Tensor]:
-        """``loss_pseudo_label``, and ``pseudo_labeled``, the share (%) of the images that have a
-        pseudo-label.
-        """
-        part = predictions.select(self.views, unlabeled=True)
-        label, confident = confident_labels(
-            at_least_float32(part.targets).log_softmax(1), self.threshold
-        )
-        loss = self.loss_weight * cross_entropy_of_confident(part.logits, label, confident)
+    def compute(self, predictions: Predictions) -> Values:
+        """``loss_pseudo_label``, and the share (%) of the images that have a pseudo-label."""
+        log_probs = at_least_float32(predictions.targets).log_softmax(1)
+        label, confident = confident_labels(log_probs, self.threshold)
         return {
-            'loss_pseudo_label': part.in_whole(loss),
-            'pseudo_labeled': part.in_whole(100 * confident.float().mean()),
+            'loss_pseudo_label': cross_entropy_of_confident(predictions.logits, label, confident),
+            'pseudo_labeled': 100 * confident.float().mean(),
         }

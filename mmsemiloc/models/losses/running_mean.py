@@ -10,6 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmsemiloc.models.numerics import check_number
+from mmsemiloc.models.prediction_sum import PredictionSum
 
 
 class RunningMean(BaseModule):
@@ -35,6 +36,17 @@ class RunningMean(BaseModule):
             Tensor | None
         )  # log of the weighted sum so far, (C,); its sum over classes is that of the weights
         self.register_buffer('log_past', None, persistent=False)
+
+    def of_batch(self, cls_score: Tensor) -> Tensor:
+        """log p (C,) with the mean prediction of the logits (T, C) of all ranks as the newest one.
+
+        T may be 0: every rank takes part, whether it has predictions or not. Without any on any
+        rank the past stays as it is.
+        """
+        log_mean = PredictionSum.of(cls_score).log_mean()
+        if not len(cls_score) and log_mean.isnan().any():
+            return log_mean
+        return self(log_mean)
 
     def forward(self, log_mean: Tensor) -> Tensor:
         """log p (C,): the past mixed with the newest distribution, of log probabilities (C,).

@@ -2,14 +2,12 @@
 
 import math
 
-from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmsemiloc.models.losses.alignment import DistributionAlignment
-from mmsemiloc.models.losses.weak_targets import weak_targets
+from mmsemiloc.models.losses.term import PairTerm, Values
 from mmsemiloc.models.numerics import at_least_float32, check_number
-from mmsemiloc.models.predictions import Predictions
+from mmsemiloc.models.predictions import Pairs
 from mmsemiloc.registry import MODELS
 
 
@@ -35,25 +33,27 @@ DISTANCES = {'kl': kl_divergence, 'mse': squared_difference}
 
 
 @MODELS.register_module()
-class SoftConsistencyLoss(BaseModule):
+class SoftConsistencyLoss(PairTerm):
     """Distance of strong views' predictions from the sharpened one of their image's weak view.
 
-    ``1/P sum_p D(softmax(z_weak / temperature), q_strong)`` over all P strong views; no gradient
-    through the weak one, which the teacher predicts if there is one. With 'mse', temperature 1 and
-    a ``MeanTeacherHook`` it is Mean Teacher (Tarvainen and Valpola 2017); with 'kl' and a
-    temperature below 1 UDA without its threshold (Xie et al. 2020).
+    ``1/P sum_p D(softmax(z_weak / temperature), q_strong)`` over all P strong views. There is no
+    gradient through the weak view, which the teacher predicts if there is one. With 'mse',
+    temperature 1 and a ``MeanTeacherHook`` it is `Mean Teacher <https://arxiv.org/abs/1703.01780>`_
+    (Tarvainen and Valpola 2017); with 'kl' and a temperature below 1 it is
+    `UDA <https://arxiv.org/abs/1904.12848>`_ without its threshold (Xie et al. 2020).
 
     Args:
         loss_weight: Weight, at least 0.
         distance: D: 'kl', whose gradient is that of the cross-entropy, or 'mse', the squared
             difference summed over classes.
-        temperature: Above 0; 1 leaves the target as it is, less makes it sharper.
+        temperature: Above 0; 1 leaves the target as it is, a smaller one makes it sharper.
         alignment: Arguments of :class:`DistributionAlignment` of the weak predictions, before they
             are sharpened; None for none.
+        schedule: When the weight rises; see :class:`Schedule`.
 
     Raises:
-        ValueError: If the distance is unknown, the weight or the temperature out of range, or an
-            argument of the alignment is bad.
+        ValueError: If the distance is unknown, the weight, the temperature or the schedule is out
+            of range, or an argument of the alignment is bad.
     """
 
     def __init__(
@@ -62,28 +62,27 @@ class SoftConsistencyLoss(BaseModule):
         distance: str = 'kl',
         temperature: float = 1.0,
         alignment: dict | None = None,
+        schedule: dict | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight, schedule, alignment)
         if distance not in DISTANCES:
             raise ValueError(f'distance must be one of {tuple(DISTANCES)}, got {distance!r}')
-        self.loss_weight = check_number('loss_weight', loss_weight, 0)
-        self.temperature = (
-            temperature
-            if temperature == math.inf
-            else check_number('temperature', temperature, above=0)
-        )
+        # An infinite temperature is meant: every target is uniform.
+        if temperature != math.inf:
+            check_number('temperature', temperature, above=0)
+        self.temperature = temperature
         self.distance = distance
-        self.alignment = None if alignment is None else DistributionAlignment(**alignment)
 
     def forward(self, cls_score: Tensor, log_target: Tensor) -> Tensor:
-        """``loss_weight`` times the mean distance of logits (T, C) from sharpened log targets (T,
-        C).
-        """
-        sharp = (log_target / self.temperature).log_softmax(1)
-        return self.loss_weight * DISTANCES[self.distance](cls_score, sharp)
+        """``loss_weight`` times the mean distance of logits (T, C) from log targets (T, C)."""
+        return self.loss_weight * self.mean_distance(cls_score, log_target)
 
-    def term(self, predictions: Predictions) -> dict[str, Tensor]:
-        """``loss_consistency``."""
-        pairs = predictions.pairs()
-        target = weak_targets(predictions, pairs, self.alignment)
-        return {'loss_consistency': pairs.in_whole(self(predictions.logits[pairs.strong], target))}
+    def mean_distance(self, cls_score: Tensor, log_target: Tensor) -> Tensor:
+        """Mean distance of logits (T, C) from sharpened log targets (T, C)."""
+        sharp = (log_target / self.temperature).log_softmax(1)
+        return DISTANCES[self.distance](cls_score, sharp)
+
+    def compute(self, pairs: Pairs) -> Values:
+        """The mean distance as ``loss_consistency``."""
+        target = self.log_targets(pairs)
+        return {'loss_consistency': self.mean_distance(pairs.logits, target)}

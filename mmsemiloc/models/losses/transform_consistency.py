@@ -3,11 +3,11 @@ differ.
 """
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmsemiloc.models.numerics import at_least_float32, check_number
-from mmsemiloc.models.predictions import Predictions
+from mmsemiloc.models.losses.term import PairTerm, Values
+from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.models.predictions import Pairs
 from mmsemiloc.registry import MODELS
 
 
@@ -40,30 +40,27 @@ def transform_consistency(cls_score: Tensor, image: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
-class TransformConsistencyLoss(BaseModule):
+class TransformConsistencyLoss(PairTerm):
     """:func:`transform_consistency` of all images in several views, labelled or not.
 
     The gradient goes through all views.
 
     Args:
         loss_weight: Weight, at least 0.
+        schedule: When the weight rises; see :class:`Schedule`.
 
     Raises:
-        ValueError: If the weight is out of range.
+        ValueError: If the weight or the schedule is out of range.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        self.loss_weight = check_number('loss_weight', loss_weight, 0)
+    def __init__(self, loss_weight: float = 1.0, schedule: dict | None = None) -> None:
+        super().__init__(loss_weight, schedule)
 
     def forward(self, cls_score: Tensor, image: Tensor) -> Tensor:
         """``loss_weight`` times the mean of logits (N, C) whose images are (N,)."""
         return self.loss_weight * transform_consistency(cls_score, image)
 
-    def term(self, predictions: Predictions) -> dict[str, Tensor]:
-        """``loss_transform``."""
-        return {
-            'loss_transform': predictions.pairs().in_whole(
-                self(predictions.logits, predictions.image)
-            )
-        }
+    def compute(self, pairs: Pairs) -> Values:
+        """The mean squared difference as ``loss_transform``."""
+        views = pairs.predictions
+        return {'loss_transform': transform_consistency(views.logits, views.views.image)}
