@@ -5,8 +5,7 @@ from mmpretrain.structures import DataSample
 
 import mmsemiloc.datasets  # noqa: F401  registers the types
 from mmsemiloc.engine import AccumOptimWrapper
-from mmsemiloc.models import Predictions, WholeBatch
-from mmsemiloc.models.views import view_counts
+from mmsemiloc.models import EffectiveBatch, Predictions, PredictionSum, Views
 from mmsemiloc.registry import MODELS
 
 CLASSES = 5
@@ -54,8 +53,9 @@ def with_views(batch, numbers, seed=7):
 
 
 def make_predictions(logits, numbers, labeled=None, targets=None):
-    """Predictions (N, C) of a whole batch whose image i has ``numbers[i]`` views: all first views,
-    then all second ones, ...
+    """Predictions (N, C) of a batch whose image i has ``numbers[i]`` views.
+
+    All first views come first, then all second ones, and so on.
     """
     table = [
         (view, image)
@@ -64,20 +64,32 @@ def make_predictions(logits, numbers, labeled=None, targets=None):
         if view < number
     ]
     assert len(table) == len(logits)
-    view, image = torch.tensor(table).T
+    number, image = torch.tensor(table).T
     labeled = torch.tensor(labeled or [False] * len(numbers))[image]
-    whole = WholeBatch.of(view_counts(view, labeled), logits.device)
     return Predictions(
         logits=logits,
         targets=logits.detach() if targets is None else targets,
         features=torch.arange(2.0 * len(logits)).view(-1, 2, 1, 1),
         fc_weight=torch.zeros(logits.size(1), 2),
-        labeled=labeled,
-        view=view,
-        image=image,
-        cam_target='top1',
-        whole=whole,
-        share=len(logits) / whole.count(),
+        views=Views(number, labeled, image),
+    )
+
+
+def term_values(term, predictions, batch=None):
+    """The values of a term for predictions that are the effective batch, or a part of ``batch``."""
+    if batch is None:
+        batch = EffectiveBatch.of(predictions.views, predictions.logits.device)
+        selection = term.mean_selection()
+        if selection is not None:
+            chosen = predictions.views.choose(selection)
+            batch = batch.with_means([{selection: PredictionSum.of(predictions.logits[chosen])}])
+    return term.losses(predictions, batch)
+
+
+def batch_with_pairs(*numbers):
+    """An effective batch whose image i has ``numbers[i]`` views."""
+    return EffectiveBatch.of(
+        make_predictions(torch.zeros(sum(numbers), 1), numbers).views, torch.device('cpu')
     )
 
 

@@ -34,7 +34,8 @@ def build_term(name: str, cfg: dict) -> WeightedTerm:
     """A term of the loss.
 
     Raises:
-        ValueError: If the module is not derived from :class:`Term` or :class:`PairTerm`.
+        ValueError: If the module is not derived from :class:`Term` or :class:`PairTerm`, or its
+            weight is not a number of at least 0.
     """
     term = MODELS.build(cfg)
     if not isinstance(term, WeightedTerm):
@@ -43,6 +44,7 @@ def build_term(name: str, cfg: dict) -> WeightedTerm:
             'loss: derive it from mmsemiloc.models.Term and give it a method '
             'compute(predictions), as docs/terms.md shows'
         )
+    check_number(f'loss_weight of term {name!r}', term.loss_weight, 0)
     return term
 
 

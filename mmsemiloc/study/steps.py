@@ -47,9 +47,7 @@ HOOK_COUNTS: dict[str, dict] = {
     'LossScheduleHook': {},
     'CAMEvolutionHook': dict(interval=None),
 }
-BY_EPOCH = {
-    'CAMEvolutionHook': True,
-}  # hooks of ours that may count epochs: the default
+BY_EPOCH = {'CAMEvolutionHook': True}  # hooks of ours that may count epochs: the default
 LOGS = ('LoggerHook', 'HealthHook')  # count iterations, of which an epoch has as many as before
 POINTS = ('begin', 'begin_iter', 'begin_epoch', 'save_begin')  # may be 0, unlike lengths
 

@@ -1,10 +1,8 @@
-"""The runner of a config: its checks, one policy for unreadable images, and a terminal that one can
-read.
-"""
+"""The runner of a config: its checks, one policy for unreadable images, a readable terminal."""
 
 from mmengine.config import Config
 
-from mmsemiloc.engine import FiniteHook, SemiSupRunner, SemiSupSetupHook
+from mmsemiloc.engine import FiniteHook, LossScheduleHook, SemiSupRunner, SemiSupSetupHook
 from mmsemiloc.engine.build import build_runner, with_one_policy, without_pauses, without_policy
 from tests.configs.test_configs import tiny_digits
 
@@ -12,14 +10,15 @@ from tests.configs.test_configs import tiny_digits
 def test_the_checks_are_there_whatever_hooks_a_config_has(tmp_path):
     cfg = tiny_digits('digits_ce', tmp_path, experiment_name='no_hooks')
     cfg.pop('runner_type')
-    for name in ('setup', 'finite'):
+    for name in ('setup', 'finite', 'loss_schedule'):
         cfg.default_hooks.pop(name)
-    runner = build_runner(cfg)
-    assert isinstance(runner, SemiSupRunner) and 'runner_type' not in cfg
-    for kind in (SemiSupSetupHook, FiniteHook):
-        assert sum(isinstance(hook, kind) for hook in runner.hooks) == 1
-    again = build_runner(tiny_digits('digits_ce', tmp_path, experiment_name='with_hooks'))
-    assert sum(isinstance(hook, SemiSupSetupHook) for hook in again.hooks) == 1
+    without = build_runner(cfg)
+    assert isinstance(without, SemiSupRunner) and 'runner_type' not in cfg
+    listed = build_runner(tiny_digits('digits_ce', tmp_path, experiment_name='with_hooks'))
+    for runner in (without, listed):
+        runner.train()  # the setup hook brings the others
+        for kind in (SemiSupSetupHook, FiniteHook, LossScheduleHook):
+            assert sum(isinstance(hook, kind) for hook in runner.hooks) == 1
 
 
 def test_validation_and_test_have_the_policy_of_training(tmp_path):

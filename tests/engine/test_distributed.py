@@ -5,7 +5,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
 
 from mmsemiloc.engine import SemiSupDistributedDataParallel
-from mmsemiloc.models import mean_prediction, predictions
+from mmsemiloc.models import effective_batch, prediction_sum
 from tests.conftest import Alone, KeepGradients, gradients, in_double, make_batch, make_model
 
 LABELS = [
@@ -50,8 +50,8 @@ def running_mean(wrap, batch):
 CASES = {  # weights, micro-batch size, modules that do not reduce over ranks
     'full': (WEIGHTS, None, []),
     'micro': (WEIGHTS, 3, []),
-    'local nbel': (WEIGHTS, None, [mean_prediction]),
-    'local counts': (WEIGHTS, None, [predictions]),
+    'local nbel': (WEIGHTS, None, [prediction_sum]),
+    'local counts': (WEIGHTS, None, [effective_batch]),
 }
 
 

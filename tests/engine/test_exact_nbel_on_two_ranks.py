@@ -15,7 +15,7 @@ from torch.distributed.nn.functional import all_reduce
 
 from mmsemiloc.engine import SemiSupDistributedDataParallel
 from mmsemiloc.engine.optimizers import accum_optim_wrapper
-from mmsemiloc.models import mean_prediction
+from mmsemiloc.models import prediction_sum
 from tests.conftest import Alone, gradients, make_batch
 from tests.engine.test_exact_nbel import (
     LABELS,
@@ -116,7 +116,7 @@ CASES = [
 ]
 CASES += [dict(size=size, layers=layers) for size in SIZES for layers in ('drop path', 'SyncBN')]
 WRONG = {
-    'without all-reduce of the mean prediction': [(mean_prediction, 'dist', Alone)],
+    'without all-reduce of the mean prediction': [(prediction_sum, 'dist', Alone)],
     'without replayed random numbers': [(accum_optim_wrapper, 'RandomState', NoReplay)],
     'without exchange of gradients in the last backward pass': [
         (accum_optim_wrapper, 'gradient_sync', sync_first)

@@ -1,12 +1,9 @@
-"""Micro-batches of images in several views: gradients and logs of one loss over the retained graphs
-of all of them.
-"""
+"""Micro-batches of images in several views equal one loss over the retained graphs of all."""
 
 import pytest
 import torch
 
-from mmsemiloc.models import Pairs, Predictions
-from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.models import EffectiveBatch
 from tests.conftest import make_batch, with_views
 from tests.engine.test_exact_nbel import LABELS, SIZES, build, exact, relative_error, retained_graph
 
@@ -73,11 +70,10 @@ def test_a_micro_batch_may_have_no_pairs():
     assert relative_error(actual[0], expected[0]) <= 1e-10
 
 
-@pytest.mark.parametrize('group', [Pairs, Predictions])
-def test_means_of_micro_batches_that_weigh_the_same_differ(group, monkeypatch):
+def test_means_of_micro_batches_that_weigh_the_same_differ(monkeypatch):
     """Negative control: micro-batches have different numbers of pairs and views."""
     expected = retained_graph(build(**config()), 4, batch())
-    monkeypatch.setattr(group, 'in_whole', lambda self, mean: at_least_float32(mean) / 4)
+    monkeypatch.setattr(EffectiveBatch, 'share', lambda *args: torch.tensor(1 / 4))
     assert relative_error(exact(build(**config()), 4, batch())[0], expected[0]) > 1e-3
 
 

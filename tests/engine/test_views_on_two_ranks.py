@@ -6,7 +6,7 @@ import torch.multiprocessing as mp
 from mmengine.registry import init_default_scope
 
 from mmsemiloc.engine import SemiSupDistributedDataParallel
-from mmsemiloc.models import mean_prediction, predictions
+from mmsemiloc.models import effective_batch, prediction_sum
 from tests.conftest import (
     Alone,
     KeepGradients,
@@ -95,7 +95,7 @@ def step(wrapped, data, size=None):
 
 
 CASES = [(numbers, size) for numbers, sizes in SIZES.items() for size in sizes]
-WRONG = dict(counts=predictions, means=mean_prediction)  # modules that do not reduce over ranks
+WRONG = dict(counts=effective_batch, means=prediction_sum)  # modules that do not reduce over ranks
 
 
 def worker(rank, ranks, folder):

@@ -8,7 +8,6 @@ from mmsemiloc.models import (
     MeanEntropyLoss,
     NegativeBatchEntropyLoss,
     Predictions,
-    WholeBatch,
     class_activation_maps,
     locality_penalty,
 )
@@ -164,10 +163,11 @@ def test_memory_of_the_prob_target_is_a_few_times_the_maps():
     with TensorMemory(ignored=[features, weight]) as memory:
         predictions = Predictions(
             logits=torch.randn(8, 100),
+            targets=None,
             features=features,
             fc_weight=weight,
+            views=None,
             cam_target='prob',
-            **dict.fromkeys(('targets', 'labeled', 'view', 'image', 'whole', 'share')),
         )
         LocalityLoss(scale_free=True)(*predictions.cam_and_weight()).backward()
     assert memory.peak < 8 * 4 * 8 * 100 * 7 * 7
@@ -247,15 +247,6 @@ def test_extreme_predictions_have_finite_gradients(dtype):
 def test_names_are_those_of_the_stock_head():
     stock = MMPRETRAIN_MODELS.build(dict(type='LinearClsHead', num_classes=C, in_channels=D))
     assert full_head().state_dict().keys() == stock.state_dict().keys()
-
-
-def test_a_term_that_reads_the_whole_batch_needs_no_choice_of_views():
-    head, whole = full_head(), WholeBatch(torch.ones(2, 16))
-    del head.terms['nbel'].views
-    first, last = torch.randn(2, 6, C, dtype=torch.float64)
-    head.add_predictions(first, make_samples(LABELS), whole)
-    expected = torch.cat([first, last]).softmax(1).mean(0).log()
-    torch.testing.assert_close(whole.log_mean(last), expected)
 
 
 def test_pooled_features_with_locality_name_the_neck():

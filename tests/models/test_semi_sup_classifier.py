@@ -7,7 +7,7 @@ from mmengine.optim import OptimWrapper
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 
 from mmsemiloc.engine import AccumOptimWrapper, AmpAccumOptimWrapper, SemiSupDistributedDataParallel
-from mmsemiloc.models.views import target_places, view_table
+from mmsemiloc.models import Term
 from mmsemiloc.registry import MODELS
 from tests.conftest import CLASSES, KeepGradients, gradients, make_batch, make_model
 
@@ -107,16 +107,14 @@ def test_a_preprocessor_that_would_drop_views_is_refused():
 # --- the teacher
 
 
-class Recorder(torch.nn.Module):
+class Recorder(Term):
     """A term that remembers what the terms of each micro-batch are given."""
-
-    loss_weight = 1.0
 
     def __init__(self):
         super().__init__()
         self.seen = []
 
-    def term(self, predictions):
+    def compute(self, predictions):
         self.seen.append(predictions)
         return {}
 
@@ -154,24 +152,6 @@ def run(model, batch, micro_batch_size=None, wrapper=AccumOptimWrapper):
     )
 
 
-@pytest.mark.parametrize('seed', range(5))
-def test_target_places(seed):
-    """Against a loop over images."""
-    rng = torch.Generator().manual_seed(seed)
-    numbers = torch.randint(1, 4, (6,), generator=rng).tolist()
-    labels = [1 if torch.rand((), generator=rng) < 0.5 else None for _ in numbers]
-    batch = make_model().data_preprocessor(batch_in_views(labels, numbers), True)
-    table = view_table(batch['data_samples'])
-    expected = [
-        image
-        for image, (label, number) in enumerate(zip(labels, numbers, strict=True))
-        if number > 1 or label is None
-    ]
-    assert target_places(*table).tolist() == expected
-    order = torch.randperm(sum(numbers), generator=rng)
-    assert order[target_places(*(part[order] for part in table))].sort()[0].tolist() == expected
-
-
 @pytest.mark.parametrize('wrapper', [AccumOptimWrapper, AmpAccumOptimWrapper])
 def test_weak_views_are_compared_with_the_teacher_and_not_the_student(wrapper):
     student, teacher = student_and_teacher()
@@ -206,10 +186,7 @@ def test_the_teacher_runs_once_a_micro_batch_over_the_weak_views_alone():
     student.backbone.register_forward_hook(lambda module, args, out: passes.append(len(args[0])))
     run(student, batch_in_views(), micro_batch_size=2)
     assert passes == [3, 4, 3] and batches == [2, 1]
-    targets = [
-        seen.targets[target_places(seen.view, seen.labeled, seen.image)]
-        for seen in student.head.terms['recorder'].seen
-    ]
+    targets = [seen.targets[seen.views.taught()] for seen in student.head.terms['recorder'].seen]
     student, teacher = student_and_teacher()
     run(student, batch_in_views())
     [whole] = student.head.terms['recorder'].seen

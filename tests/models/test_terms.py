@@ -70,19 +70,19 @@ def test_a_term_that_is_given_twice_is_refused():
 
 
 @pytest.mark.parametrize('kind', ['mmsemiloc.DistributionAlignment', 'mmpretrain.CrossEntropyLoss'])
-def test_modules_that_are_no_terms_are_refused(kind):
+def test_modules_that_are_not_terms_are_refused(kind):
     with pytest.raises(
         ValueError,
-        match=rf"term 'own' of CAMClsHead needs .* term.predictions., but {kind.split('.')[1]}",
+        match=rf"term 'own' of CAMClsHead is a {kind.split('.')[1]}, .*mmsemiloc.models.Term",
     ):
         model_with(dict(own=dict(type=kind)))
 
 
 def test_weight_zero_is_not_computed(monkeypatch):
-    def fail(self, predictions):
+    def fail(self, pairs):
         raise AssertionError('computed')
 
-    monkeypatch.setattr(FixMatchLoss, 'term', fail)
+    monkeypatch.setattr(FixMatchLoss, 'compute', fail)
     model = model_with()
     with pytest.raises(AssertionError, match='computed'):  # negative control
         step(model)
@@ -107,8 +107,10 @@ def test_without_further_terms_all_is_as_in_a_head_that_knows_none():
 
 
 def test_the_schedule_drives_them():
-    runner = FakeRunner(model_with())
-    hook = LossScheduleHook(dict(fixmatch=dict(begin=2, end=4), transform=dict(begin=1, end=1)))
+    schedules = dict(fixmatch=dict(begin=2 / 8, end=4 / 8), transform=dict(begin=1 / 8))
+    terms = {name: dict(cfg, schedule=schedules.get(name)) for name, cfg in TERMS.items()}
+    runner = FakeRunner(model_with(terms), max_iters=8)
+    hook = LossScheduleHook()
     hook.before_train(runner)
     seen = []
     for runner.iter in range(5):

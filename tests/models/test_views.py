@@ -2,15 +2,8 @@ import pytest
 import torch
 from mmpretrain.structures import DataSample
 
-from mmsemiloc.models.views import (
-    check_views,
-    choose_views,
-    count_views,
-    flatten_views,
-    number_of_views,
-    view_counts,
-    view_table,
-)
+from mmsemiloc.models import Selection, Views
+from mmsemiloc.models.views import flatten_views, number_of_views
 from tests.conftest import make_batch, with_views
 
 LABELS = [2, None, None, 0, None]
@@ -49,9 +42,9 @@ def test_first_views_come_first_and_every_sample_tells_its_view(stacked):
         assert torch.equal(one, view_of(batch, view, image))
         assert ('gt_label' in sample) == (LABELS[image] is not None) and 'views' not in sample
         assert 'gt_label' not in sample or sample.gt_label.item() == LABELS[image]
-    view, labeled, image = view_table(samples)
-    assert list(zip(view.tolist(), image.tolist(), strict=True)) == TABLE
-    assert labeled.tolist() == [LABELS[image] is not None for _, image in TABLE]
+    views = Views.of(samples)
+    assert list(zip(views.number.tolist(), views.image.tolist(), strict=True)) == TABLE
+    assert views.labeled.tolist() == [LABELS[image] is not None for _, image in TABLE]
 
 
 def test_the_collated_samples_stay_as_they_are():
@@ -76,11 +69,10 @@ def test_single_views_are_returned_as_they_are(stacked):
     given = torch.stack(batch['inputs']) if stacked else batch['inputs']
     inputs, samples = flatten_views(given, batch['data_samples'])
     assert inputs is given and samples is batch['data_samples']
-    assert [value.tolist() for value in view_table(samples)] == [
-        [0] * 5,
-        [True, False, False, True, False],
-        [0, 1, 2, 3, 4],
-    ]
+    views = Views.of(samples)
+    assert views.number.tolist() == [0] * 5
+    assert views.labeled.tolist() == [True, False, False, True, False]
+    assert views.image.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_samples_keep_their_other_fields():
@@ -89,7 +81,7 @@ def test_samples_keep_their_other_fields():
     _, samples = flatten_views(torch.ones(1, 3, 4, 4), [sample])
     assert [one.img_path for one in samples] == ['a.png'] * 2
     assert all(torch.equal(one.gt_score, sample.gt_score) for one in samples)
-    assert view_table(samples)[1].tolist() == [True, True]
+    assert Views.of(samples).labeled.tolist() == [True, True]
 
 
 def test_views_of_another_size_than_the_first_are_refused():
@@ -104,16 +96,27 @@ def test_counts_before_and_after_flattening_agree():
     expected = torch.zeros(2, 16, dtype=torch.float64)
     for view, image in TABLE:
         expected[int(LABELS[image] is not None), view] += 1
-    assert torch.equal(count_views(batch['data_samples']), expected)
+    assert torch.equal(Views.of_collated(batch['data_samples']).counts(), expected)
     _, samples = flatten_views(batch['inputs'], batch['data_samples'])
-    assert torch.equal(view_counts(*view_table(samples)[:2]), expected)
+    assert torch.equal(Views.of(samples).counts(), expected)
     assert [number_of_views(sample) for sample in batch['data_samples']] == NUMBERS
 
 
+def test_views_before_and_after_flattening_are_the_same_ones():
+    batch = collated()
+    before = Views.of_collated(batch['data_samples'])
+    after = Views.of(flatten_views(batch['inputs'], batch['data_samples'])[1])
+    rows = [
+        sorted(zip(*(part.tolist() for part in (v.number, v.image, v.labeled)), strict=True))
+        for v in (before, after)
+    ]
+    assert rows[0] == rows[1] and len(before) == len(TABLE)
+
+
 def test_up_to_16_views():
-    assert count_views(collated([16] * 5)['data_samples']).sum() == 80
+    assert Views.of_collated(collated([16] * 5)['data_samples']).counts().sum() == 80
     with pytest.raises(ValueError, match='up to 16 views, got 17'):
-        count_views(collated([1, 17, 1, 1, 1])['data_samples'])
+        Views.of_collated(collated([1, 17, 1, 1, 1])['data_samples']).counts()
 
 
 def slow_choice(views, unlabeled):
@@ -128,25 +131,41 @@ def slow_choice(views, unlabeled):
 @pytest.mark.parametrize('unlabeled', [False, True])
 @pytest.mark.parametrize('views', ['all', 'weak', 'strong'])
 def test_choice_agrees_with_a_loop(views, unlabeled):
-    view = torch.tensor([view for view, _ in TABLE])
+    number, image = torch.tensor(TABLE).T
     labeled = torch.tensor([LABELS[image] is not None for _, image in TABLE])
-    assert choose_views(view, labeled, views, unlabeled).tolist() == slow_choice(views, unlabeled)
-
-
-def test_a_choice_without_views_says_what_is_missing():
-    view, labeled = torch.zeros(3, dtype=torch.long), torch.ones(3, dtype=torch.bool)
-    with pytest.raises(
-        ValueError,
-        match='needs strong views of any images, but a .micro-.batch of 3 has none.*MultiView',
-    ):
-        choose_views(view, labeled, 'strong')
-    with pytest.raises(
-        ValueError, match='needs all views of unlabelled images, .*labeled_ratio below 1'
-    ):
-        choose_views(view, labeled, 'all', unlabeled=True)
+    chosen = Views(number, labeled, image).choose(Selection(views, unlabeled))
+    assert chosen.tolist() == slow_choice(views, unlabeled)
 
 
 def test_unknown_views():
-    assert [check_views(views) for views in ('all', 'weak', 'strong')] == ['all', 'weak', 'strong']
+    assert [Selection(views).views for views in ('all', 'weak', 'strong')] == [
+        'all',
+        'weak',
+        'strong',
+    ]
     with pytest.raises(ValueError, match=r"one of \('all', 'weak', 'strong'\), got 'first'"):
-        check_views('first')
+        Selection('first')
+
+
+def test_views_cannot_be_changed():
+    views = Views.of_collated(collated()['data_samples'])
+    with pytest.raises(AttributeError):
+        views.number = torch.zeros(9)
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_a_teacher_predicts_weak_views_without_a_label_or_with_partners(seed):
+    """Against a loop over images."""
+    rng = torch.Generator().manual_seed(seed)
+    numbers = torch.randint(1, 4, (6,), generator=rng).tolist()
+    labels = [1 if torch.rand((), generator=rng) < 0.5 else None for _ in numbers]
+    batch = with_views(make_batch(labels, size=4), numbers)
+    views = Views.of(flatten_views(batch['inputs'], batch['data_samples'])[1])
+    expected = [
+        image
+        for image, (label, number) in enumerate(zip(labels, numbers, strict=True))
+        if number > 1 or label is None
+    ]
+    assert views.taught().tolist() == expected
+    order = torch.randperm(sum(numbers), generator=rng)
+    assert order[views[order].taught()].sort()[0].tolist() == expected

@@ -100,11 +100,11 @@ def test_a_further_view_and_a_soft_label_are_named():
 def spoil_term(model, name, only=None):
     """Let a term return NaN; with ``only``, for the micro-batch whose first image has this path."""
     term = model.head.terms[name]
-    forward = term.forward
+    compute = term.compute
 
-    def bad(logits, *args):
-        hit = only is None or only in seen
-        return forward(logits, *args) * (math.nan if hit else 1)
+    def bad(predictions):
+        factor = math.nan if only is None or only in seen else 1
+        return {key: value * factor for key, value in compute(predictions).items()}
 
     seen = []
 
@@ -112,7 +112,7 @@ def spoil_term(model, name, only=None):
         seen[:] = [sample.get('img_path') for sample in kwargs['data_samples']]
 
     model.register_forward_pre_hook(look, with_kwargs=True)
-    term.forward = bad
+    term.compute = bad
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import torch
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR, StepLR
 
-from mmsemiloc.engine import CAMEvolutionHook, LossScheduleHook, MeanTeacherHook
+from mmsemiloc.engine import CAMEvolutionHook, MeanTeacherHook
 from mmsemiloc.engine.checks.never_begins import check_everything_begins, never_begins
+from mmsemiloc.models import NegativeBatchEntropyLoss
 from tests.engine.fake_runner import FakeRunner
 
 OPTIMIZER = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
@@ -25,8 +26,8 @@ def runner(hooks=(), schedulers=(), epochs=1, iterations=100, **loop):
     )
 
 
-def nbel(**values):
-    return LossScheduleHook(dict(nbel=values))
+def nbel(weight=0.5, **schedule):
+    return dict(nbel=NegativeBatchEntropyLoss(weight, schedule=schedule or None))
 
 
 @pytest.mark.parametrize(
@@ -66,11 +67,6 @@ def test_schedulers(late, early, words):
 @pytest.mark.parametrize(
     'late, early',
     [
-        (nbel(begin=100, end=100), nbel(begin=99, end=99)),
-        (
-            nbel(begin=99, end=200),
-            nbel(begin=98, end=200),
-        ),  # linear: begin itself still has the start value
         (MeanTeacherHook(begin_iter=100), MeanTeacherHook(begin_iter=99)),
         (EMAHook(begin_iter=100), EMAHook()),
         (
@@ -84,19 +80,22 @@ def test_schedulers(late, early, words):
     ],
 )
 def test_hooks(late, early):
-    assert len(never_begins(runner([early, late]), dict(nbel=0.5))) == 1
-    assert never_begins(runner([early]), dict(nbel=0.5)) == []
+    assert len(never_begins(runner([early, late]), {})) == 1
+    assert never_begins(runner([early]), {}) == []
 
 
-def test_a_weight_that_is_switched_off_or_stays_is_no_fault():
-    assert never_begins(runner([nbel(begin=500, end=500, start_value=0.5)]), dict(nbel=0.5)) == []
-    assert never_begins(runner([nbel(begin=500, end=500)]), dict(nbel=0.0)) == []
+def test_schedules_of_losses():
+    """In a ramp, its first step still has the start value."""
+    late = never_begins(runner(), nbel(begin=0.99, end=1))
+    assert late == ["the schedule of loss term 'nbel' begins at 99 of 100 iterations"]
+    assert never_begins(runner(), nbel(begin=0.98, end=1)) == []
+    assert never_begins(runner(), nbel(begin=0.99)) == []
+    assert never_begins(runner(), nbel()) == []
 
 
-def test_schedules_of_epochs():
-    hook = LossScheduleHook(dict(nbel=dict(begin=3, end=3)), by_epoch=True)
-    assert 'begins at 3 of 3 epochs' in never_begins(runner([hook], epochs=3), dict(nbel=1.0))[0]
-    assert never_begins(runner([hook], epochs=4), dict(nbel=1.0)) == []
+def test_a_weight_that_is_switched_off_or_stays_is_not_a_fault():
+    assert never_begins(runner(), nbel(begin=0.99, end=1, start_value=0.5)) == []
+    assert never_begins(runner(), nbel(0.0, begin=0.99, end=1)) == []
 
 
 def test_validation():
@@ -107,11 +106,11 @@ def test_validation():
 
 
 def test_the_error_names_all_and_the_knob():
-    hooks = [nbel(begin=100, end=100), MeanTeacherHook(begin_iter=100)]
+    hooks, terms = [MeanTeacherHook(begin_iter=100)], nbel(begin=0.99, end=1)
     with pytest.raises(
-        ValueError, match=r"'nbel' begins at 100 of 100.*; MeanTeacherHook .*by steps=\.\.\."
+        ValueError, match=r"MeanTeacherHook .*; .*'nbel' begins at 99 of 100.*by steps=\.\.\."
     ):
-        check_everything_begins(runner(hooks), dict(nbel=1.0))
+        check_everything_begins(runner(hooks), terms)
     with pytest.raises(ValueError, match=r'by max_epochs=\.\.\.'):
-        check_everything_begins(runner(hooks, epochs=2), dict(nbel=1.0))
+        check_everything_begins(runner(hooks, epochs=2), terms)
     check_everything_begins(runner(), {})

@@ -9,7 +9,7 @@ from mmsemiloc.models.losses.pseudo_label import (
     confident_labels,
     cross_entropy_of_confident,
 )
-from tests.conftest import make_predictions
+from tests.conftest import make_predictions, term_values
 from tests.models.reference import normal, probabilities, views_of_images
 
 NUMBERS, LABELED = [1, 2, 3, 2, 1], [True, False, False, True, False]
@@ -37,8 +37,8 @@ def slow_loss(logits, targets, threshold, views='all'):
 def test_agrees_with_a_loop_over_images(threshold, views, teacher):
     logits = normal(9, 4)
     targets = normal(9, 4, seed=1) if teacher else logits
-    term = PseudoLabelLoss(0.7, threshold, views).term(
-        make_predictions(logits, NUMBERS, LABELED, targets)
+    term = term_values(
+        PseudoLabelLoss(0.7, threshold, views), make_predictions(logits, NUMBERS, LABELED, targets)
     )
     loss, share = slow_loss(logits, targets, threshold, views)
     assert set(term) == {'loss_pseudo_label', 'pseudo_labeled'}
@@ -63,7 +63,7 @@ def test_the_threshold_itself_is_not_above_it():
 
 def test_without_confident_images_loss_and_gradient_are_exactly_zero():
     logits = normal(4, 3).requires_grad_()
-    term = PseudoLabelLoss(threshold=1).term(make_predictions(logits, [1] * 4))
+    term = term_values(PseudoLabelLoss(threshold=1), make_predictions(logits, [1] * 4))
     term['loss_pseudo_label'].backward()
     assert term['loss_pseudo_label'] == term['pseudo_labeled'] == 0
     assert torch.equal(logits.grad, torch.zeros_like(logits))
@@ -72,7 +72,7 @@ def test_without_confident_images_loss_and_gradient_are_exactly_zero():
 
 def test_gradient_is_that_of_cross_entropy_with_a_constant_label():
     logits = normal(6, 4).requires_grad_()
-    PseudoLabelLoss(threshold=0.6).term(make_predictions(logits, [1] * 6))[
+    term_values(PseudoLabelLoss(threshold=0.6), make_predictions(logits, [1] * 6))[
         'loss_pseudo_label'
     ].backward()
     q = torch.tensor(probabilities(logits), dtype=torch.float64)
@@ -91,9 +91,9 @@ def test_gradcheck():
 
 def test_labelled_images_are_left_out():
     logits = normal(3, 4).requires_grad_()
-    PseudoLabelLoss(threshold=0).term(make_predictions(logits, [1] * 3, [True, False, True]))[
-        'loss_pseudo_label'
-    ].backward()
+    term_values(
+        PseudoLabelLoss(threshold=0), make_predictions(logits, [1] * 3, [True, False, True])
+    )['loss_pseudo_label'].backward()
     assert logits.grad.abs().sum(1).gt(0).tolist() == [False, True, False]
 
 
@@ -103,8 +103,8 @@ def test_extreme_predictions_have_finite_gradients(dtype):
         [[6e4, -6e4, 0], [-6e4, 6e4, 6e4], [0, 0, 0]], dtype=dtype, requires_grad=True
     )
     for targets in (None, logits.detach().flip(1)):
-        loss = PseudoLabelLoss(threshold=0.3).term(
-            make_predictions(logits, [1] * 3, targets=targets)
+        loss = term_values(
+            PseudoLabelLoss(threshold=0.3), make_predictions(logits, [1] * 3, targets=targets)
         )['loss_pseudo_label']
         loss.backward()
         assert loss.isfinite() and loss.dtype == torch.float32 and logits.grad.isfinite().all()
@@ -118,9 +118,9 @@ def test_half_precision_logits_are_compared_with_the_threshold_in_float32():
         for value in (2.875, 2.953125, 3.03125):
             logits = torch.tensor([[value, 0.0]], dtype=torch.bfloat16)
             threshold = probabilities(logits)[0][0] + gap
-            share = PseudoLabelLoss(threshold=threshold).term(make_predictions(logits, [1]))[
-                'pseudo_labeled'
-            ]
+            share = term_values(
+                PseudoLabelLoss(threshold=threshold), make_predictions(logits, [1])
+            )['pseudo_labeled']
             assert share.item() == (100 if gap < 0 else 0)
 
 
@@ -140,4 +140,4 @@ def test_bad_views():
 
 def test_a_batch_of_labelled_images_is_an_error():
     with pytest.raises(ValueError, match='unlabelled images'):
-        PseudoLabelLoss().term(make_predictions(normal(2, 3), [1, 1], [True, True]))
+        term_values(PseudoLabelLoss(), make_predictions(normal(2, 3), [1, 1], [True, True]))

@@ -5,7 +5,7 @@ import torch
 
 from mmsemiloc.models import SoftConsistencyLoss
 from mmsemiloc.models.losses.soft_consistency import DISTANCES
-from tests.conftest import make_predictions
+from tests.conftest import batch_with_pairs, make_predictions, term_values
 from tests.models.reference import normal, probabilities, views_of_images
 
 NUMBERS, LABELED = [1, 2, 3, 2, 1], [True, False, False, True, False]
@@ -26,9 +26,9 @@ def slow_loss(logits, targets, distance, temperature):
 
 def consistency(logits, targets=None, numbers=NUMBERS, **kwargs):
     labeled = LABELED if numbers is NUMBERS else None
-    return SoftConsistencyLoss(**kwargs).term(make_predictions(logits, numbers, labeled, targets))[
-        'loss_consistency'
-    ]
+    return term_values(
+        SoftConsistencyLoss(**kwargs), make_predictions(logits, numbers, labeled, targets)
+    )['loss_consistency']
 
 
 @pytest.mark.parametrize('teacher', [False, True], ids=['itself', 'teacher'])
@@ -121,8 +121,10 @@ def test_extreme_predictions_have_finite_gradients(dtype, distance, alignment):
 def test_a_micro_batch_without_pairs_gives_exactly_zero(distance):
     logits = normal(2, 3).requires_grad_()
     part = make_predictions(logits, [1, 1])
-    part.whole.counts[0, 1] = 3  # elsewhere
-    loss = SoftConsistencyLoss(distance=distance, alignment={}).term(part)['loss_consistency']
+    batch = batch_with_pairs(2, 2, 2)
+    loss = term_values(SoftConsistencyLoss(distance=distance, alignment={}), part, batch)[
+        'loss_consistency'
+    ]
     loss.backward()
     assert loss == 0 and torch.equal(logits.grad, torch.zeros_like(logits))
 
@@ -160,5 +162,5 @@ def test_bad_settings(kwargs, match):
 
 
 def test_images_in_one_view_each_are_an_error():
-    with pytest.raises(ValueError, match='no image of the batch has several'):
+    with pytest.raises(ValueError, match='reads strong views, but the batch has none.*MultiView'):
         consistency(normal(3, 4), numbers=[1] * 3)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mmsemiloc.models import TransformConsistencyLoss, transform_consistency
-from tests.conftest import make_predictions
+from tests.conftest import batch_with_pairs, make_predictions, term_values
 from tests.models.reference import normal, probabilities, views_of_images
 
 NUMBERS = [1, 2, 3, 2, 1]
@@ -23,7 +23,7 @@ def slow_loss(logits, numbers):
 @pytest.mark.parametrize('numbers', [NUMBERS, [2, 2, 2], [5, 5], [1, 1, 4], [16, 3]], ids=str)
 def test_agrees_with_a_loop_over_pairs(numbers):
     logits = normal(sum(numbers), 4)
-    term = TransformConsistencyLoss(0.7).term(make_predictions(logits, numbers))
+    term = term_values(TransformConsistencyLoss(0.7), make_predictions(logits, numbers))
     assert set(term) == {'loss_transform'}
     assert term['loss_transform'].item() == pytest.approx(
         0.7 * slow_loss(logits, numbers), rel=1e-12
@@ -66,7 +66,7 @@ def test_gradient_goes_through_all_views_of_images_in_several():
     """
     logits = normal(9, 4).requires_grad_()
     predictions = make_predictions(logits, NUMBERS, [True, False, False, True, False])
-    TransformConsistencyLoss().term(predictions)['loss_transform'].backward()
+    term_values(TransformConsistencyLoss(), predictions)['loss_transform'].backward()
     several = [place for places in views_of_images(NUMBERS) if len(places) > 1 for place in places]
     assert logits.grad.abs().sum(1).nonzero().flatten().tolist() == sorted(several)
 
@@ -93,12 +93,12 @@ def test_extreme_predictions_have_finite_gradients(dtype):
 def test_a_micro_batch_without_pairs_gives_exactly_zero():
     logits = normal(2, 3).requires_grad_()
     part = make_predictions(logits, [1, 1])
-    part.whole.counts[0, 1] = 3  # elsewhere
-    loss = TransformConsistencyLoss().term(part)['loss_transform']
+    batch = batch_with_pairs(2, 2, 2)
+    loss = term_values(TransformConsistencyLoss(), part, batch)['loss_transform']
     loss.backward()
     assert loss == 0 and torch.equal(logits.grad, torch.zeros_like(logits))
 
 
 def test_images_in_one_view_each_are_an_error():
-    with pytest.raises(ValueError, match='no image of the batch has several'):
-        TransformConsistencyLoss().term(make_predictions(normal(3, 4), [1] * 3))
+    with pytest.raises(ValueError, match='reads strong views, but the batch has none.*MultiView'):
+        term_values(TransformConsistencyLoss(), make_predictions(normal(3, 4), [1] * 3))
