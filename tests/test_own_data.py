@@ -67,9 +67,10 @@ def train(config, tmp_path, workers=0, begin_at_once=False):
         },
         work_dir=str(tmp_path / 'out'),
     )
-    for hook in cfg.custom_hooks if begin_at_once else ():
-        for values in hook.get('schedule', {}).values():
-            values.update(begin=0, end=0)
+    head = cfg.model.head
+    for term in (*head.values(), *head.get('terms', {}).values()) if begin_at_once else ():
+        if isinstance(term, dict) and 'schedule' in term:
+            term.schedule = dict(begin=0)
     cfg.model.backbone.arch = dict(growth_rate=4, depths=[2, 2], init_channels=8)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.update(num_workers=workers, persistent_workers=False)
