@@ -15,8 +15,7 @@ KINDS = {'val_dataloader': 'validation', 'test_dataloader': 'test'}
 
 
 def with_one_policy(cfg: Config) -> Config:
-    """A config in which unreadable images for validation and test are treated as those for training
-    are.
+    """A config in which unreadable images are treated alike in training, validation and test.
 
     The data sets beside a :class:`SemiSupDataset` go into a :class:`TolerantDataset` with its
     ``faults``.
@@ -35,9 +34,7 @@ def with_one_policy(cfg: Config) -> Config:
 
 
 def without_policy(cfg: Config) -> Config:
-    """A config as it was before :func:`with_one_policy`: one that a run has written into its work
-    dir is read again.
-    """
+    """A config as it was before :func:`with_one_policy`, as the work dir of a run has it."""
     for loader in KINDS:
         dataset = (cfg.get(loader) or {}).get('dataset')
         if (

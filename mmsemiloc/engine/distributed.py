@@ -1,7 +1,10 @@
 """DDP wrapper for models whose optimizer wrapper runs the training step."""
 
+from typing import Any
+
 from mmengine.model import MMDistributedDataParallel
-from torch import nn
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
 
 from mmsemiloc.registry import MODEL_WRAPPERS
 
@@ -15,15 +18,17 @@ class SemiSupDistributedDataParallel(MMDistributedDataParallel):
     Args:
         module: A ``SemiSupClassifier``.
         *args: For ``MMDistributedDataParallel``.
-        broadcast_buffers: Whether each forward pass copies BatchNorm's statistics from rank 0; as
-            in MMEngine, not.
+        broadcast_buffers: Whether each forward pass copies BatchNorm's statistics from rank 0; by
+            default not, as in MMEngine.
         **kwargs: For ``MMDistributedDataParallel``.
     """
 
-    def __init__(self, module: nn.Module, *args, broadcast_buffers: bool = False, **kwargs) -> None:
+    def __init__(
+        self, module: nn.Module, *args: Any, broadcast_buffers: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(module, *args, broadcast_buffers=broadcast_buffers, **kwargs)
 
-    def train_step(self, data: dict, optim_wrapper) -> dict:
+    def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """One optimizer step; see ``SemiSupClassifier.train_step``."""
         if hasattr(optim_wrapper, 'train_batch'):
             return optim_wrapper.train_batch(self, data)

@@ -1,6 +1,4 @@
-"""BatchNorm at rest: a forward pass that repeats another one does not move its running statistics
-again.
-"""
+"""BatchNorm at rest: a repeated forward pass does not update its running statistics again."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,8 +9,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextlib.contextmanager
 def statistics_at_rest(model: nn.Module) -> Iterator[None]:
-    """Keep the running statistics of BatchNorm as they are, while layers in training mode still use
-    those of the batch.
+    """Keep the running statistics of BatchNorm as they are.
+
+    Layers in training mode still use the statistics of the batch.
 
     With a momentum of 0 the same operations run as otherwise, so gradient checkpointing may begin
     outside and end inside. They count on a scratch tensor, because SyncBatchNorm refuses to do

@@ -9,8 +9,9 @@ class NoMapsError(ValueError):
 
 
 def relative_weight(fc_weight: Tensor) -> Tensor:
-    """The weight (C, D) of a linear classifier less its mean over the classes, which gives the same
-    probabilities.
+    """The weight (C, D) of a linear classifier minus its mean over the classes.
+
+    It gives the same probabilities.
 
     Softmax does not change when the same number is added to all class scores, so the map of a class
     by itself says little: a network can classify by elimination, with maps of the other classes
@@ -24,10 +25,10 @@ def relative_weight(fc_weight: Tensor) -> Tensor:
 def class_activation_maps(
     features: Tensor, fc_weight: Tensor, labels: Tensor | None = None
 ) -> Tensor:
-    """``C[y, x] = sum_d W[label, d] features[d, y, x]``: no bias and no ReLU (reference [3] of the
-    paper).
+    """Class activation maps, without bias and ReLU (reference [3] of the paper).
 
-    The mean of a map over its places is the class score less the bias.
+    ``C[y, x] = sum_d W[label, d] features[d, y, x]``
+    The mean of a map over its places is the class score minus the bias.
 
     Args:
         features: The maps that global average pooling takes in (T, D, H, W).
@@ -51,8 +52,7 @@ def class_activation_maps(
 
 
 def class_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Class scores and class activation maps of any classifier with a linear head over
-    average-pooled maps.
+    """Class scores and maps of any classifier with a linear head over average-pooled maps.
 
     Works for mmpretrain's ``ImageClassifier`` with ``GlobalAveragePooling`` and ``LinearClsHead``
     as well as with ``CAMClsHead``: what counts is that the mean of a map plus the bias is the class
@@ -73,20 +73,24 @@ def class_maps(model: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """
     feats = model.backbone(inputs)
     features, fc = feats[-1], getattr(model.head, 'fc', None)
-    are_maps = isinstance(features, Tensor) and features.dim() == 4
-    if isinstance(fc, nn.Linear) and are_maps and features.size(1) == fc.in_features:
-        logits = model.head(feats if getattr(model, 'neck', None) is None else model.neck(feats))
-        if not logits.isfinite().all():
-            raise ValueError(
-                f'{int((~logits.isfinite()).sum())} of {logits.numel()} class scores are not finite'
-            )
-        maps = class_activation_maps(features, fc.weight)
-        scores = maps.mean((2, 3)) + (0 if fc.bias is None else fc.bias)
-        if torch.allclose(scores, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
-            return logits, maps - maps.mean(1, keepdim=True) if getattr(
-                model.head, 'cam_relative', False
-            ) else maps
-    raise NoMapsError(
+    no_maps = NoMapsError(
         'class activation maps need a linear head over average-pooled maps, but '
-        f'{type(model.head).__name__} over {type(model.backbone).__name__} is none'
+        f'{type(model.head).__name__} over {type(model.backbone).__name__} is not one'
     )
+    are_maps = isinstance(features, Tensor) and features.dim() == 4
+    if not (isinstance(fc, nn.Linear) and are_maps and features.size(1) == fc.in_features):
+        raise no_maps
+
+    logits = model.head(feats if getattr(model, 'neck', None) is None else model.neck(feats))
+    bad = int((~logits.isfinite()).sum())
+    if bad:
+        raise ValueError(f'{bad} of {logits.numel()} class scores are not finite')
+
+    # The mean of a map plus the bias has to be the class score: nothing else is between them.
+    maps = class_activation_maps(features, fc.weight)
+    scores = maps.mean((2, 3)) + (0 if fc.bias is None else fc.bias)
+    if not torch.allclose(scores, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
+        raise no_maps
+    if getattr(model.head, 'cam_relative', False):
+        maps = maps - maps.mean(1, keepdim=True)
+    return logits, maps

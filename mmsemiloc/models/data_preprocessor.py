@@ -1,6 +1,7 @@
 """Preprocessing of batches that mix labelled and unlabelled images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmpretrain.models import ClsDataPreprocessor
@@ -61,7 +62,7 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
         std: Numbers = None,
         pad_size_divisor: int = 1,
         pad_value: float = 0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         check_normalisation(mean, std)
         check_number('data_preprocessor.pad_size_divisor', pad_size_divisor, 1, whole=True)
@@ -76,26 +77,28 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
             training: Whether to augment.
 
         Returns:
-            ``inputs`` (N, C, H, W) and ``data_samples``, one a view.
+            ``inputs`` (N, C, H, W) and ``data_samples``, one per view.
         """
-        samples = data.get('data_samples')
-        inputs, samples = (
-            flatten_views(data['inputs'], samples) if samples else (data['inputs'], samples)
-        )
+        inputs, samples = data['inputs'], data.get('data_samples')
+        if samples:
+            inputs, samples = flatten_views(inputs, samples)
         self._check_channels(inputs)
         inputs = super().forward(dict(inputs=inputs))['inputs']
-        index = [i for i, sample in enumerate(samples) if is_labeled(sample)] if samples else []
-        if samples and index:
-            labeled = [samples[i] for i in index]
-            if 'gt_label' in labeled[0]:
-                for sample, label in zip(labeled, self._labels(labeled), strict=True):
-                    sample.set_gt_label(label)
-            if self.to_onehot or 'gt_score' in labeled[0]:
-                scores = self._scores(labeled)
-                if training and self.batch_augments is not None:
-                    inputs[index], scores = self.batch_augments(inputs[index], scores)
-                for sample, score in zip(labeled, scores, strict=True):
-                    sample.set_gt_score(score)
+
+        # Labelled images are mixed among themselves alone.
+        index = [i for i, sample in enumerate(samples or []) if is_labeled(sample)]
+        labeled = [sample for sample in samples or [] if is_labeled(sample)]
+        if not labeled:
+            return dict(inputs=inputs, data_samples=samples)
+        if 'gt_label' in labeled[0]:
+            for sample, label in zip(labeled, self._labels(labeled), strict=True):
+                sample.set_gt_label(label)
+        if self.to_onehot or 'gt_score' in labeled[0]:
+            scores = self._scores(labeled)
+            if training and self.batch_augments is not None:
+                inputs[index], scores = self.batch_augments(inputs[index], scores)
+            for sample, score in zip(labeled, scores, strict=True):
+                sample.set_gt_score(score)
         return dict(inputs=inputs, data_samples=samples)
 
     def _check_channels(self, inputs: Tensor | Sequence[Tensor]) -> None:
@@ -119,7 +122,7 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
         for sample in labeled:
             if sample.gt_label.numel() != 1:
                 raise ValueError(
-                    'SemiSupDataPreprocessor needs one label an image, got '
+                    'SemiSupDataPreprocessor needs one label per image, got '
                     f'{sample.gt_label.tolist()} for '
                     f'{sample.get("img_path", "an image without a path")}'
                 )

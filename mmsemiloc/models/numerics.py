@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """``x`` in float32 if it is in half precision, else unchanged: losses are never computed in
-    half precision.
+    """``x`` in float32 if it is in half precision, else unchanged.
+
+    Losses are never computed in half precision.
     """
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 

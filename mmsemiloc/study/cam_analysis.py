@@ -283,7 +283,7 @@ def class_maps_needed(model: nn.Module, checkpoint: Path) -> NoReturn:
     raise ValueError(
         f'{checkpoint}: no class activation maps to draw, which need a linear head '
         f'over average-pooled maps, but {type(model.head).__name__} over '
-        f'{type(model.backbone).__name__} is none'
+        f'{type(model.backbone).__name__} is not one'
     )
 
 

@@ -70,7 +70,7 @@ def test_scores_are_the_model_s_and_maps_have_them_as_means(model):
 def test_other_models_are_refused_by_name(model, names):
     with (
         pytest.raises(
-            ValueError, match=f'linear head over average-pooled maps, but {names} is none'
+            ValueError, match=f'linear head over average-pooled maps, but {names} is not one'
         ),
         torch.no_grad(),
     ):

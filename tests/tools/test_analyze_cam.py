@@ -217,7 +217,7 @@ def test_pictures_of_image_files(stock, tmp_path):
                 '--cfg-options',
                 'model.neck.type=GeneralizedMeanPooling',
             ],
-            'need a linear head over average-pooled maps, but LinearClsHead over ResNet is none',
+            'need a linear head over average-pooled maps, but LinearClsHead over ResNet is not one',
         ),
     ],
 )

@@ -22,8 +22,9 @@ def number_of_classes(model: nn.Module) -> int | None:
 
 
 def check_sampler(loader: DataLoader, optim_wrapper: object = None) -> None:
-    """Refuse a sampler that does not plan the batches that the loader and the optimizer wrapper
-    make of its order.
+    """Refuse a sampler that does not plan the batches that are made of its order.
+
+    The loader and the optimizer wrapper make them.
 
     Raises:
         ValueError: With both values and the name that sets both.
@@ -69,15 +70,17 @@ def check_model(model: nn.Module) -> None:
 
 
 def test_set(runner: Runner) -> BaseDataset | None:
-    """The test images of a config that are not its validation images; None if there are none, or
-    not here.
+    """The test images of a config that are not its validation images.
+
+    None if there are none, or if their files are not here.
     """
     test, validation = (
         bare_dataset(runner.cfg.get(f'{split}_dataloader') or {}) for split in ('test', 'val')
     )
-    made = test is not None and 'DigitScenes' in str(test.get('type'))  # nothing of it can be wrong
-    if test is None or made or test == validation:
+    generated = test is not None and 'DigitScenes' in str(test.get('type'))
+    if test is None or generated or test == validation:
         return None
+
     try:
         dataset = DATASETS.build(test)
         if hasattr(dataset, 'full_init'):
@@ -91,13 +94,11 @@ def test_set(runner: Runner) -> BaseDataset | None:
 
 
 def bare_dataset(loader: dict) -> dict | None:
-    """The config of a dataloader's images without what treats unreadable ones; None if there is
-    none.
-    """
+    """The config of a dataloader's images without what treats unreadable ones."""
     dataset = loader.get('dataset')
-    return (
-        dataset['dataset'] if dataset and 'TolerantDataset' in str(dataset.get('type')) else dataset
-    )
+    if dataset and 'TolerantDataset' in str(dataset.get('type')):
+        return dataset['dataset']
+    return dataset
 
 
 def sources(dataset: BaseDataset) -> list[tuple[BaseDataset | None, str]]:
@@ -109,19 +110,18 @@ def sources(dataset: BaseDataset) -> list[tuple[BaseDataset | None, str]]:
 
 def describe_data(dataset: BaseDataset, validation: BaseDataset | None) -> str:
     """The data of a run in one line."""
+    text = f'{len(dataset):,} images'
     if isinstance(dataset, SemiSupDataset):
-        names, labels = class_names(dataset), labels_of(dataset.labeled)
-        counts = (
-            np.bincount(labels, minlength=len(names)) if labels is not None else np.zeros(0, int)
-        )
-        shown = ', '.join(
-            f'{names[i] if i < len(names) else i} {count}' for i, count in enumerate(counts[:5])
-        )
-        more = f', ... {len(counts)} classes' if len(counts) > 5 else ''
         text = (
-            f'{dataset.num_labeled:,} labelled images ({shown}{more}), {dataset.num_unlabeled:,} '
-            'unlabelled'
+            f'{dataset.num_labeled:,} labelled images ({describe_labels(dataset)}), '
+            f'{dataset.num_unlabeled:,} unlabelled'
         )
-    else:
-        text = f'{len(dataset):,} images'
     return text + ('' if validation is None else f', {len(validation):,} for validation')
+
+
+def describe_labels(dataset: SemiSupDataset) -> str:
+    """How many labelled images the first classes have."""
+    names, labels = class_names(dataset), labels_of(dataset.labeled)
+    counts = np.zeros(0, int) if labels is None else np.bincount(labels, minlength=len(names))
+    shown = [f'{names[i] if i < len(names) else i} {count}' for i, count in enumerate(counts[:5])]
+    return ', '.join(shown) + (f', ... {len(counts)} classes' if len(counts) > 5 else '')

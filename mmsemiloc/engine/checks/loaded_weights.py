@@ -22,8 +22,9 @@ def purpose_of(runner: Runner) -> Purpose:
 
 
 def check_weights(runner: Runner, checkpoint: dict) -> None:
-    """Replace the weights of a checkpoint that is being loaded by those that fit, see
-    :func:`fit_checkpoint`.
+    """Replace the weights of a checkpoint that is being loaded by those that fit.
+
+    See :func:`fit_checkpoint`.
     """
     source = str(runner._load_from or find_latest_checkpoint(runner.work_dir))
     fit_checkpoint(inner_model(runner.model), checkpoint, source, purpose_of(runner))
@@ -32,8 +33,7 @@ def check_weights(runner: Runner, checkpoint: dict) -> None:
 
 
 def keep_new_head(runner: Runner, checkpoint: dict) -> None:
-    """Where a training starts from a checkpoint of other classes, take all of it but the layer of
-    class scores.
+    """Take all of a checkpoint of other classes but the layer of class scores, to start from.
 
     Args:
         runner: That loads the checkpoint.
@@ -43,7 +43,9 @@ def keep_new_head(runner: Runner, checkpoint: dict) -> None:
     own = class_names(runner.train_loop.dataloader.dataset)
     if theirs and own and [*map(same_name, theirs)] != [*map(same_name, own)]:
         state = model.state_dict()
-        means = checkpoint.get('ema_state_dict') or {}  # which a hook may exchange for the weights
+
+        # A hook may exchange the running means for the weights.
+        means = checkpoint.get('ema_state_dict') or {}
         for name in classifier_names(model):
             checkpoint['state_dict'][name] = state[name]
             if f'module.{name}' in means:

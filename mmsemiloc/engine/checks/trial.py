@@ -22,9 +22,7 @@ COMPUTED = ('Accuracy', 'SingleLabelMetric', 'ConfusionMatrix', 'CAMLocalization
 
 @contextlib.contextmanager
 def all_terms_on(terms: nn.ModuleDict) -> Iterator[None]:
-    """Every term of the loss with a weight inside of ``with``: that of its config, or 1 where that
-    is 0.
-    """
+    """Every term of the loss with a weight inside of ``with``; 1 where its own is 0 now."""
     before = {name: cast(float, term.loss_weight) for name, term in terms.items()}
     for name, term in terms.items():
         term.loss_weight = before[name] or 1.0  # type: ignore[assignment]

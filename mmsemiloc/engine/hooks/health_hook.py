@@ -66,9 +66,9 @@ def expected_shares(runner: Runner, head: Any) -> Tensor:
 
 @HOOKS.register_module()
 class HealthHook(Hook):
-    """Logs how the predictions on the training images are doing, over the window since the last
-    report.
+    """Logs how the predictions on the training images are doing.
 
+    Each report is about the window since the last one.
     ``confidence`` is the mean largest probability, ``batch_entropy`` the entropy in nats of the
     mean prediction (log C if all classes are used alike, 0 if one is), ``classes_used`` the number
     of classes that some image was given to, ``cam_area`` the mean share of the map of the most
@@ -90,7 +90,7 @@ class HealthHook(Hook):
     larger value there.
 
     Args:
-        interval: Iterations a window; best that of the logger.
+        interval: Iterations per window; best that of the logger.
         locality: None, or the form of the penalty to report: 'raw', in the unit of the map, or
             'scale_free'.
         min_class_share: Warn if fewer than this share of the classes is used that so many images
@@ -99,7 +99,7 @@ class HealthHook(Hook):
             new network predicts few classes; at most a quarter of the run.
 
     Raises:
-        ValueError: If ``interval`` is less than 1, ``begin`` less than 0, ``min_class_share`` is no
+        ValueError: If ``interval`` is less than 1, ``begin`` less than 0, ``min_class_share`` is not a
             share, or ``locality`` is unknown.
     """
 

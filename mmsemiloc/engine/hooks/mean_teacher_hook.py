@@ -1,5 +1,7 @@
 """Hook that keeps a teacher, the running mean of the model's weights."""
 
+from typing import Any
+
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 from torch import nn
@@ -13,8 +15,7 @@ EVALUATED = ('teacher', 'student')
 
 @HOOKS.register_module()
 class MeanTeacherHook(EMAHook):
-    """Lets a running mean of the model's weights, the teacher, predict what terms of the loss draw
-    other predictions to.
+    """Lets a running mean of the model's weights, the teacher, predict the targets of terms.
 
     ``teacher_n = (1 - momentum) teacher_(n-1) + momentum student_n`` after n optimizer steps,
     ``teacher_1 = student_1`` (Tarvainen and Valpola 2017): MMEngine's averaged model, BatchNorm's
@@ -32,10 +33,10 @@ class MeanTeacherHook(EMAHook):
 
     Raises:
         ValueError: If ``evaluate`` is neither or the momentum out of range, and before training if
-            the model is no ``SemiSupClassifier``.
+            the model is not a ``SemiSupClassifier``.
     """
 
-    def __init__(self, momentum: float = 0.01, evaluate: str = 'teacher', **kwargs) -> None:
+    def __init__(self, momentum: float = 0.01, evaluate: str = 'teacher', **kwargs: Any) -> None:
         if evaluate not in EVALUATED:
             raise ValueError(f'evaluate must be one of {EVALUATED}, got {evaluate!r}')
         check_number('momentum', momentum, above=0, below=1)
@@ -45,12 +46,13 @@ class MeanTeacherHook(EMAHook):
 
     def before_run(self, runner: Runner) -> None:
         """Make the teacher, once: a test that follows on training has the teacher of training."""
-        if self.src_model is not (inner_model(runner.model)):
+        if self.src_model is not inner_model(runner.model):
             super().before_run(runner)
 
     def before_train(self, runner: Runner) -> None:
-        """Let the teacher teach, as the student's equal at first: it was copied before the weights
-        were initialised.
+        """Let the teacher teach; at first it is the student's equal.
+
+        It was copied before the weights were initialised.
         """
         super().before_train(runner)
         if not isinstance(self.src_model, SemiSupClassifier):
@@ -62,7 +64,7 @@ class MeanTeacherHook(EMAHook):
         self.src_model.set_teacher(self.ema_model.module.eval())
 
     def after_train(self, runner: Runner) -> None:
-        """Let it go."""
+        """Take the teacher from the student again."""
         self.src_model.set_teacher(None)
 
     def _swap_ema_parameters(self) -> None:

@@ -1,4 +1,4 @@
-"""Hook that connects data and model before the first step, and refuses what does not fit together."""
+"""Hook that checks before the first step that data, model and schedules fit together."""
 
 import logging
 
@@ -111,9 +111,7 @@ class SemiSupSetupHook(Hook):
         checkpoint['sampler_seed'] = getattr(runner.train_loop.dataloader.sampler, 'seed', None)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Check the weights before anything is loaded; remember the order of images and the names
-        of classes.
-        """
+        """Check the weights before anything is loaded; remember what the run goes on with."""
         check_weights(runner, checkpoint)
         self.saved_seed = checkpoint.get('sampler_seed')
         self.saved_meta = checkpoint.get('meta') or {}
@@ -182,8 +180,9 @@ class SemiSupSetupHook(Hook):
                 module.set_prior(dataset.labeled_class_counts(number_of_classes(model) or 0))
 
     def _restore_seed(self, runner: Runner, sampler: SemiSupSampler) -> None:
-        """Go on with the order of a resumed run: MMEngine restores a random seed after it has built
-        the sampler.
+        """Go on with the order of a resumed run.
+
+        MMEngine restores a random seed only after it has built the sampler.
         """
         if runner.iter and self.saved_seed not in (None, sampler.seed):
             print_log(

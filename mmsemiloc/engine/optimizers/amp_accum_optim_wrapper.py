@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from mmengine.device import get_device
@@ -20,7 +21,7 @@ MAX_SKIPPED = 20  # steps in a row
 class AmpAccumOptimWrapper(AccumOptimWrapper):
     """``AccumOptimWrapper`` under autocast; the losses stay in float32.
 
-    MMEngine's ``AmpOptimWrapper`` refuses CPUs, which compute bfloat16 well; hence this is no
+    MMEngine's ``AmpOptimWrapper`` refuses CPUs, which compute bfloat16 well; hence this is not a
     subclass of it.
 
     Args:
@@ -36,7 +37,9 @@ class AmpAccumOptimWrapper(AccumOptimWrapper):
         ValueError: If the type is neither, or the factor not above 0.
     """
 
-    def __init__(self, dtype: str | None = None, init_scale: float = 2.0**16, **kwargs) -> None:
+    def __init__(
+        self, dtype: str | None = None, init_scale: float = 2.0**16, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.device_type = get_device()
         dtype = dtype or ('bfloat16' if self.device_type == 'cpu' else 'float16')
@@ -59,11 +62,11 @@ class AmpAccumOptimWrapper(AccumOptimWrapper):
         """None with a scaler, which looks at the scaled gradients itself."""
         return None if self.loss_scaler.is_enabled() else super()._gradient_norm()
 
-    def backward(self, loss: Tensor, **kwargs) -> None:
+    def backward(self, loss: Tensor, **kwargs: Any) -> None:
         """Gradients of the scaled loss."""
         super().backward(self.loss_scaler.scale(loss), **kwargs)
 
-    def step(self, **kwargs) -> None:
+    def step(self, **kwargs: Any) -> None:
         """Clip and step on unscaled gradients; nothing if they overflowed.
 
         Raises:
@@ -73,6 +76,8 @@ class AmpAccumOptimWrapper(AccumOptimWrapper):
         if self.clip_grad_kwargs:
             self.loss_scaler.unscale_(self.optimizer)
             self._clip_grad()
+
+        # A smaller scale tells that the gradients overflowed and the step was skipped.
         scale = self.loss_scaler.get_scale()
         self.loss_scaler.step(self.optimizer, **kwargs)
         self.loss_scaler.update()

@@ -1,13 +1,12 @@
-"""DenseNet as the backbone of a detector or segmenter: the maps of its dense blocks, before they
-are pooled.
-"""
+"""DenseNet as the backbone of a detector or segmenter: the maps of its dense blocks."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
+from typing import Any
 
 from mmpretrain.models import DenseNet
 from mmpretrain.models.backbones.densenet import DenseLayer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
@@ -30,9 +29,18 @@ class AtRest(ExitStack):
 
 
 class RecomputedDenseLayer(DenseLayer):
-    """A dense layer that computes its bottleneck again for the gradient, as the stock one with
-    ``memory_efficient``, but
-    whose BatchNorm sees each image once: the stock one moves the running statistics at the second computation again."""
+    """A dense layer whose BatchNorm sees each image once, also with ``memory_efficient``.
+
+    The stock layer then computes its bottleneck again for the gradient, and updates the running
+    statistics a second time.
+    """
+
+    @classmethod
+    def like(cls, layer: DenseLayer) -> 'RecomputedDenseLayer':
+        """The same layer, with its parameters, as one of this class."""
+        new = cls.__new__(cls)
+        new.__dict__.update(layer.__dict__)  # building one would draw random numbers
+        return new
 
     def call_checkpoint_bottleneck(self, x: list[Tensor]) -> Tensor:
         """List of (T, D_i, H, W) -> (T, D, H, W)."""
@@ -46,8 +54,9 @@ class RecomputedDenseLayer(DenseLayer):
 
 @MODELS.register_module()
 class DenseNetPyramid(DenseNet):
-    """mmpretrain's DenseNet with the output of every dense block: maps of 4, 8, 16 and 32 pixels a
-    place.
+    """mmpretrain's DenseNet with the output of every dense block.
+
+    Its maps have 4, 8, 16 and 32 pixels per place.
 
     The stock DenseNet returns maps that its transitions have halved already, which is 8, 16, 32 and
     32. Here the output of a block is that of its last concatenation; the last block's goes through
@@ -75,7 +84,7 @@ class DenseNetPyramid(DenseNet):
         frozen_stages: -1 freezes nothing, 0 the stem, k the stem and the first k blocks with their
             transitions. Frozen parts stay in evaluation mode.
         norm_eval: Keep all BatchNorm layers in evaluation mode.
-        output_stride: The most pixels of the image a place of any map: 8 gives maps of 4, 8, 8 and
+        output_stride: The most pixels of the image per place of any map: 8 gives maps of 4, 8, 8 and
             8 by dilation (see :func:`dilate`). None: as many as there are.
         **kwargs: For mmpretrain's ``DenseNet``, e.g. ``memory_efficient=True`` for less memory and
             about a third more time.
@@ -92,7 +101,7 @@ class DenseNetPyramid(DenseNet):
         frozen_stages: int = -1,
         norm_eval: bool = True,
         output_stride: int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(arch, out_indices=list(out_indices), frozen_stages=frozen_stages, **kwargs)
         stages = self.num_stages
@@ -110,9 +119,8 @@ class DenseNetPyramid(DenseNet):
         self.out_channels = [self._channels(i) for i in out_indices]
         if output_stride is not None:
             dilate(self, output_stride)
-        for module in self.modules():
-            if isinstance(module, DenseLayer):
-                module.__class__ = RecomputedDenseLayer  # the same layer but for one method
+        for stage in self.stages:
+            stage.block = nn.ModuleList(RecomputedDenseLayer.like(layer) for layer in stage.block)
 
     def _channels(self, i: int) -> int:
         """Channels of block ``i``."""
@@ -120,8 +128,9 @@ class DenseNetPyramid(DenseNet):
         return first.norm1.num_features + self.depths[i] * self.growth_rate
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Images (T, 3, H, W) -> for each of ``out_indices`` a map (T, ``out_channels[i]``, H /
-        ``strides[i]``, W / ...).
+        """Maps of the blocks ``out_indices`` for images (T, 3, H, W).
+
+        Each is (T, ``out_channels[i]``, H / ``strides[i]``, W / ``strides[i]``).
         """
         x = self.stem(x)
         outputs = []
@@ -134,8 +143,9 @@ class DenseNetPyramid(DenseNet):
         return tuple(outputs)
 
     def _freeze_stages(self) -> None:
-        """Freeze what is trained no more, and what is behind the last output (DDP would wait for
-        its gradients).
+        """Freeze what is no longer trained, and what is behind the last output.
+
+        DDP would wait for the gradients of the latter.
         """
         n, last = max(self.frozen_stages, 0), max(self.out_indices, default=-1)
         frozen = [*self.stages[:n], *self.transitions[:n]]
@@ -156,6 +166,6 @@ class DenseNetPyramid(DenseNet):
         return self
 
     def init_weights(self) -> None:
-        """Initialize as ``init_cfg`` says, with a checkpoint that has to fit."""
+        """Initialise as ``init_cfg`` says, with a checkpoint that has to fit."""
         with pretrained_fits(self):
             super().init_weights()

@@ -1,6 +1,6 @@
-"""DenseNet with finer maps: late transitions do not pool, and the convolutions behind them are
-dilated instead.
-"""
+"""DenseNet with finer maps: late transitions do not pool, later convolutions are dilated."""
+
+from typing import Any
 
 from mmpretrain.models import DenseNet
 from torch import Tensor, nn
@@ -37,12 +37,14 @@ def dilate(densenet: DenseNet, output_stride: int) -> None:
     map keeps its value (for images whose size is a multiple of the stock stride), and the finer map
     has places between them.
     """
-    stride, dilation = STEM_STRIDE, 1
+    stride, dilation = STEM_STRIDE, 1  # of the maps of the present stage
     for stage, transition in zip(densenet.stages, densenet.transitions, strict=True):
         for layer in stage.block:
             layer.conv2.dilation = layer.conv2.padding = (dilation, dilation)
         if not hasattr(transition, 'pool'):  # the last one never does
             continue
+
+        # Either the map is halved, or what is behind it reaches twice as far.
         if stride == output_stride:
             transition.pool = DenseAvgPool(dilation)
             dilation *= 2
@@ -52,14 +54,13 @@ def dilate(densenet: DenseNet, output_stride: int) -> None:
 
 @MODELS.register_module()
 class DilatedDenseNet(DenseNet):
-    """mmpretrain's DenseNet with maps of ``output_stride`` pixels a place: 14x14 instead of 7x7 at
-    224 pixels by default.
+    """mmpretrain's DenseNet with finer maps: by default 14x14 instead of 7x7 at 224 pixels.
 
     The parameters are those of the stock DenseNet, by name and shape, so checkpoints load both
     ways, strictly.
 
     Args:
-        output_stride: Pixels of the image a place of the last map: 4, 8, 16 ... up to the stock
+        output_stride: Pixels of the image per place of the last map: 4, 8, 16 ... up to the stock
             stride (32 for 4 blocks).
         **kwargs: For mmpretrain's ``DenseNet``.
 
@@ -67,7 +68,7 @@ class DilatedDenseNet(DenseNet):
         ValueError: If ``output_stride`` is none of these.
     """
 
-    def __init__(self, output_stride: int = 16, **kwargs) -> None:
+    def __init__(self, output_stride: int = 16, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         strides = [STEM_STRIDE * 2**i for i in range(self.num_stages)]
         if output_stride not in strides:

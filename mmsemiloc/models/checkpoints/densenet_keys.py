@@ -1,13 +1,10 @@
-"""The names of a DenseNet's parameters in torchvision and timm (which agree) for those in
-mmpretrain.
-"""
+"""Names of a DenseNet's parameters in torchvision and timm (which agree), from mmpretrain's."""
 
 import re
 
 
 def torchvision_name(name: str) -> str:
-    """The name in torchvision and timm of a parameter or buffer of mmpretrain's DenseNet
-    classifier.
+    """The name in torchvision and timm of a tensor of mmpretrain's DenseNet classifier.
 
     mmpretrain numbers modules from 0 where torchvision names them from 1; the final BatchNorm is
     called ``norm5`` whatever the number of blocks.
@@ -34,12 +31,13 @@ def torchvision_name(name: str) -> str:
             return f'features.norm5.{part}'
         case 'head', 'fc', part:
             return f'classifier.{part}'
-    raise ValueError(f'no parameter of a DenseNet classifier of mmpretrain: {name}')
+    raise ValueError(f'{name} is not a parameter of a DenseNet classifier of mmpretrain')
 
 
 def old_spelling_mended(name: str) -> str:
-    """A name of torchvision's DenseNet as it is spelt today: its files have dots in the names of a
-    dense layer's parts.
+    """A name of torchvision's DenseNet as it is spelt today.
+
+    Its files have dots in the names of a dense layer's parts.
 
     Example:
         >>> old_spelling_mended('features.denseblock1.denselayer1.norm.1.weight')

@@ -10,10 +10,10 @@ from mmsemiloc.registry import MODELS
 
 
 def align(log_probs: Tensor, log_mean: Tensor, log_prior: Tensor | None = None) -> Tensor:
-    """Predictions times the ratio of the expected to the observed share of each class, with sum 1
-    again.
+    """Predictions times the ratio of the expected to the observed share of each class.
 
-    ``q~_tc ~ q_tc d_c / p_c``; the alignment of ReMixMatch (Berthelot et al. 2020, section 3.1).
+    ``q~_tc ~ q_tc d_c / p_c``, with sum 1 again: the alignment of
+    `ReMixMatch <https://arxiv.org/abs/1911.09785>`_ (Berthelot et al. 2020, section 3.1).
 
     Args:
         log_probs: log q (T, C).
@@ -29,14 +29,15 @@ def align(log_probs: Tensor, log_mean: Tensor, log_prior: Tensor | None = None) 
 
 @MODELS.register_module()
 class DistributionAlignment(ClassPrior):
-    """:func:`align` to a prior, with the observed shares from a running mean over (micro-)batches
-    of all ranks.
+    """:func:`align` to a prior, with observed shares from a running mean.
+
+    The mean is over micro-batches of all ranks.
 
     Args:
         prior: Expected share of each class: None for uniform, C positive numbers, the path of a
             text file of them, or 'labeled' for the class counts of the labelled set, which
             ``SemiSupSetupHook`` fills in.
-        momentum: Weight of the present (micro-)batch in the running mean, above 0 and at most 1;
+        momentum: Weight of the present micro-batch in the running mean, above 0 and at most 1;
             see :class:`RunningMean`.
 
     Raises:
@@ -49,9 +50,9 @@ class DistributionAlignment(ClassPrior):
         self.running_mean = RunningMean(momentum)
 
     def forward(self, cls_score: Tensor) -> Tensor:
-        """Aligned log q (T, C) of logits (T, C), whose mean becomes a part of the running one in
-        training mode.
+        """Aligned log q (T, C) of logits (T, C).
 
+        In training mode their mean becomes a part of the running one.
         T may be 0: every rank takes part in the mean, whether it has predictions or not.
 
         Raises:

@@ -11,16 +11,13 @@ from mmsemiloc.registry import MODELS
 
 
 def safe_sqrt(x: Tensor) -> Tensor:
-    """Square root of a non-negative tensor whose derivative at 0 is 0 (the subgradient of a norm)
-    instead of infinite.
-    """
+    """Square root of a non-negative tensor, with a derivative of 0 at 0 (as a norm's subgradient)."""
     positive = x > 0
     return torch.where(positive, torch.where(positive, x, 1).sqrt(), 0)
 
 
 def direction_penalties(cam: Tensor) -> Tensor:
-    """The four parts of :func:`locality_penalty`: half-spaces that grow from the left, the right,
-    the top and the bottom.
+    """The four parts of :func:`locality_penalty`, by the side that half-spaces grow from.
 
     For a single place at row y and column x of an H x W map they are its absolute value times W -
     x, x + 1, H - y, y + 1: the nearer to a side, the more of that side's half-spaces contain it.
@@ -47,12 +44,9 @@ def direction_penalties(cam: Tensor) -> Tensor:
         )
     energy = at_least_float32(cam).square()
     columns, rows = energy.sum(-2), energy.sum(-1)
-    lines = [
-        columns,
-        columns.flip(-1),
-        rows,
-        rows.flip(-1),
-    ]  # in one tensor, so that each operation runs once
+
+    # In one tensor, so that each operation runs once.
+    lines = [columns, columns.flip(-1), rows, rows.flip(-1)]
     if columns.size(-1) != rows.size(-1):  # empty lines in front of the shorter ones add no norm
         lines = [F.pad(line, (max(cam.shape[-2:]) - line.size(-1), 0)) for line in lines]
     return safe_sqrt(torch.stack(lines, -2).cumsum(-1)).sum(-1)
@@ -63,7 +57,7 @@ def locality_penalty(cam: Tensor) -> Tensor:
 
     ``J_L = sum over 4 directions, over k, of ||C restricted to the first k columns (rows)||_2``. A
     half-space's squared norm is a cumulative sum of column (row) sums of squares, so the cost is
-    O(H W) a map.
+    O(H W) per map.
 
     It shrinks a map before it concentrates it: among maps of one sum, that is of one class score, a
     flat map has a smaller penalty than a single place (184 against 1,152 for a mean of 1 at 8x8).
@@ -91,8 +85,7 @@ def locality_penalty(cam: Tensor) -> Tensor:
 
 
 def unit_norm(cam: Tensor) -> Tensor:
-    """Each map divided by its L2 norm, so that its locality penalty depends on its shape alone and
-    not on its scale.
+    """Each map divided by its L2 norm: its locality penalty depends on its shape alone.
 
     Of such maps ``H + W + 2 <= J_L <= 4 + sqrt(2) (H + W - 2)``: the least is any single place,
     wherever it is; the most is half of the energy in each of two opposite corners. A flat map has

@@ -19,8 +19,7 @@ def check_threshold(threshold: float) -> float:
 
 
 def confident_labels(log_probs: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """The most probable class (T,) of log q (T, C), and whether its probability is above
-    ``threshold``, bool (T,).
+    """The most probable class (T,) of log q (T, C), and whether it is probable enough, bool (T,).
 
     ``log_probs`` are in float32 or better: rounded to half precision, a probability would cross the
     threshold. Above, not at: with 1 there are no labels, even where a probability is rounded to 1;
@@ -48,9 +47,9 @@ def cross_entropy_of_confident(cls_score: Tensor, label: Tensor, confident: Tens
 
 @MODELS.register_module()
 class PseudoLabelLoss(Term):
-    """Cross-entropy of unlabelled images with their own most probable class, if it is probable
-    enough (`Lee 2013 <http://deeplearning.net/wp-content/uploads/2013/03/pseudo_label_final.pdf>`_).
+    """Cross-entropy of unlabelled images with their own most probable class (Lee 2013).
 
+    It counts if it is probable enough:
     ``1/U sum_u [max q_u > threshold] (-log q_u(argmax q_u))`` over U views of unlabelled images;
     with a teacher, q in the brackets is the teacher's.
 

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -14,8 +15,9 @@ from mmsemiloc.models.prediction_sum import PredictionSum
 
 
 class RunningMean(BaseModule):
-    """Momentum mean of distributions, in the log domain: ``p_n ~ sum_i (1 - momentum)^(n - i)
-    q_i``, with sum 1.
+    """Momentum mean of distributions, in the log domain.
+
+    ``p_n ~ sum_i (1 - momentum)^(n - i) q_i``, with sum 1.
 
     The first distributions are weighted like later ones, without a starting value (as in Adam's
     bias correction). It is saved and loaded with the state dict, as metadata of this module and not
@@ -32,9 +34,8 @@ class RunningMean(BaseModule):
     def __init__(self, momentum: float) -> None:
         super().__init__()
         self.momentum = check_number('momentum', momentum, above=0, high=1)
-        self.log_past: (
-            Tensor | None
-        )  # log of the weighted sum so far, (C,); its sum over classes is that of the weights
+        # log of the weighted sum so far, (C,); its sum over classes is that of the weights.
+        self.log_past: Tensor | None
         self.register_buffer('log_past', None, persistent=False)
 
     def of_batch(self, cls_score: Tensor) -> Tensor:
@@ -51,9 +52,7 @@ class RunningMean(BaseModule):
     def forward(self, log_mean: Tensor) -> Tensor:
         """log p (C,): the past mixed with the newest distribution, of log probabilities (C,).
 
-        Kept in training mode.
-
-        A past of another number of classes (of a checkpoint that is fine-tuned) is dropped with a
+        It is kept in training mode. A past of another number of classes (of a checkpoint that is fine-tuned) is dropped with a
         warning.
         """
         if self.log_past is not None and self.log_past.shape != log_mean.shape:
@@ -64,6 +63,7 @@ class RunningMean(BaseModule):
                 level=logging.WARNING,
             )
             self.log_past = None
+
         mixed = log_mean + math.log(self.momentum)
         if self.log_past is not None and self.momentum < 1:
             mixed = (self.log_past.to(log_mean) + math.log1p(-self.momentum)).logaddexp(mixed)
@@ -75,10 +75,10 @@ class RunningMean(BaseModule):
         """Put the past into the metadata of the state dict."""
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if self.log_past is not None:
-            destination._metadata[prefix[:-1]][('log_past')] = self.log_past.tolist()  # type: ignore[attr-defined]
+            destination._metadata[prefix[:-1]]['log_past'] = self.log_past.tolist()  # type: ignore[attr-defined]
 
     def _load_from_state_dict(
-        self, state_dict: dict, prefix: str, local_metadata: dict, *args
+        self, state_dict: dict, prefix: str, local_metadata: dict, *args: Any
     ) -> None:
         """Take the past from the metadata; without it there is none."""
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)

@@ -12,8 +12,9 @@ from mmsemiloc.registry import MODELS
 
 
 def kl_divergence(cls_score: Tensor, log_target: Tensor) -> Tensor:
-    """``1/T sum_t KL(target_t || q_t)`` in nats of logits (T, C) and log targets (T, C); 0 if T is
-    0.
+    """``1/T sum_t KL(target_t || q_t)`` in nats of logits (T, C) and log targets (T, C).
+
+    It is 0 if T is 0.
     """
     log_probs = at_least_float32(cls_score).log_softmax(1)
     return F.kl_div(log_probs, log_target, reduction='sum', log_target=True) / max(
@@ -22,8 +23,9 @@ def kl_divergence(cls_score: Tensor, log_target: Tensor) -> Tensor:
 
 
 def squared_difference(cls_score: Tensor, log_target: Tensor) -> Tensor:
-    """``1/T sum_t ||target_t - q_t||^2``, 0 to 2, of logits (T, C) and log targets (T, C); 0 if T
-    is 0.
+    """``1/T sum_t ||target_t - q_t||^2``, from 0 to 2, of logits (T, C) and log targets (T, C).
+
+    It is 0 if T is 0.
     """
     probs = at_least_float32(cls_score).softmax(1)
     return (probs - log_target.exp()).square().sum() / max(1, len(cls_score))

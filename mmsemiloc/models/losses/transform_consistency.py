@@ -1,6 +1,4 @@
-"""Regularisation with stochastic transformations: predictions of an image's views should not
-differ.
-"""
+"""Stochastic transformations: predictions of an image's views should not differ."""
 
 import torch
 from torch import Tensor
