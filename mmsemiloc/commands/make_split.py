@@ -10,9 +10,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from mmsemiloc.datasets.classes import listed
-from mmsemiloc.datasets.image_listing import Listing, list_folder_cached, read_list
-from mmsemiloc.datasets.list_files import find_line, parse_list, to_line
+from mmsemiloc.datasets.listing.cache import list_folder_cached
+from mmsemiloc.datasets.listing.class_folders import Listing, read_list
+from mmsemiloc.datasets.listing.class_names import listed
+from mmsemiloc.datasets.listing.list_files import find_line, parse_list, to_line
 from mmsemiloc.datasets.splits import draw_splits
 from mmsemiloc.study.tables import Table, print_table
 

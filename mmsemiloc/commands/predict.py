@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmsemiloc.commands.common import check_checkpoint, load_config, read_options
-from mmsemiloc.datasets.checks import checkpoint_classes
+from mmsemiloc.datasets.checks.classes import checkpoint_classes
 from mmsemiloc.study.evaluate import load_model
 from mmsemiloc.study.predict import Prediction, find_images, image_pipeline, predict_files
 from mmsemiloc.study.tables import Table, print_table

@@ -1,6 +1,6 @@
 from mmsemiloc.datasets.digit_scenes import DigitScenes
 from mmsemiloc.datasets.image_folders import CustomDataset, ImageNet
-from mmsemiloc.datasets.image_loading import LoadImageFromFile
+from mmsemiloc.datasets.images.loading import LoadImageFromFile
 from mmsemiloc.datasets.lmdb_dataset import LmdbDataset
 from mmsemiloc.datasets.localization_boxes import LoadLocalizationBoxes
 from mmsemiloc.datasets.semi_sup_dataset import SemiSupDataset

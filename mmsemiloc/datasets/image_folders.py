@@ -10,11 +10,12 @@ from mmengine.config import Config
 from mmengine.fileio import get_file_backend
 from mmengine.logging import print_log
 
-from mmsemiloc.datasets.class_numbers import read_class_names
-from mmsemiloc.datasets.classes import check_class_names, listed, same_name
-from mmsemiloc.datasets.endings import EXTENSIONS
-from mmsemiloc.datasets.image_listing import LeftOut, list_classes, list_tree
-from mmsemiloc.datasets.list_files import find_line, parse_list
+from mmsemiloc.datasets.listing.class_folders import list_classes
+from mmsemiloc.datasets.listing.class_names import check_class_names, listed, same_name
+from mmsemiloc.datasets.listing.class_numbers import read_class_names
+from mmsemiloc.datasets.listing.endings import EXTENSIONS
+from mmsemiloc.datasets.listing.list_files import find_line, parse_list
+from mmsemiloc.datasets.listing.trees import LeftOut, list_tree
 from mmsemiloc.registry import DATASETS
 
 SPLITS = ('train', 'val', 'test')

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from mmengine.fileio import get_file_backend
 from mmpretrain.datasets import BaseDataset
 
-from mmsemiloc.datasets.endings import EXTENSIONS, count_endings, is_image
-from mmsemiloc.datasets.foreign import foreign_part
 from mmsemiloc.datasets.image_folders import check_label_range, say_left_out
-from mmsemiloc.datasets.image_listing import LeftOut
-from mmsemiloc.datasets.list_files import parse_list
+from mmsemiloc.datasets.listing.endings import EXTENSIONS, count_endings, is_image
+from mmsemiloc.datasets.listing.foreign import foreign_part
+from mmsemiloc.datasets.listing.list_files import parse_list
+from mmsemiloc.datasets.listing.trees import LeftOut
 from mmsemiloc.registry import DATASETS
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mmsemiloc.evaluation.boxes import check_boxes
+from mmsemiloc.datasets.checks.boxes import check_boxes
 from mmsemiloc.registry import TRANSFORMS
 
 

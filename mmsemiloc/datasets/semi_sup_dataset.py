@@ -10,18 +10,13 @@ from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset, R
 from mmengine.logging import print_log
 from mmpretrain.datasets import KFoldDataset
 
-from mmsemiloc.datasets.checks import (
-    check_classes,
-    check_overlap,
-    class_names,
-    describe,
-    labels_of,
-    leaves,
-)
-from mmsemiloc.datasets.classes import check_same_classes
-from mmsemiloc.datasets.faults import FaultPolicy
-from mmsemiloc.datasets.image_listing import parse_list
-from mmsemiloc.datasets.image_loading import use_our_loader
+from mmsemiloc.datasets.checks.classes import check_classes
+from mmsemiloc.datasets.checks.overlap import check_overlap
+from mmsemiloc.datasets.contents import class_names, describe, labels_of, leaves
+from mmsemiloc.datasets.images.fault_policy import FaultPolicy
+from mmsemiloc.datasets.images.loading import use_our_loader
+from mmsemiloc.datasets.listing.class_names import check_same_classes
+from mmsemiloc.datasets.listing.list_files import parse_list
 from mmsemiloc.datasets.tolerant_dataset import from_place
 from mmsemiloc.registry import DATASETS
 

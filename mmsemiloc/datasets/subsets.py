@@ -4,7 +4,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from torch.utils.data import DataLoader
 
-from mmsemiloc.datasets.checks import labels_of
+from mmsemiloc.datasets.contents import labels_of
 from mmsemiloc.datasets.splits import class_sequence
 
 

@@ -5,9 +5,9 @@ from itertools import chain
 
 from mmengine.dataset import BaseDataset, ConcatDataset
 
-from mmsemiloc.datasets.checks import describe
-from mmsemiloc.datasets.faults import FaultPolicy
-from mmsemiloc.datasets.image_loading import use_our_loader
+from mmsemiloc.datasets.contents import describe
+from mmsemiloc.datasets.images.fault_policy import FaultPolicy
+from mmsemiloc.datasets.images.loading import use_our_loader
 from mmsemiloc.registry import DATASETS
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmsemiloc.datasets.checks.boxes import check_boxes
 from mmsemiloc.evaluation.boxes import (
     IOUS,
     LEVELS,
     TAUS,
     ContourBoxes,
     box_hits,
-    check_boxes,
     contour_boxes,
     level_of,
 )

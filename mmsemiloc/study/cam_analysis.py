@@ -12,7 +12,8 @@ from mmengine.config import Config
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmsemiloc.datasets.checks import check_against_checkpoint, labels_of
+from mmsemiloc.datasets.checks.classes import check_against_checkpoint
+from mmsemiloc.datasets.contents import labels_of
 from mmsemiloc.datasets.subsets import subset_loader, subset_of
 from mmsemiloc.evaluation import (
     MapScore,

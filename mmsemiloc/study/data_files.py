@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mmsemiloc.datasets.image_listing import files_below
-from mmsemiloc.datasets.list_files import parse_list
+from mmsemiloc.datasets.listing.list_files import parse_list
+from mmsemiloc.datasets.listing.trees import files_below
 
 # Keys of files and folders that a config reads, wherever they stand.
 FILE_KEYS = frozenset(

@@ -16,8 +16,8 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmsemiloc.datasets.box_motion import check_moves_boxes
-from mmsemiloc.datasets.checks import check_against_checkpoint
+from mmsemiloc.datasets.checks.box_motion import check_moves_boxes
+from mmsemiloc.datasets.checks.classes import check_against_checkpoint
 from mmsemiloc.datasets.subsets import subset_of
 from mmsemiloc.datasets.tolerant_dataset import tolerant
 from mmsemiloc.evaluation import (

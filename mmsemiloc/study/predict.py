@@ -13,10 +13,15 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mmsemiloc.datasets.endings import EXTENSIONS
-from mmsemiloc.datasets.faults import cannot_be_read, in_words, transform_error, transform_name
-from mmsemiloc.datasets.image_listing import list_tree
-from mmsemiloc.datasets.image_loading import ours
+from mmsemiloc.datasets.images.errors import (
+    cannot_be_read,
+    in_words,
+    transform_error,
+    transform_name,
+)
+from mmsemiloc.datasets.images.loading import ours
+from mmsemiloc.datasets.listing.endings import EXTENSIONS
+from mmsemiloc.datasets.listing.trees import list_tree
 from mmsemiloc.evaluation import resize_maps
 from mmsemiloc.models import class_maps
 from mmsemiloc.models.cam import NoMapsError

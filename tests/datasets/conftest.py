@@ -10,7 +10,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets import SemiSupDataset
-from mmsemiloc.datasets.faults import DataError
+from mmsemiloc.datasets.images.errors import DataError
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 GOOD = 6

@@ -2,7 +2,7 @@ import lmdb
 import pytest
 
 from mmsemiloc.datasets import LmdbDataset, SemiSupDataset
-from mmsemiloc.datasets.faults import UnreadableImageError
+from mmsemiloc.datasets.images.errors import UnreadableImageError
 from tests.datasets.conftest import PIPELINE, load_names, save_image
 
 

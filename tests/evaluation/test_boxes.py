@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmsemiloc.evaluation import boxes as module
-from mmsemiloc.evaluation.boxes import TAUS, box_hits, box_iou, check_boxes, contour_boxes, level_of
+from mmsemiloc.evaluation.boxes import TAUS, box_hits, box_iou, contour_boxes, level_of
 from mmsemiloc.evaluation.maps import normalize_map, resize_maps
 from mmsemiloc.study.benchmark_localization import localization_table, plain_boxes, spread
 from tests.evaluation import reference
@@ -118,14 +118,6 @@ def test_true_boxes_are_cut_to_whole_pixels():
         box_hits(contours, np.array([[10.9, 4.999999, 28.5, 22.2]])), whole
     )
     assert not np.array_equal(box_hits(contours, np.array([[10, 5, 33, 22]])), whole)
-
-
-@pytest.mark.parametrize(
-    'box', [[0, 0, 21, 10], [-1, 0, 5, 5], [5, 5, 5, 9], [6, 5, 5, 9], [0, float('nan'), 5, 5]]
-)
-def test_wrong_boxes(box):
-    with pytest.raises(ValueError, match='image of 20 x 10 pixels'):
-        check_boxes(np.array([[0, 0, 20, 10], box]), (10, 20))
 
 
 def test_benchmark_compares_and_counts():

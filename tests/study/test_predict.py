@@ -9,7 +9,7 @@ from mmengine.dataset import Compose
 from mmpretrain.registry import MODELS
 from PIL import Image
 
-from mmsemiloc.datasets.faults import TransformError
+from mmsemiloc.datasets.images.errors import TransformError
 from mmsemiloc.study.predict import (
     file_pipeline,
     find_images,

@@ -8,7 +8,7 @@ import pytest
 from mmengine.logging import MMLogger
 from torch._utils import ExceptionWrapper
 
-from mmsemiloc.datasets.faults import UnreadableImageError
+from mmsemiloc.datasets.images.errors import UnreadableImageError
 from tests.tools.conftest import ROOT
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets import SemiSupDataset, SemiSupSampler
-from mmsemiloc.datasets.checks import class_names, labels_of
+from mmsemiloc.datasets.contents import class_names, labels_of
 from mmsemiloc.registry import DATASETS
 
 

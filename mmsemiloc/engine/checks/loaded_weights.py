@@ -5,8 +5,9 @@ import logging
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner, find_latest_checkpoint
 
-from mmsemiloc.datasets.checks import checkpoint_classes, class_names
-from mmsemiloc.datasets.classes import listed, same_name
+from mmsemiloc.datasets.checks.classes import checkpoint_classes
+from mmsemiloc.datasets.contents import class_names
+from mmsemiloc.datasets.listing.class_names import listed, same_name
 from mmsemiloc.models import fit_checkpoint, inner_model
 from mmsemiloc.models.checkpoints.fit import Purpose, classifier_names
 

@@ -13,7 +13,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
-from mmsemiloc.datasets.box_motion import check_moves_boxes
+from mmsemiloc.datasets.checks.box_motion import check_moves_boxes
 from mmsemiloc.datasets.random_state import RandomState
 from mmsemiloc.datasets.subsets import subset_of
 from mmsemiloc.datasets.tolerant_dataset import tolerant

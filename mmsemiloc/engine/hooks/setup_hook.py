@@ -11,17 +11,17 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets import SemiSupDataset, SemiSupSampler
-from mmsemiloc.datasets.box_motion import check_moves_boxes
-from mmsemiloc.datasets.checks import (
+from mmsemiloc.datasets.checks.box_motion import check_moves_boxes
+from mmsemiloc.datasets.checks.classes import (
     check_against_checkpoint,
     check_classes,
     checkpoint_classes,
-    class_names,
 )
-from mmsemiloc.datasets.classes import check_same_classes
-from mmsemiloc.datasets.missing_images import check_images_exist
-from mmsemiloc.datasets.pipeline_trials import try_pipelines
-from mmsemiloc.datasets.same_classes import check_folder_names, check_same_folders
+from mmsemiloc.datasets.checks.missing_images import check_images_exist
+from mmsemiloc.datasets.checks.pipeline_trials import try_pipelines
+from mmsemiloc.datasets.checks.same_folders import check_folder_names, check_same_folders
+from mmsemiloc.datasets.contents import class_names
+from mmsemiloc.datasets.listing.class_names import check_same_classes
 from mmsemiloc.engine.checks.agreement import (
     check_model,
     check_sampler,

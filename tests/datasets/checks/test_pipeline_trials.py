@@ -11,8 +11,8 @@ from mmengine.dataset import Compose
 from PIL import Image
 
 from mmsemiloc.datasets import DigitScenes, SemiSupDataset, TolerantDataset
-from mmsemiloc.datasets.faults import TransformError, UnreadableImageError
-from mmsemiloc.datasets.pipeline_trials import try_pipelines
+from mmsemiloc.datasets.checks.pipeline_trials import try_pipelines
+from mmsemiloc.datasets.images.errors import TransformError, UnreadableImageError
 from tests.datasets.conftest import POLICIES, load_names
 from tests.tools.conftest import ROOT
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from mmsemiloc.datasets.foreign import describe_foreign, foreign_part, is_foreign
+from mmsemiloc.datasets.listing.foreign import describe_foreign, foreign_part, is_foreign
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 
-from mmsemiloc.datasets.checks import describe
-from mmsemiloc.datasets.faults import TransformError, UnreadableImageError, transform_name
-from mmsemiloc.datasets.pipeline_trials import Transform, call, forced, with_pipelines
+from mmsemiloc.datasets.checks.pipeline_trials import Transform, call, forced, with_pipelines
+from mmsemiloc.datasets.contents import describe
+from mmsemiloc.datasets.images.errors import TransformError, UnreadableImageError, transform_name
 from mmsemiloc.datasets.random_state import RandomState
 
 BOXES = ((0.15, 0.2, 0.5, 0.55), (0.4, 0.35, 0.9, 0.85))  # shares of the width and the height

@@ -2,7 +2,11 @@
 
 import pytest
 
-from mmsemiloc.datasets.class_numbers import number_folders, read_class_names, sorted_folders
+from mmsemiloc.datasets.listing.class_numbers import (
+    number_folders,
+    read_class_names,
+    sorted_folders,
+)
 
 NFC, NFD = 'caf\u00e9', 'cafe\u0301'
 

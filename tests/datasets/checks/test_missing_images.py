@@ -8,8 +8,9 @@ import lmdb
 import pytest
 from mmengine.dataset import ConcatDataset, RepeatDataset
 
-from mmsemiloc.datasets import CustomDataset, DigitScenes, LmdbDataset, missing_images
-from mmsemiloc.datasets.missing_images import check_images_exist, missing_files
+from mmsemiloc.datasets import CustomDataset, DigitScenes, LmdbDataset
+from mmsemiloc.datasets.checks import missing_images
+from mmsemiloc.datasets.checks.missing_images import check_images_exist, missing_files
 
 NFC, NFD = 'caf\u00e9', 'cafe\u0301'
 

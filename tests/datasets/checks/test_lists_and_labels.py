@@ -4,7 +4,8 @@ the line or index.
 
 import pytest
 
-from mmsemiloc.datasets import SemiSupDataset, checks
+from mmsemiloc.datasets import SemiSupDataset
+from mmsemiloc.datasets.checks import classes, overlap
 from tests.datasets.conftest import GOOD, POLICIES, load_names, save_image
 
 every_policy = pytest.mark.parametrize('faults', POLICIES.values(), ids=list(POLICIES))
@@ -117,7 +118,8 @@ def test_overlap_is_allowed_on_request(sources):
 
 def warnings_of(monkeypatch, action):
     messages = []
-    monkeypatch.setattr(checks, 'print_log', lambda message, **kwargs: messages.append(message))
+    for module in (classes, overlap):
+        monkeypatch.setattr(module, 'print_log', lambda message, **kwargs: messages.append(message))
     action()
     return messages
 

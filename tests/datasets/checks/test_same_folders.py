@@ -5,7 +5,11 @@ import random
 import pytest
 
 from mmsemiloc.datasets import CustomDataset
-from mmsemiloc.datasets.same_classes import check_folder_names, check_same_folders, folder_classes
+from mmsemiloc.datasets.checks.same_folders import (
+    check_folder_names,
+    check_same_folders,
+    folder_classes,
+)
 
 CLASSES = ('cat', 'dog', 'ferret')
 RIGHT = [(f'{name}/{i}.jpg', label) for label, name in enumerate(CLASSES) for i in range(4)]

@@ -10,15 +10,10 @@ from mmcv.transforms import LoadImageFromFile as StockLoader
 from mmengine import fileio
 from mmengine.dataset import BaseDataset
 
-from mmsemiloc.datasets.checks import leaves
-from mmsemiloc.datasets.image_header import any_size, read_header
-from mmsemiloc.datasets.image_pixels import (
-    ImageFault,
-    check_size,
-    damaged,
-    quiet_opencv,
-    seen_pixels,
-)
+from mmsemiloc.datasets.contents import leaves
+from mmsemiloc.datasets.images.errors import ImageFault
+from mmsemiloc.datasets.images.header import any_size, read_header
+from mmsemiloc.datasets.images.pixels import check_size, damaged, quiet_opencv, seen_pixels
 from mmsemiloc.registry import TRANSFORMS
 
 

@@ -9,8 +9,8 @@ from mmcv.transforms import Compose, RandomApply, RandomChoice
 from mmengine.dataset import BaseDataset
 from mmpretrain.datasets.transforms import RandAugment
 
-from mmsemiloc.datasets.checks import describe, leaves
-from mmsemiloc.datasets.faults import (
+from mmsemiloc.datasets.contents import describe, leaves
+from mmsemiloc.datasets.images.errors import (
     TransformError,
     UnreadableImageError,
     cannot_be_read,

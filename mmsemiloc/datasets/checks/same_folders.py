@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset
 
-from mmsemiloc.datasets.checks import leaves
-from mmsemiloc.datasets.classes import same_name
-from mmsemiloc.datasets.image_records import records, relative_path, source_of
+from mmsemiloc.datasets.checks.image_records import records, relative_path, source_of
+from mmsemiloc.datasets.contents import leaves
+from mmsemiloc.datasets.listing.class_names import same_name
 
 
 def folder_classes(paths: Sequence[str], labels: Sequence[int]) -> dict[str, int]:

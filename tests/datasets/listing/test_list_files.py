@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from mmsemiloc.datasets.list_files import find_line, parse_list, to_line
+from mmsemiloc.datasets.listing.list_files import find_line, parse_list, to_line
 
 
 def write(folder, text):

@@ -5,7 +5,7 @@ import pytest
 from mmengine.dataset import Compose
 
 from mmsemiloc.datasets import DigitScenes, TolerantDataset
-from mmsemiloc.datasets.box_motion import check_moves_boxes
+from mmsemiloc.datasets.checks.box_motion import check_moves_boxes
 from tests.datasets.conftest import save_image
 from tests.datasets.test_localization_boxes import write
 

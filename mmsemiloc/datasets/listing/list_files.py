@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mmengine import fileio
 
-from mmsemiloc.datasets.endings import EXTENSIONS
-from mmsemiloc.datasets.foreign import foreign_part, is_foreign
+from mmsemiloc.datasets.listing.endings import EXTENSIONS
+from mmsemiloc.datasets.listing.foreign import foreign_part, is_foreign
 
 BLANKS = ' \t\ufeff'  # a byte order mark is where two files were joined, too
 SEPARATORS = {',': 'a comma', ';': 'a semicolon', '\t': 'a tab', '|': 'a bar', ':': 'a colon'}

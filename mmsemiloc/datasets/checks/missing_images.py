@@ -7,10 +7,15 @@ from functools import lru_cache
 
 from mmengine.dataset import BaseDataset
 
-from mmsemiloc.datasets.checks import leaves
-from mmsemiloc.datasets.classes import alike_name, same_name
-from mmsemiloc.datasets.image_records import reads_local_files, records, relative_path, source_of
-from mmsemiloc.datasets.list_files import find_line
+from mmsemiloc.datasets.checks.image_records import (
+    reads_local_files,
+    records,
+    relative_path,
+    source_of,
+)
+from mmsemiloc.datasets.contents import leaves
+from mmsemiloc.datasets.listing.class_names import alike_name, same_name
+from mmsemiloc.datasets.listing.list_files import find_line
 from mmsemiloc.datasets.lmdb_dataset import list_keys
 
 

@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from mmsemiloc.datasets.image_header import Header, any_size, open_image
+from mmsemiloc.datasets.images.depth import opacity, to_eight_bits
+from mmsemiloc.datasets.images.errors import ImageFault
+from mmsemiloc.datasets.images.header import Header, any_size, open_image
 
 # What turns a stored picture upright, by its EXIF orientation.
 UPRIGHT = {
@@ -19,10 +21,6 @@ UPRIGHT = {
     7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
     8: lambda pixels: pixels.swapaxes(0, 1)[::-1],
 }
-
-
-class ImageFault(ValueError):
-    """A file that is not a picture, or one that cannot be shown as a person sees it."""
 
 
 def check_size(width: int, height: int, max_pixels: int, max_aspect_ratio: float) -> None:
@@ -115,82 +113,6 @@ def deep_pixels(content: bytes, header: Header, upright: bool) -> np.ndarray:
         pixels = np.concatenate([colours.astype(pixels.dtype), pixels[..., 3:]], 2)
     turn = UPRIGHT.get(header.orientation) if upright else None
     return pixels if turn is None else turn(pixels)
-
-
-def meant_bits(values: np.ndarray, stated: int | None = None, bits: int | None = None) -> int:
-    """How many bits of integers count.
-
-    Args:
-        values: Integers of at least 0.
-        stated: Bits that the file states, if fewer than it stores.
-        bits: Bits that the user states.
-
-    Raises:
-        ImageFault: If nobody states them and the values do not tell: 12 bits in 16 look black to
-            all who take 16.
-    """
-    largest, container = int(values.max()), 8 * values.dtype.itemsize
-    if bits is not None:
-        if largest >= 2**bits:
-            raise ImageFault(
-                f'a value of {largest} is more than LoadImageFromFile(bits={bits}) allows'
-            )
-        return bits
-    if stated is not None and largest < 2**stated:
-        return stated
-    if values.dtype == np.uint16:
-        # Multiples of 256 or 257 are 8 bits that were spread over 16.
-        if largest >= 2**14 or not (values % 256).any() or not (values % 257).any():
-            return 16
-    elif largest < 256:
-        return 8
-    raise ImageFault(
-        f'values of {container} bits, of which the largest is {largest}: set '
-        'LoadImageFromFile(bits=...) to the number of bits that count'
-    )
-
-
-def to_eight_bits(
-    pixels: np.ndarray, stated: int | None = None, bits: int | None = None
-) -> np.ndarray:
-    """Values of any type as uint8, 0 to 255.
-
-    Integers lose their lowest bits. Floats from 0 to 1 are stretched, those from 0 to 255 rounded.
-
-    Args:
-        pixels: Values of an image.
-        stated: Bits of a value that the file states, if fewer than it stores.
-        bits: Bits that the user states.
-
-    Raises:
-        ImageFault: If values are negative, not finite, larger than 255 (floats), or do not tell how
-            many bits count.
-    """
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * 255
-    if not np.isfinite(pixels).all():
-        raise ImageFault('values that are not finite (NaN or infinite)')
-    low, high = pixels.min(), pixels.max()
-    if low < 0:
-        raise ImageFault(f'negative values, down to {low:g}, which are no picture')
-    if pixels.dtype.kind == 'f':
-        if high > 255:
-            raise ImageFault(f'floats up to {high:g}: expected 0 to 1, or 0 to 255')
-        return np.rint(pixels * 255 if high <= 1 else pixels).astype(np.uint8)
-    shift = meant_bits(pixels, stated, bits) - 8
-    return (pixels >> shift if shift >= 0 else pixels << -shift).astype(np.uint8)
-
-
-def opacity(alpha: np.ndarray, stated: int | None, bits: int | None) -> np.ndarray:
-    """Deep transparency as uint8; it may fill 16 bits where the colours do not.
-
-    Raises:
-        ImageFault: As :func:`to_eight_bits`.
-    """
-    full = alpha.dtype == np.uint16 and alpha.max() >= 2**14
-    return to_eight_bits(alpha, None if full else stated, None if full else bits)
 
 
 def compose(pixels: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:

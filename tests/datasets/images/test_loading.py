@@ -13,9 +13,9 @@ from mmcv.transforms import LoadImageFromFile as StockLoader
 from PIL import Image
 
 from mmsemiloc.datasets import LoadImageFromFile, SemiSupDataset
-from mmsemiloc.datasets.endings import EXTENSIONS, count_endings, describe_endings, is_image
-from mmsemiloc.datasets.image_header import read_header
-from mmsemiloc.datasets.image_pixels import ImageFault
+from mmsemiloc.datasets.images.errors import ImageFault
+from mmsemiloc.datasets.images.header import read_header
+from mmsemiloc.datasets.listing.endings import EXTENSIONS, is_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 20, 4), dtype=np.uint8)
 RGB, BGR, GREY = PIXELS[..., :3], PIXELS[..., 2::-1], PIXELS[..., 0]
@@ -336,18 +336,6 @@ def test_every_ending_is_one_that_is_read(tmp_path):
         assert is_image(path.name)
         assert LOADER(dict(img_path=str(path)))['img'].shape == (30, 20, 3), ending
     assert not is_image('photo.heic') and not is_image('jpg')
-
-
-def test_other_endings_are_counted():
-    counts = count_endings(['a.jpg', 'b.HEIC', 'c.heic', 'd.txt', 'README', 'e.JFIF'])
-    assert describe_endings(counts, 'photos') == (
-        '4 files in photos are no images by the ending and left out: .heic (2), .txt (1), none (1)'
-    )
-    assert describe_endings(count_endings(['a.gif']), 'photos') == ''
-    assert (
-        describe_endings(count_endings(['a.cr2']), 'x')
-        == '1 file in x is no image by the ending and left out: .cr2 (1)'
-    )
 
 
 def test_mmcvs_transform_in_a_pipeline_becomes_ours(sources):

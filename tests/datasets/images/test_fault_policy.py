@@ -11,8 +11,9 @@ from mmpretrain.datasets import CustomDataset
 from PIL import Image
 
 from mmsemiloc.datasets import DigitScenes, SemiSupDataset
-from mmsemiloc.datasets.checks import describe
-from mmsemiloc.datasets.faults import FaultPolicy, UnreadableImageError
+from mmsemiloc.datasets.contents import describe
+from mmsemiloc.datasets.images.errors import UnreadableImageError
+from mmsemiloc.datasets.images.fault_policy import FaultPolicy
 from tests.datasets.conftest import GOOD, PIPELINE, load_names, save_image
 
 
@@ -101,7 +102,8 @@ def test_past_the_budget_it_is_an_error(sources, fault, workers):
 def test_each_skipped_image_is_logged_once(sources, monkeypatch):
     messages = []
     monkeypatch.setattr(
-        'mmsemiloc.datasets.faults.print_log', lambda message, **kwargs: messages.append(message)
+        'mmsemiloc.datasets.images.fault_policy.print_log',
+        lambda message, **kwargs: messages.append(message),
     )
     break_images(sources, 'labeled', 'missing', [1])
     dataset = sources.build(faults=dict(action='skip', budget=3))

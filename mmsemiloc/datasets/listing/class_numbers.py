@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine import fileio
 
-from mmsemiloc.datasets.classes import alike_name, check_class_names, listed, same_name
+from mmsemiloc.datasets.listing.class_names import alike_name, check_class_names, listed, same_name
 
 # Folders of these names alone are parts of a data set, and not its classes.
 SPLITS = frozenset(

@@ -1,0 +1,93 @@
+"""No image twice: labelled twice, both labelled and unlabelled, or also for validation."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+from mmsemiloc.datasets.contents import describe, leaves
+
+
+def image_paths(dataset: BaseDataset, kind: str) -> Iterator[tuple[int, str]]:
+    """Index and normalised path of each image that has one; symbolic links are not followed.
+
+    Raises:
+        ValueError: If a path leaves the ``data_root`` (or without one, the image folder) of its
+            dataset.
+    """
+    index = 0
+    for leaf in leaves(dataset):
+        prefix = getattr(leaf, 'data_prefix', None) or {}
+        root = os.path.abspath(getattr(leaf, 'data_root', '') or prefix.get('img_path') or os.sep)
+        base = os.path.abspath(
+            getattr(leaf, 'db_path', '')
+        )  # the working folder, or an LMDB: its keys are relative to it
+        for place in range(len(leaf)):
+            path = leaf.get_data_info(place).get('img_path')
+            if path is not None:
+                normal = os.path.normpath(os.path.join(base, path))
+                if not normal.startswith(root.rstrip(os.sep) + os.sep):
+                    raise ValueError(f'{describe(dataset, index, kind)} is outside of {root}')
+                yield index, normal
+            index += 1
+
+
+def check_overlap(
+    labeled: BaseDataset,
+    unlabeled: BaseDataset | None = None,
+    validation: BaseDataset | None = None,
+    allow_overlap: bool = False,
+) -> None:
+    """Refuse a file that is labelled twice, both labelled and unlabelled, or labelled and for
+    validation.
+
+    Unlabelled images in the validation set are counted in a warning: their labels are not used, but
+    the result is that of a model that has seen them. The paths of datasets that have none (images
+    in memory) are not compared.
+
+    Args:
+        labeled: The labelled images.
+        unlabeled: The unlabelled ones.
+        validation: Those for validation.
+        allow_overlap: Whether an unlabelled image may be a labelled one too.
+
+    Raises:
+        ValueError: With the index and path of the first such image.
+    """
+    held_out = (
+        {path: index for index, path in image_paths(validation, 'validation')}
+        if validation is not None
+        else {}
+    )
+    known: dict[str, int] = {}
+    repeats = any(getattr(leaf, 'repeats_images', False) for leaf in leaves(labeled))
+    for index, path in image_paths(labeled, 'labelled'):
+        if path in known and not repeats:
+            raise ValueError(
+                f'{describe(labeled, index, "labelled")} is labelled image {known[path]} too'
+            )
+        if path in held_out:
+            raise ValueError(
+                f'{describe(labeled, index, "labelled")} is validation image {held_out[path]} too: '
+                'accuracy on it would say nothing about new images'
+            )
+        known[path] = index
+    if unlabeled is None:
+        return
+    seen = 0
+    for index, path in image_paths(unlabeled, 'unlabelled'):
+        if path in known and not allow_overlap:
+            raise ValueError(
+                f'{describe(unlabeled, index, "unlabelled")} is labelled image {known[path]} too: '
+                'leave it out, or set SemiSupDataset(allow_overlap=True)'
+            )
+        seen += path in held_out
+    if seen:
+        print_log(
+            f'{seen} of {len(unlabeled)} unlabelled images are in the validation set too; its '
+            'accuracy is that of images which the model has seen, without their labels',
+            logger='current',
+            level=logging.WARNING,
+        )

@@ -1,0 +1,1 @@
+"""Which images there are and which classes they have, from folders and list files."""
