@@ -31,11 +31,13 @@ class FaultPolicy:
     def __init__(self, action: str = 'raise', budget: int = 0) -> None:
         if action not in ACTIONS:
             raise ValueError(f'action must be one of {ACTIONS}, got {action!r}')
+
         if budget < 0 or (budget and action == 'raise'):
             raise ValueError(
                 "budget must be at least 0, and is for action='skip' alone; "
                 f'got {budget} for {action!r}'
             )
+
         self.action, self.budget = action, budget
         self._skipped = torch.zeros(0, dtype=torch.bool)
 
@@ -77,15 +79,20 @@ class FaultPolicy:
         for place in places:
             if self.is_skipped(start + place):
                 continue
+
             try:
                 return read(place)
             except Exception as error:
-                if not cannot_be_read(error):
-                    named = transform_error(error, describe(place))
-                    if named is error:
-                        raise
-                    raise named from error
-                self.handle(start + place, describe(place), error)
+                if cannot_be_read(error):
+                    self.handle(start + place, describe(place), error)
+                    continue
+
+                # A fault of the pipeline or the program, which no other image would mend.
+                named = transform_error(error, describe(place))
+                if named is error:
+                    raise
+                raise named from error
+
         last = '' if place is None else f', last of all {describe(place)}'
         raise UnreadableImageError(f'no image can be read{last}')
 
@@ -98,15 +105,18 @@ class FaultPolicy:
         message = f'cannot read {description}: {in_words(error)}'
         if self.action == 'raise':
             raise UnreadableImageError(message) from error
-        if self.num_skipped >= self.budget:
-            raise UnreadableImageError(
-                f'{message}; {self.num_skipped + 1} unreadable images, but only {self.budget} are '
-                'tolerated'
-            ) from error
+
+        # Mark first, then count: of two workers that come here at once, one sees both marks.
         self._skipped[index] = True
+        skipped = self.num_skipped
+        if skipped > self.budget:
+            self._skipped[index] = False  # so that it is an error the next time, too
+            raise UnreadableImageError(
+                f'{message}; {skipped} unreadable images, but only {self.budget} are tolerated'
+            ) from error
+
         print_log(
-            f'{message}; the next image takes its place '
-            f'({self.num_skipped} of {self.budget} tolerated)',
+            f'{message}; the next image takes its place ({skipped} of {self.budget} tolerated)',
             logger='current',
             level=logging.WARNING,
         )

@@ -2,6 +2,7 @@
 processes.
 """
 
+import contextlib
 import struct
 import zlib
 
@@ -97,6 +98,36 @@ def test_past_the_budget_it_is_an_error(sources, fault, workers):
             UnreadableImageError, match='ø [03].jpg.*2 unreadable images, but only 1 are tolerated'
         ):
             load_names(dataset, workers)
+
+
+def test_one_of_two_workers_that_pass_the_budget_at_once_is_stopped(monkeypatch):
+    """The second one comes right after the first one has counted."""
+    policy = FaultPolicy('skip', budget=1)
+    policy.prepare(6)
+    count, passed = FaultPolicy.num_skipped.fget, []
+
+    def handle(index):
+        with contextlib.suppress(UnreadableImageError):
+            policy.handle(index, f'image {index}', OSError('cut off'))
+            passed.append(index)
+
+    def count_and_let_the_other_come(self):
+        counted = count(self)
+        monkeypatch.setattr(FaultPolicy, 'num_skipped', property(count))
+        handle(3)
+        return counted
+
+    monkeypatch.setattr(FaultPolicy, 'num_skipped', property(count_and_let_the_other_come))
+    handle(0)
+    assert passed == [0] and policy.num_skipped == 1
+
+
+def test_an_image_that_two_workers_meet_at_once_counts_once():
+    policy = FaultPolicy('skip', budget=1)
+    policy.prepare(6)
+    for _ in range(2):
+        policy.handle(3, 'image 3', OSError('cut off'))
+    assert policy.num_skipped == 1
 
 
 def test_each_skipped_image_is_logged_once(sources, monkeypatch):
