@@ -85,7 +85,7 @@ def test_inference_without_samples():
 def test_bad_labels():
     batch = make_batch(LABELS)
     batch['data_samples'][1] = DataSample(metainfo=dict(img_path='a/b.png')).set_gt_label([1, 2])
-    with pytest.raises(ValueError, match=r'one label an image, got \[1, 2\] for a/b.png'):
+    with pytest.raises(ValueError, match=r'one label per image, got \[1, 2\] for a/b.png'):
         make()(batch)
     with pytest.raises(ValueError, match='num_classes'):
         SemiSupDataPreprocessor(to_onehot=True)(
