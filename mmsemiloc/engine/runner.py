@@ -27,7 +27,8 @@ def is_not_a_dump(record: logging.LogRecord) -> bool:
 class SemiSupRunner(Runner):
     """``Runner`` whose long dumps go into the log file alone.
 
-    These are the environment, the config and the order of hooks. A checkpoint of an ``init_cfg`` that does not fit is a ``ValueError``.
+    These are the environment, the config and the order of hooks. A checkpoint of an ``init_cfg``
+    that does not fit is a ``ValueError``.
     """
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:

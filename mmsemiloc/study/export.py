@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmsemiloc.models.checkpoints.densenet_keys import torchvision_name
 from mmsemiloc.models.checkpoints.fit import check_finite
-from mmsemiloc.models.checkpoints.state_layout import main_state
+from mmsemiloc.models.checkpoints.state_dicts import main_state
 from mmsemiloc.version import __version__
 
 State = dict[str, Tensor]

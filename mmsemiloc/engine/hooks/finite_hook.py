@@ -6,13 +6,12 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.optim import Optimizer
 
+from mmsemiloc.engine.checks.bad_step import Part, refuse_bad_step
 from mmsemiloc.engine.checks.finite import (
     NotFiniteError,
-    Part,
     check_optimizer,
     first_not_finite,
     gradients_of,
-    refuse_bad_step,
     total_norm,
 )
 from mmsemiloc.engine.optimizers.accum_optim_wrapper import AccumOptimWrapper

@@ -99,8 +99,8 @@ class HealthHook(Hook):
             new network predicts few classes; at most a quarter of the run.
 
     Raises:
-        ValueError: If ``interval`` is less than 1, ``begin`` less than 0, ``min_class_share`` is not a
-            share, or ``locality`` is unknown.
+        ValueError: If ``interval`` is less than 1, ``begin`` less than 0, ``min_class_share`` is
+            not a share, or ``locality`` is unknown.
     """
 
     def __init__(

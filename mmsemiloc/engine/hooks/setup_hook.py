@@ -11,25 +11,15 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets import SemiSupDataset, SemiSupSampler
-from mmsemiloc.datasets.checks.box_motion import check_moves_boxes
-from mmsemiloc.datasets.checks.classes import (
-    check_against_checkpoint,
-    check_classes,
-    checkpoint_classes,
-)
-from mmsemiloc.datasets.checks.missing_images import check_images_exist
-from mmsemiloc.datasets.checks.pipeline_trials import try_pipelines
-from mmsemiloc.datasets.checks.same_folders import check_folder_names, check_same_folders
-from mmsemiloc.datasets.contents import class_names
-from mmsemiloc.datasets.listing.class_names import check_same_classes
+from mmsemiloc.datasets.checks.classes import check_against_checkpoint, checkpoint_classes
+from mmsemiloc.datasets.checks.same_folders import check_folder_names
 from mmsemiloc.engine.checks.agreement import (
     check_model,
     check_sampler,
     describe_data,
     number_of_classes,
-    sources,
-    test_set,
 )
+from mmsemiloc.engine.checks.data import check_files, check_training_data
 from mmsemiloc.engine.checks.loaded_weights import check_weights
 from mmsemiloc.engine.checks.never_begins import check_everything_begins
 from mmsemiloc.engine.checks.trial import check_topk, try_evaluation, try_loss
@@ -77,7 +67,10 @@ class SemiSupSetupHook(Hook):
             self._restore_seed(runner, loader.sampler)
 
         check_model(model)
-        self._check_data(runner, loader.dataset, validation, number_of_classes(model))
+        num_classes = number_of_classes(model)
+        if num_classes is not None:
+            resumed = checkpoint_classes(self.saved_meta) if runner.iter else None
+            check_training_data(runner, num_classes, resumed)
         self._set_priors(model, loader.dataset)
         terms = model.head.terms if isinstance(model, SemiSupClassifier) else {}
         check_everything_begins(runner, terms)
@@ -100,10 +93,7 @@ class SemiSupSetupHook(Hook):
             dataset = loop.dataloader.dataset
             check_against_checkpoint(dataset, num_classes, self.saved_meta, 'test')
             check_folder_names(dataset, 'test')
-            skip = getattr(getattr(dataset, 'faults', None), 'action', None) == 'skip'
-            check_images_exist(dataset, 'test', skip)
-            try_pipelines(dataset, 'test', skip)
-            check_moves_boxes(dataset, 'test')
+            check_files(dataset, 'test', getattr(dataset, 'faults', None))
         self._check_evaluation(runner.model, loop.dataloader, loop.evaluator, 'test')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -115,50 +105,6 @@ class SemiSupSetupHook(Hook):
         check_weights(runner, checkpoint)
         self.saved_seed = checkpoint.get('sampler_seed')
         self.saved_meta = checkpoint.get('meta') or {}
-
-    def _check_data(
-        self,
-        runner: Runner,
-        dataset: BaseDataset,
-        validation: BaseDataset | None,
-        num_classes: int | None,
-    ) -> None:
-        """Check images and classes of all data sets of a classifier."""
-        if num_classes is None:
-            return
-
-        # Classes first: what is wrong with them says most about a folder or list.
-        names = class_names(dataset)
-        if isinstance(dataset, SemiSupDataset):
-            dataset.check(num_classes, validation)
-        else:
-            check_classes(dataset, num_classes, 'training')
-        saved = checkpoint_classes(self.saved_meta)
-        if runner.iter and saved and names:  # a resumed run
-            check_same_classes(
-                names, saved, 'the labelled images', 'the checkpoint that is resumed'
-            )
-        labeled, test = sources(dataset)[0][0], test_set(runner)
-        check_folder_names(labeled, 'labelled')
-        for other, kind in ((validation, 'validation'), (test, 'test')):
-            if other is not None:
-                check_classes(other, num_classes, kind, names)
-                check_folder_names(other, kind)
-                check_same_folders(labeled, other, kind)
-
-        # Then every file, and every transform on one image of each source.
-        faults = getattr(dataset, 'faults', None)
-        skip = faults is not None and faults.action == 'skip'
-        for part, kind in (*sources(dataset), (validation, 'validation'), (test, 'test')):
-            if part is not None:
-                missing = check_images_exist(part, kind, skip)
-                if faults is not None and len(missing) > faults.budget:
-                    raise ValueError(
-                        f'{len(missing)} {kind} images are not there, the first is {missing[0]}, '
-                        f'but faults.budget tolerates {faults.budget}'
-                    )
-                try_pipelines(part, kind, skip)
-                check_moves_boxes(part, kind)
 
     def _check_evaluation(
         self, model: nn.Module, loader: DataLoader, evaluator: Evaluator, which: str

@@ -12,14 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_
 
 from mmsemiloc.datasets.random_state import RandomState
-from mmsemiloc.engine.checks.finite import (
-    Part,
-    check_clipping,
-    check_optimizer,
-    gradients_of,
-    refuse_bad_step,
-    total_norm,
-)
+from mmsemiloc.engine.checks.bad_step import Part, refuse_bad_step
+from mmsemiloc.engine.checks.finite import check_clipping, check_optimizer, gradients_of, total_norm
 from mmsemiloc.models import EffectiveBatch, Predictions, SemiSupClassifier, inner_model
 from mmsemiloc.models.batch_norm import statistics_at_rest
 from mmsemiloc.models.numerics import check_number
@@ -92,8 +86,8 @@ class AccumOptimWrapper(OptimWrapper):
         **kwargs: For ``OptimWrapper``, except ``accumulative_counts``.
 
     Raises:
-        ValueError: If ``micro_batch_size`` is less than 1, ``nbel_batch_size`` is not a multiple
-            of it, ``accumulative_counts`` is set, or a number of the optimizer or of ``clip_grad`` can
+        ValueError: If ``micro_batch_size`` is less than 1, ``nbel_batch_size`` is not a multiple of
+            it, ``accumulative_counts`` is set, or a number of the optimizer or of ``clip_grad`` can
             never be meant.
     """
 

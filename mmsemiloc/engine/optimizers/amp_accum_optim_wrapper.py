@@ -8,7 +8,8 @@ import torch
 from mmengine.device import get_device
 from torch import Tensor, nn
 
-from mmsemiloc.engine.checks.finite import ADVICE, NotFiniteError, at_step
+from mmsemiloc.engine.checks.bad_step import ADVICE, at_step
+from mmsemiloc.engine.checks.finite import NotFiniteError
 from mmsemiloc.engine.optimizers.accum_optim_wrapper import AccumOptimWrapper
 from mmsemiloc.models.numerics import check_number
 from mmsemiloc.registry import OPTIM_WRAPPERS

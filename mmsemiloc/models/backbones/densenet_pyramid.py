@@ -84,8 +84,8 @@ class DenseNetPyramid(DenseNet):
         frozen_stages: -1 freezes nothing, 0 the stem, k the stem and the first k blocks with their
             transitions. Frozen parts stay in evaluation mode.
         norm_eval: Keep all BatchNorm layers in evaluation mode.
-        output_stride: The most pixels of the image per place of any map: 8 gives maps of 4, 8, 8 and
-            8 by dilation (see :func:`dilate`). None: as many as there are.
+        output_stride: The most pixels of the image per place of any map: 8 gives maps of 4, 8, 8
+            and 8 by dilation (see :func:`dilate`). None: as many as there are.
         **kwargs: For mmpretrain's ``DenseNet``, e.g. ``memory_efficient=True`` for less memory and
             about a third more time.
 

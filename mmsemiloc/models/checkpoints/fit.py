@@ -90,7 +90,7 @@ def head_left_out(
 
 
 def advice(report: Report, classifier: list[str], left_out: str) -> str:
-    """What to do about weights that are no model's."""
+    """What to do about weights that do not fit."""
     if not report.without(classifier).faults():
         if left_out == 'none in the file':
             return (
@@ -122,7 +122,7 @@ def check_finite(state: Mapping[str, Tensor], source: str) -> None:
 def unfit(
     found: Arranged, report: Report, fits: str, kind: str, source: str, hint: str
 ) -> ValueError:
-    """The error of weights that are no model's."""
+    """The error of weights that do not fit."""
     faults = report.faults()
     if fits.startswith('0 '):
         faults.append(f'names in the file: {some([*found.unused, *found.state])}')
@@ -172,6 +172,8 @@ def fit_state(
     if purpose == 'start' and left_out:
         kept, report = classifier, report.without(classifier)
         state = {name: tensor for name, tensor in state.items() if name not in kept}
+
+    # BatchNorm's counts may be missing; anything else is an error.
     counts = [name for name in own if name.endswith(COUNT) and name not in state]
     fits = f'{len(own) - len({*report.missing, *report.shapes, *counts, *kept})} of {len(own)}'
     if report.faults():
@@ -187,7 +189,7 @@ def fit_state(
         "BatchNorm's counts are not in the file" if counts else '',
         f'not used: {some(found.unused)}' if found.unused else '',
     ]
-    line = '; '.join(filter(None, notes))
+    line = '; '.join(note for note in notes if note)
     return Fitted(with_metadata(state, found.metadata), line, found.unused)
 
 

@@ -1,18 +1,23 @@
-"""Which tensors of a file belong where in a model: places, prefixes, names of other projects."""
+"""Which tensors of a file belong where in a model: prefixes, and names of other projects."""
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmsemiloc.models.checkpoints.densenet_keys import old_spelling_mended, torchvision_name
+from mmsemiloc.models.checkpoints.densenet_keys import torchvision_name
+from mmsemiloc.models.checkpoints.state_dicts import (
+    COPY,
+    StateDict,
+    below,
+    candidates,
+    part_of,
+    without_wrappers,
+)
 
 Shapes = Mapping[str, tuple[int, ...]]  # of a model's own tensors, by name
 
-# What DataParallel, DDP, torch.compile, FSDP and checkpointing put into names.
-WRAPPERS = ('module', '_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module')
 COUNTERS = ('steps', 'n_averaged')  # entries of averaged models that are no weights
 # What other projects call the linear layer that gives class scores.
 CLASSIFIERS = (
@@ -25,26 +30,6 @@ CLASSIFIERS = (
     'last_linear.',
     'linear.',
 )
-# Parts of a name that tell a copy of the weights, such as a running mean, from these themselves.
-COPY = re.compile(
-    r'(?:^|[._])(?:ema|swa|teacher|momentum|target|shadow|averaged?|encoder_k|key)'
-    r'(?:[._]|$)'
-)
-
-
-@dataclass(frozen=True)
-class StateDict:
-    """A mapping of names to tensors in a file.
-
-    Attributes:
-        place: Its dotted place in the file's content, e.g. 'state_dict'; '' if it is the content.
-        tensors: By name.
-        metadata: What PyTorch keeps for each module (version numbers, say), by the module's name.
-    """
-
-    place: str
-    tensors: dict[str, Tensor]
-    metadata: dict[str, dict]
 
 
 @dataclass(frozen=True)
@@ -104,83 +89,6 @@ class Arranged:
     metadata: dict[str, dict]
     unused: list[str]
     where: str
-
-
-def below(names: Mapping, prefix: str) -> dict:
-    """The items of a mapping whose names begin with ``prefix``, without it."""
-    return {
-        name.removeprefix(prefix): value for name, value in names.items() if name.startswith(prefix)
-    }
-
-
-def state_dicts(content: object, place: str = '', depth: int = 3) -> Iterator[StateDict]:
-    """The mappings of names to tensors in what ``torch.load`` returned, outermost first."""
-    if not isinstance(content, Mapping):
-        return
-    inside = {name: value for name, value in content.items() if isinstance(name, str)}
-    tensors = {name: value for name, value in inside.items() if isinstance(value, Tensor)}
-    if tensors:
-        yield StateDict(place, tensors, dict(getattr(content, '_metadata', None) or {}))
-    for key, value in inside.items():
-        if depth:
-            yield from state_dicts(value, f'{place}.{key}' if place else key, depth - 1)
-
-
-def candidates(content: object, source: str) -> list[StateDict]:
-    """The state dicts that a file offers; only 'state_dict', as in MMEngine, where there is one.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    found = list(state_dicts(content))
-    if not found:
-        what = f'a {type(content).__name__}'
-        if isinstance(content, nn.Module):
-            what = f'a pickled model ({type(content).__name__})'
-        elif isinstance(content, Mapping):
-            keys = ', '.join(map(str, list(content)[:5]))
-            what += f' with the keys {keys}' if keys else ' without entries'
-        raise ValueError(f'{source} has no weights by name, it is {what}; save model.state_dict()')
-    return [state for state in found if state.place.split('.')[0] == 'state_dict'] or found
-
-
-def main_state(content: object, source: str) -> StateDict:
-    """The state dict of a file when there is no model to compare with: the largest, no copy.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    return max(
-        candidates(content, source),
-        key=lambda state: (not COPY.search(state.place), len(state.tensors)),
-    )
-
-
-def without_wrappers(state: StateDict, own: Collection[str]) -> StateDict:
-    """A state dict without what wrappers put into names, and with DenseNet's layers as spelt today.
-
-    Parts that occur in the model's own names stay, and all do if two names would become one.
-    """
-    present = {part for name in own for part in name.split('.')}
-
-    def plain(name: str) -> str:
-        kept = (part for part in name.split('.') if part not in WRAPPERS or part in present)
-        return old_spelling_mended('.'.join(kept))
-
-    tensors = {plain(name): value for name, value in state.tensors.items()}
-    if len(tensors) < len(state.tensors):
-        return state
-    metadata = {plain(name): value for name, value in state.metadata.items()}
-    return StateDict(state.place, tensors, metadata)
-
-
-def part_of(state: StateDict, prefix: str) -> StateDict | None:
-    """The part of a state dict whose names, or whose place, begin with ``prefix``; None if none."""
-    prefix = prefix.rstrip('.') + '.'
-    if f'.{state.place}.'.endswith(f'.{prefix}'):
-        return state
-    tensors, place = below(state.tensors, prefix), f'{state.place}.{prefix[:-1]}'.lstrip('.')
-    return StateDict(place, tensors, below(state.metadata, prefix)) if tensors else None
 
 
 def long_prefixes(names: Collection[str], least: float) -> list[str]:
@@ -270,13 +178,7 @@ def arrange(
     """
     states = [without_wrappers(state, own) for state in candidates(content, source)]
     if prefix:
-        parts = [part_of(state, prefix) for state in states]
-        names = ', '.join(list(states[0].tensors)[:3])
-        states = [part for part in parts if part is not None]
-        if not states:
-            raise ValueError(
-                f'no name in {source} begins with {prefix!r}; its first names are {names}'
-            )
+        states = parts_named(states, prefix, source)
     match = best_match(states, own, source)
     tensors, begin = match.source.tensors, match.prefix
 
@@ -287,26 +189,54 @@ def arrange(
         pairs |= named_classifier(rest, classifier, begin)
 
     # What lies among the model's parts counts as one of them: another depth of its network is seen.
-    roots = {name.split('.')[0] for name in below(match.names, match.inserted)}
-    if not whole and not match.inserted and 'backbone' in roots:
-        roots = {'backbone'}
-    short = {name: name.removeprefix(begin) for name in tensors if name in rest - pairs.keys()}
-    surplus = {
-        name: match.inserted + inside
-        for name, inside in short.items()
-        if inside not in COUNTERS and (whole or inside.split('.')[0] in roots)
-    }
+    others = [name for name in tensors if name in rest - pairs.keys()]
+    surplus = surplus_of(match, others, whole)
 
     state = {mine: tensors[name] for name, mine in pairs.items()}
     state |= {mine: tensors[name] for name, mine in surplus.items() if mine not in state}
-    unused = [
-        name
-        for name in tensors
-        if name not in pairs and name not in surplus and name not in COUNTERS
-    ]
-    metadata = {
-        (match.inserted + f'{name}.'.removeprefix(begin)).rstrip('.'): value
-        for name, value in match.source.metadata.items()
-        if f'{name}.'.startswith(begin)
+    known = (*pairs, *surplus, *COUNTERS)
+    unused = [name for name in tensors if name not in known]
+    return Arranged(state, metadata_of(match), unused, match.described())
+
+
+def parts_named(states: list[StateDict], prefix: str, source: str) -> list[StateDict]:
+    """The parts of state dicts whose names, or whose place, begin with ``prefix``.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    parts = [part_of(state, prefix) for state in states]
+    found = [part for part in parts if part is not None]
+    if not found:
+        names = ', '.join(list(states[0].tensors)[:3])
+        raise ValueError(f'no name in {source} begins with {prefix!r}; its first names are {names}')
+    return found
+
+
+def surplus_of(match: Match, names: list[str], whole: bool) -> dict[str, str]:
+    """For names in a file that the model does not have but that count as its parts, its own.
+
+    Args:
+        match: How the file is read.
+        names: Those that begin with the prefix and were not found in the model.
+        whole: Whether all of them count; else only those below a part that the model has.
+    """
+    roots = {name.split('.')[0] for name in below(match.names, match.inserted)}
+    if not whole and not match.inserted and 'backbone' in roots:
+        roots = {'backbone'}
+    inside = {name: name.removeprefix(match.prefix) for name in names}
+    return {
+        name: match.inserted + short
+        for name, short in inside.items()
+        if short not in COUNTERS and (whole or short.split('.')[0] in roots)
     }
-    return Arranged(state, metadata, unused, match.described())
+
+
+def metadata_of(match: Match) -> dict[str, dict]:
+    """What PyTorch keeps for each module, under the model's names."""
+    found = {}
+    for name, value in match.source.metadata.items():
+        if f'{name}.'.startswith(match.prefix):
+            inside = f'{name}.'.removeprefix(match.prefix)
+            found[(match.inserted + inside).rstrip('.')] = value
+    return found

@@ -11,7 +11,7 @@ from mmsemiloc.registry import MODELS
 
 
 def safe_sqrt(x: Tensor) -> Tensor:
-    """Square root of a non-negative tensor, with a derivative of 0 at 0 (as a norm's subgradient)."""
+    """Square root of a non-negative tensor, with a derivative of 0 at 0, as a norm has."""
     positive = x > 0
     return torch.where(positive, torch.where(positive, x, 1).sqrt(), 0)
 

@@ -52,8 +52,8 @@ class RunningMean(BaseModule):
     def forward(self, log_mean: Tensor) -> Tensor:
         """log p (C,): the past mixed with the newest distribution, of log probabilities (C,).
 
-        It is kept in training mode. A past of another number of classes (of a checkpoint that is fine-tuned) is dropped with a
-        warning.
+        It is kept in training mode. A past of another number of classes (of a checkpoint that is
+        fine-tuned) is dropped with a warning.
         """
         if self.log_past is not None and self.log_past.shape != log_mean.shape:
             print_log(
@@ -75,7 +75,7 @@ class RunningMean(BaseModule):
         """Put the past into the metadata of the state dict."""
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if self.log_past is not None:
-            destination._metadata[prefix[:-1]]['log_past'] = self.log_past.tolist()  # type: ignore[attr-defined]
+            destination._metadata[prefix[:-1]][('log_past')] = self.log_past.tolist()  # type: ignore[attr-defined]
 
     def _load_from_state_dict(
         self, state_dict: dict, prefix: str, local_metadata: dict, *args: Any

@@ -5,13 +5,13 @@ import torch
 from torch import nn
 
 from mmsemiloc.models.checkpoints.densenet_keys import old_spelling_mended
-from mmsemiloc.models.checkpoints.state_layout import (
-    arrange,
+from mmsemiloc.models.checkpoints.state_dicts import (
     candidates,
     main_state,
     state_dicts,
     without_wrappers,
 )
+from mmsemiloc.models.checkpoints.state_layout import arrange
 
 OWN = {
     'backbone.a.weight': (2,),
