@@ -27,6 +27,7 @@ max_epochs = 130
 batch_size = 224  # images per GPU and optimizer step: T = 1,792 on 8 GPUs
 micro_batch_size = 56  # of them at once
 labeled_ratio = 0.7  # R/T
+late = dict(begin=100 / max_epochs)  # share of the run
 
 model = dict(
     type='mmsemiloc.SemiSupClassifier',
@@ -36,8 +37,10 @@ model = dict(
         num_classes={{_base_.num_classes}},
         in_channels=2208,
         loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.8),
-        loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.5),
-        loss_locality=dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True),
+        loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.5, schedule=late),
+        loss_locality=dict(
+            type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True, schedule=late
+        ),
     ),
 )
 
@@ -63,11 +66,3 @@ param_scheduler = [
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
-
-custom_hooks = [
-    dict(
-        type='mmsemiloc.LossScheduleHook',
-        by_epoch=True,
-        schedule=dict(nbel=dict(begin=100, end=100), locality=dict(begin=100, end=100)),
-    )
-]

@@ -10,20 +10,31 @@ batch_size = 64  # images per step
 micro_batch_size = None  # images at once: all
 labeled_ratio = 0.5  # R/T: 32 labelled beside 32 unlabelled
 
-# The penalties join after a supervised warm-up and are whole at half of the run; the learning rate
-# falls after that.
-mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=1.0)
-nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
-locality = dict(
-    type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True
-)  # chosen in docs/cam.md
-ramp = dict(begin=steps * 3 // 8, end=steps // 2)
+# The penalties join after a supervised warm-up and have their full weight at half of the run; the
+# learning rate falls after that. `begin` and `end` are shares of the run.
+ramp = dict(begin=3 / 8, end=1 / 2)
+mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=1.0, schedule=ramp)
+nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0, schedule=ramp)
+# The weight is chosen in docs/cam.md.
+locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True, schedule=ramp)
+
 # Beside consistency between views MEL and NBEL are there from the first step on, see
-# docs/comparison.md.
+# docs/comparison.md; beside a mean teacher with squared differences they join late.
 view_mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3)
 view_nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
-view_ramp = dict(begin=0, end=steps // 2)  # of the distance between views
-squared_ramp = dict(begin=0, end=steps // 4)  # the same where it is a squared difference
+late_view_mel = dict(**view_mel, schedule=ramp)
+late_view_nbel = dict(**view_nbel, schedule=ramp)
+
+# The other methods, as their papers have them.
+pseudo_label = dict(type='mmsemiloc.PseudoLabelLoss', threshold=0.95, schedule=ramp)
+fixmatch = dict(type='mmsemiloc.FixMatchLoss', threshold=0.8)
+consistency = dict(type='mmsemiloc.SoftConsistencyLoss', schedule=dict(end=1 / 2))
+mse_ramp = dict(end=1 / 4)  # of terms with squared differences
+mse_consistency = dict(
+    type='mmsemiloc.SoftConsistencyLoss', distance='mse', loss_weight=10.0, schedule=mse_ramp
+)
+transform = dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=2.0, schedule=mse_ramp)
+teacher = dict(type='mmsemiloc.MeanTeacherHook', momentum=0.01)
 
 model = dict(
     type='mmsemiloc.SemiSupClassifier',
@@ -82,7 +93,7 @@ view_pipeline = [
     dict(type='MultiView', num_views=[1, 1], transforms=[weak_transforms, strong_transforms]),
     dict(type='PackInputs'),
 ]
-alike_pipeline = [
+two_alike_pipeline = [
     dict(type='MultiView', num_views=[2], transforms=[labeled_transforms]),
     dict(type='PackInputs'),
 ]

@@ -11,21 +11,27 @@ micro_batch_size = (
     96  # images at once, up to 176 views: an estimate for DenseNet-161 in bfloat16 and 80 GB
 )
 
-# The penalties of configs/densenet_mel_nbel_loc.py; NBEL and locality join as late as there.
+# The penalties of configs/densenet_mel_nbel_loc.py; NBEL and locality join as late as there. `begin`
+# and `end` are shares of the run.
+late = dict(begin=10 / 13)
 mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.8)
-nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.5)
-locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True)
-late = dict(begin=steps * 10 // 13, end=steps * 10 // 13)
+nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.5, schedule=late)
+locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True, schedule=late)
 
 # Lee 2013: every prediction is a label; the weight rises from 0 to 3.
-pseudo_label = dict(type='mmsemiloc.PseudoLabelLoss', loss_weight=3.0, threshold=0.0)
-pseudo_label_ramp = dict(begin=steps // 10, end=steps * 6 // 10)
+pseudo_label = dict(
+    type='mmsemiloc.PseudoLabelLoss',
+    loss_weight=3.0,
+    threshold=0.0,
+    schedule=dict(begin=1 / 10, end=6 / 10),
+)
 # Sajjadi et al. 2016: two views of the same kind, whose one pair is the paper's sum over pairs.
 transform = dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=1.0)
 # Tarvainen and Valpola 2017, as in the authors' code for ImageNet: 10 KL, raised over 5 of 60
 # epochs; decay 0.9997.
-consistency = dict(type='mmsemiloc.SoftConsistencyLoss', loss_weight=10.0, distance='kl')
-consistency_ramp = dict(begin=0, end=steps // 12)
+consistency = dict(
+    type='mmsemiloc.SoftConsistencyLoss', loss_weight=10.0, distance='kl', schedule=dict(end=1 / 12)
+)
 teacher = dict(type='mmsemiloc.MeanTeacherHook', momentum=0.0003)
 # Sohn et al. 2020 for ImageNet.
 fixmatch = dict(type='mmsemiloc.FixMatchLoss', loss_weight=10.0, threshold=0.7)

@@ -7,4 +7,3 @@ Hardware: a CPU, about 5 minutes with one thread. Expected: not yet run.
 
 _base_ = '../_base_/digits.py'
 model = dict(head=dict(loss_locality={{_base_.locality}}))
-custom_hooks = [dict(type='mmsemiloc.LossScheduleHook', schedule=dict(locality={{_base_.ramp}}))]

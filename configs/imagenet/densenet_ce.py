@@ -3,7 +3,7 @@ configs/densenet_mel_nbel_loc.py.
 
     tools/dist_train.sh configs/imagenet/densenet_ce.py 8
 
-As many steps as the whole method, and as many labelled images a step: 1,248 on 8 GPUs.
+As many steps as the whole method, and as many labelled images per step: 1,248 on 8 GPUs.
 Hardware: 8 GPUs. Expected result: not yet run (42.0 % top-1 in the paper).
 """
 
@@ -21,4 +21,3 @@ train_dataloader = dict(
     ),
 )
 optim_wrapper = dict(micro_batch_size=micro_batch_size)
-custom_hooks = []  # without the schedule

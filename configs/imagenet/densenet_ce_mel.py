@@ -8,4 +8,3 @@ Same images and steps as the whole method. Hardware: 8 GPUs. Expected result: no
 
 _base_ = '../densenet_mel_nbel_loc.py'
 model = dict(head=dict(loss_nbel=None, loss_locality=None))
-custom_hooks = []  # without the schedule

@@ -12,4 +12,5 @@ Hardware: 8 GPUs. Expected result: not yet run.
 _base_ = '../densenet_mel_nbel_loc.py'
 labeled_ratio = 0.0
 train_dataloader = dict(sampler=dict(labeled_ratio=labeled_ratio))
-custom_hooks = []  # without the schedule
+# From the first step on.
+model = dict(head=dict(loss_nbel=dict(schedule=None), loss_locality=dict(schedule=None)))

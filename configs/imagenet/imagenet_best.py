@@ -10,20 +10,16 @@ GPUs with 80 GB. Expected result: not yet run.
 """
 
 _base_ = ['../_base_/imagenet_views.py', '../_base_/densenet161.py']
-ramp = dict(begin=22500, end=30000)  # from 3/8 to 1/2 of the 60,000 steps
+ramp = dict(begin=3 / 8, end=1 / 2)  # shares of the run
 model = dict(
     head=dict(
-        loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3),
-        loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0),
-        loss_locality={{_base_.locality}},
+        loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3, schedule=ramp),
+        loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0, schedule=ramp),
+        loss_locality=dict(
+            type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True, schedule=ramp
+        ),
         terms=dict(consistency={{_base_.consistency}}),
     )
 )
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
-custom_hooks = [
-    {{_base_.teacher}},
-    dict(
-        type='mmsemiloc.LossScheduleHook',
-        schedule=dict(consistency={{_base_.consistency_ramp}}, mel=ramp, nbel=ramp, locality=ramp),
-    ),
-]
+custom_hooks = [{{_base_.teacher}}]

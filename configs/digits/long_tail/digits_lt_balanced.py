@@ -4,7 +4,7 @@ class, and a prior to match.
     python tools/train.py configs/digits/long_tail/digits_lt_balanced.py
 
 Hardware: a CPU, about 5 minutes with one thread.
-Expected: 81.2 ± 0.7 % of the test images right, mean recall 65.8 ± 1.6 % (mean and standard
+Expected: test accuracy 81.2 ± 0.7 %, mean recall 65.8 ± 1.6 % (mean and standard
 deviation of 3 seeds).
 """
 

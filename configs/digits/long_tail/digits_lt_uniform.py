@@ -3,7 +3,7 @@
     python tools/train.py configs/digits/long_tail/digits_lt_uniform.py
 
 Hardware: a CPU, about 5 minutes with one thread.
-Expected: 80.8 ± 0.8 % of the test images right, mean recall 71.8 ± 1.8 % (mean and standard
+Expected: test accuracy 80.8 ± 0.8 %, mean recall 71.8 ± 1.8 % (mean and standard
 deviation of 3 seeds).
 """
 

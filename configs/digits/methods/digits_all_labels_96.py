@@ -1,9 +1,9 @@
-"""DigitScenes, cross-entropy with the labels of all 4,000 images, as many a step as the methods
+"""DigitScenes, cross-entropy with the labels of all 4,000 images, as many per step as the methods
 with two views: their ceiling.
 
     python tools/train.py configs/digits/methods/digits_all_labels_96.py
 
-Hardware: a CPU. Expected: 96.1 ± 0.3 % of the test images right (3 seeds).
+Hardware: a CPU. Expected: test accuracy 96.1 ± 0.3 % (3 seeds).
 """
 
 _base_ = '../../_base_/digits.py'

@@ -10,7 +10,7 @@ model = dict(
     head=dict(
         loss_mel={{_base_.view_mel}},
         loss_nbel={{_base_.view_nbel}},
-        terms=dict(fixmatch=dict(type='mmsemiloc.FixMatchLoss', threshold=0.8)),
+        terms=dict(fixmatch={{_base_.fixmatch}}),
     )
 )
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))

@@ -2,19 +2,10 @@
 
     python tools/train.py configs/digits/methods/digits_mean_teacher.py
 
-Hardware: a CPU. Expected: 92.8 ± 0.8 % of the test images right (3 seeds).
+Hardware: a CPU. Expected: test accuracy 92.8 ± 0.8 % (3 seeds).
 """
 
 _base_ = '../../_base_/digits.py'
-model = dict(
-    head=dict(
-        terms=dict(
-            consistency=dict(type='mmsemiloc.SoftConsistencyLoss', distance='mse', loss_weight=10.0)
-        )
-    )
-)
+model = dict(head=dict(terms=dict(consistency={{_base_.mse_consistency}})))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
-custom_hooks = [
-    dict(type='mmsemiloc.MeanTeacherHook', momentum=0.01),
-    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(consistency={{_base_.squared_ramp}})),
-]
+custom_hooks = [{{_base_.teacher}}]

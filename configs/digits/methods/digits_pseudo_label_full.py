@@ -11,17 +11,6 @@ model = dict(
         loss_mel={{_base_.mel}},
         loss_nbel={{_base_.nbel}},
         loss_locality={{_base_.locality}},
-        terms=dict(pseudo_label=dict(type='mmsemiloc.PseudoLabelLoss', threshold=0.95)),
+        terms=dict(pseudo_label={{_base_.pseudo_label}}),
     )
 )
-custom_hooks = [
-    dict(
-        type='mmsemiloc.LossScheduleHook',
-        schedule=dict(
-            mel={{_base_.ramp}},
-            nbel={{_base_.ramp}},
-            locality={{_base_.ramp}},
-            pseudo_label={{_base_.ramp}},
-        ),
-    )
-]

@@ -15,14 +15,8 @@ model = dict(
         loss_mel={{_base_.view_mel}},
         loss_nbel={{_base_.view_nbel}},
         loss_locality={{_base_.locality}},
-        terms=dict(consistency=dict(type='mmsemiloc.SoftConsistencyLoss')),
+        terms=dict(consistency={{_base_.consistency}}),
     )
 )
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
-custom_hooks = [
-    dict(type='mmsemiloc.MeanTeacherHook', momentum=0.01),
-    dict(
-        type='mmsemiloc.LossScheduleHook',
-        schedule=dict(consistency={{_base_.view_ramp}}, locality={{_base_.ramp}}),
-    ),
-]
+custom_hooks = [{{_base_.teacher}}]

@@ -10,10 +10,7 @@ model = dict(
     head=dict(
         loss_mel={{_base_.view_mel}},
         loss_nbel={{_base_.view_nbel}},
-        terms=dict(transform=dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=2.0)),
+        terms=dict(transform={{_base_.transform}}),
     )
 )
-train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.alike_pipeline}})))
-custom_hooks = [
-    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(transform={{_base_.squared_ramp}}))
-]
+train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.two_alike_pipeline}})))

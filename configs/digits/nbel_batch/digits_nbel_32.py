@@ -3,7 +3,7 @@
     python tools/train.py configs/digits/nbel_batch/digits_nbel_32.py
 
 Hardware: a CPU, about 7 minutes with one thread.
-Expected: 80.1 ± 1.8 % of the test images right (mean and standard deviation of 3 seeds;
+Expected: test accuracy 80.1 ± 1.8 % (mean and standard deviation of 3 seeds;
 docs/nbel.md).
 """
 

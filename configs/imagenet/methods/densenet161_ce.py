@@ -2,7 +2,7 @@
 
     tools/dist_train.sh configs/imagenet/methods/densenet161_ce.py 8
 
-The other configs of this folder have the same 512 labelled images a step, and so as many passes
+The other configs of this folder have the same 512 labelled images per step, and so as many passes
 over them. 64,000 labelled images; settings that all methods share are in
 configs/_base_/imagenet_views.py.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.

@@ -12,7 +12,4 @@ Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/densenet161.py']
 model = dict(head=dict(terms=dict(consistency={{_base_.consistency}})))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
-custom_hooks = [
-    dict(type='mmsemiloc.LossScheduleHook', schedule=dict(consistency={{_base_.consistency_ramp}})),
-    {{_base_.teacher}},
-]
+custom_hooks = [{{_base_.teacher}}]

@@ -20,12 +20,4 @@ model = dict(
     )
 )
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
-custom_hooks = [
-    dict(
-        type='mmsemiloc.LossScheduleHook',
-        schedule=dict(
-            consistency={{_base_.consistency_ramp}}, nbel={{_base_.late}}, locality={{_base_.late}}
-        ),
-    ),
-    {{_base_.teacher}},
-]
+custom_hooks = [{{_base_.teacher}}]

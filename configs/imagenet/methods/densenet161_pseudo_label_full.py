@@ -18,13 +18,3 @@ model = dict(
         terms=dict(pseudo_label={{_base_.pseudo_label}}),
     )
 )
-custom_hooks = [
-    dict(
-        type='mmsemiloc.LossScheduleHook',
-        schedule=dict(
-            pseudo_label={{_base_.pseudo_label_ramp}},
-            nbel={{_base_.late}},
-            locality={{_base_.late}},
-        ),
-    )
-]

@@ -19,9 +19,3 @@ model = dict(
     )
 )
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.two_weak_pipeline}})))
-custom_hooks = [
-    dict(
-        type='mmsemiloc.LossScheduleHook',
-        schedule=dict(nbel={{_base_.late}}, locality={{_base_.late}}),
-    )
-]

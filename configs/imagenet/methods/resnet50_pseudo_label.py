@@ -10,8 +10,3 @@ Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/resnet50.py']
 model = dict(head=dict(terms=dict(pseudo_label={{_base_.pseudo_label}})))
-custom_hooks = [
-    dict(
-        type='mmsemiloc.LossScheduleHook', schedule=dict(pseudo_label={{_base_.pseudo_label_ramp}})
-    )
-]

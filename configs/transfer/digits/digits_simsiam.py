@@ -2,7 +2,7 @@
 
     python tools/train.py configs/transfer/digits/digits_simsiam.py
 
-32 images a step in two views, and the steps of configs/digits.
+32 images per step in two views, and the steps of configs/digits.
 Hardware: a CPU. Expected: docs/transfer.md.
 """
 

@@ -7,8 +7,13 @@ Every image of a batch is an unlabelled one. Hardware: a CPU. Expected: docs/tra
 """
 
 _base_ = '../../_base_/digits.py'
+# The penalties of the quickstart, from the first step on.
 model = dict(
-    head=dict(loss_mel={{_base_.mel}}, loss_nbel={{_base_.nbel}}, loss_locality={{_base_.locality}})
+    head=dict(
+        loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=1.0),
+        loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0),
+        loss_locality=dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True),
+    )
 )
 labeled_ratio = 0.0
 train_dataloader = dict(sampler=dict(labeled_ratio=labeled_ratio))

@@ -10,7 +10,7 @@ model = dict(
     head=dict(
         loss_mel={{_base_.view_mel}},
         loss_nbel={{_base_.view_nbel}},
-        loss_locality={{_base_.locality}},
+        loss_locality=dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True),
         terms=dict(transform=dict(type='mmsemiloc.TransformConsistencyLoss', loss_weight=10.0)),
     )
 )

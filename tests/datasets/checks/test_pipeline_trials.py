@@ -139,7 +139,7 @@ def test_usual_pipelines_pass(sources, name):
 
 @pytest.mark.parametrize(
     'name',
-    ['train_pipeline', 'strong_pipeline', 'view_pipeline', 'alike_pipeline', 'test_pipeline'],
+    ['train_pipeline', 'strong_pipeline', 'view_pipeline', 'two_alike_pipeline', 'test_pipeline'],
 )
 def test_those_of_the_digits_configs_pass(name):
     pipeline = Config.fromfile(ROOT / 'configs/_base_/digits.py')[name]
