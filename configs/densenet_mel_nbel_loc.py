@@ -17,8 +17,8 @@ paper).
 With other GPUs, keep batch_size x GPUs, and let micro_batch_size be what fits into the memory of
 one:
 
-    tools/dist_train.sh configs/densenet_mel_nbel_loc.py 2 --cfg-options batch_size=896
-    micro_batch_size=28
+    tools/dist_train.sh configs/densenet_mel_nbel_loc.py 2 \
+        --cfg-options batch_size=896 micro_batch_size=28
 """
 
 _base_ = ['_base_/imagenet_64k_200k.py', '_base_/runtime.py']
@@ -27,7 +27,7 @@ max_epochs = 130
 batch_size = 224  # images per GPU and optimizer step: T = 1,792 on 8 GPUs
 micro_batch_size = 56  # of them at once
 labeled_ratio = 0.7  # R/T
-late = dict(begin=100 / max_epochs)  # share of the run
+late = dict(begin=10 / 13)  # a share of the run: after 100 of 130 epochs
 
 model = dict(
     type='mmsemiloc.SemiSupClassifier',

@@ -5,14 +5,14 @@
 _base_ = ['imagenet_64k_200k.py', 'runtime.py']
 
 steps = 60000
-batch_size = 384  # images a GPU and step
+batch_size = 384  # images per GPU and step
 labeled_ratio = 1 / 6  # 64 of them
 micro_batch_size = (
     96  # images at once, up to 176 views: an estimate for DenseNet-161 in bfloat16 and 80 GB
 )
 
-# The penalties of configs/densenet_mel_nbel_loc.py; NBEL and locality join as late as there. `begin`
-# and `end` are shares of the run.
+# The penalties of configs/densenet_mel_nbel_loc.py; NBEL and locality join as late as there.
+# `begin` and `end` are shares of the run.
 late = dict(begin=10 / 13)
 mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.8)
 nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.5, schedule=late)

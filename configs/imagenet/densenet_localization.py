@@ -1,8 +1,8 @@
 r"""How well the class activation maps of configs/densenet_mel_nbel_loc.py find the object:
 MaxBoxAccV2 and others on ImageNet.
 
-    tools/dist_test.sh configs/imagenet/densenet_localization.py
-    work_dirs/densenet_mel_nbel_loc/epoch_130.pth 8
+    tools/dist_test.sh configs/imagenet/densenet_localization.py \
+        work_dirs/densenet_mel_nbel_loc/epoch_130.pth 8
 
 The boxes of the validation images (ILSVRC2012_bbox_val_v3.tgz) lie in
 data/imagenet/Annotations/CLS-LOC/val. Images are resized to 224 x 224 without a crop, as in the

@@ -1,15 +1,16 @@
-"""DenseNet-161 on ImageNet with the recipe of configs/digits/best.py: mean teacher + MEL + NBEL +
-locality penalty.
+"""ImageNet with the recipe of configs/digits/best.py: mean teacher + MEL + NBEL + locality penalty.
 
     tools/dist_train.sh configs/imagenet/imagenet_best.py 8
 
 The mean teacher is that of its authors for ImageNet (configs/_base_/imagenet_views.py, which all
-methods share); the penalties have the weights and, in shares of the run, the schedule that were the
-best on DigitScenes (docs/comparison.md). 64,000 labelled and 200,000 unlabelled images. Hardware: 8
-GPUs with 80 GB. Expected result: not yet run.
+methods share). The penalties have the weights and, in shares of the run, the schedule that were the
+best on DigitScenes (docs/comparison.md). 64,000 labelled and 200,000 unlabelled images.
+With BACKBONE=resnet50 before the command the network is a ResNet-50 instead of a DenseNet-161.
+Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 
-_base_ = ['../_base_/imagenet_views.py', '../_base_/densenet161.py']
+_base_ = ['../_base_/imagenet_views.py', '../_base_/{{$BACKBONE:densenet161}}.py']
+work_dir = 'work_dirs/imagenet_best_{{$BACKBONE:densenet161}}'
 ramp = dict(begin=3 / 8, end=1 / 2)  # shares of the run
 model = dict(
     head=dict(

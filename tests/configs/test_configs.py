@@ -70,8 +70,18 @@ def test_config_parses_builds_and_has_a_docstring_with_its_command(path):
     assert sampler.batch_size == cfg.train_dataloader.batch_size
     model.backbone.eval()
     assert model.head.in_channels == model.backbone(torch.zeros(1, 3, 32, 32))[-1].size(1)
-    for hook in cfg.custom_hooks:
-        assert set(hook.get('schedule', {})) <= set(model.head.terms.keys())
+
+
+@pytest.mark.parametrize('path', sorted((CONFIGS / 'imagenet/methods').glob('*.py')))
+def test_methods_take_any_backbone_and_keep_their_runs_apart(path, monkeypatch):
+    folders = []
+    for backbone, kind in ((None, 'DenseNet'), ('resnet50', 'ResNet')):
+        if backbone:
+            monkeypatch.setenv('BACKBONE', backbone)
+        cfg = load_config(str(path), ('model',))
+        assert cfg.model.backbone.type == kind
+        folders.append(cfg.work_dir)
+    assert folders == [f'work_dirs/{path.stem}_{name}' for name in ('densenet161', 'resnet50')]
 
 
 def test_14x14_config_has_the_weights_of_the_flagship_and_finer_maps():
@@ -200,15 +210,17 @@ def shrink_crops(transforms, size):
 @pytest.mark.parametrize(
     'name',
     [
-        'densenet161_fixmatch_full',
-        'resnet50_mean_teacher_full',
-        'resnet50_transform_full',
-        'resnet50_pseudo_label',
-        'resnet50_ce',
+        'imagenet_fixmatch_full',
+        'imagenet_mean_teacher_full',
+        'imagenet_transform_full',
+        'imagenet_pseudo_label',
+        'imagenet_ce',
     ],
 )
-def test_methods_run_on_an_imagenet_folder(name, imagenet_folder, tmp_path):
+def test_methods_run_on_an_imagenet_folder(name, imagenet_folder, tmp_path, monkeypatch):
     ce = name.endswith('_ce')
+    if 'fixmatch' not in name:
+        monkeypatch.setenv('BACKBONE', 'resnet50')
     cfg = tiny_imagenet(
         f'imagenet/methods/{name}',
         imagenet_folder,

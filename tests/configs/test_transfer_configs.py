@@ -138,7 +138,7 @@ def checkpoint(tmp_path):
 # Each model and each data set once or twice.
 TRAINED = (
     'faster-rcnn_densenet161_fpn_1x_voc0712',
-    'retinanet_densenet121_fpn_1x_coco',
+    'retinanet_densenet161_fpn_1x_coco',
     'fcn_densenet161-d8_4xb4-20k_voc12aug-512x512',
     'fcn_densenet161-d8_4xb2-40k_cityscapes-512x1024',
     'deeplabv3plus_densenet161-d8_4xb4-80k_ade20k-512x512',

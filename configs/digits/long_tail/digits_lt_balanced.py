@@ -8,16 +8,12 @@ Expected: test accuracy 81.2 ± 0.7 %, mean recall 65.8 ± 1.6 % (mean and stand
 deviation of 3 seeds).
 """
 
-_base_ = '../digits_ce_mel_nbel.py'
-imbalance = 10  # class 0 has 10 times as many images as class 9, labelled or not
-train_dataloader = dict(
-    dataset=dict(labeled=dict(imbalance=imbalance), unlabeled=dict(imbalance=imbalance)),
-    sampler=dict(class_balanced=True),
-)
-val_dataloader = test_dataloader = dict(dataset=dict(imbalance=imbalance))
+_base_ = 'digits_lt_uniform.py'
+train_dataloader = dict(sampler=dict(class_balanced=True))
+
 # Half of a batch is labelled, with as many images of each class; the other half is as the
 # unlabelled images are.
-shares = [imbalance ** (-label / 9) for label in range(10)]
+shares = [10 ** (-label / 9) for label in range(10)]
 model = dict(
     head=dict(loss_nbel=dict(prior=[0.5 / 10 + 0.5 * share / sum(shares) for share in shares]))
 )

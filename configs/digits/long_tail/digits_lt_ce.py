@@ -7,9 +7,8 @@ Expected: test accuracy 81.9 ± 0.2 %, mean recall 68.7 ± 0.5 % (mean and stand
 deviation of 3 seeds).
 """
 
-_base_ = '../digits_ce.py'
-imbalance = 10  # class 0 has 10 times as many images as class 9, labelled or not
+_base_ = '../../_base_/digits_long_tail.py'
+batch_size, labeled_ratio = 32, 1.0
 train_dataloader = dict(
-    dataset=dict(labeled=dict(imbalance=imbalance), unlabeled=dict(imbalance=imbalance))
+    batch_size=batch_size, sampler=dict(batch_size=batch_size, labeled_ratio=labeled_ratio)
 )
-val_dataloader = test_dataloader = dict(dataset=dict(imbalance=imbalance))

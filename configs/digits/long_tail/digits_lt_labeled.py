@@ -8,10 +8,5 @@ Expected: test accuracy 84.0 ± 0.6 %, mean recall 71.0 ± 1.1 % (mean and stand
 deviation of 3 seeds).
 """
 
-_base_ = '../digits_ce_mel_nbel.py'
-imbalance = 10  # class 0 has 10 times as many images as class 9, labelled or not
-train_dataloader = dict(
-    dataset=dict(labeled=dict(imbalance=imbalance), unlabeled=dict(imbalance=imbalance))
-)
-val_dataloader = test_dataloader = dict(dataset=dict(imbalance=imbalance))
+_base_ = 'digits_lt_uniform.py'
 model = dict(head=dict(loss_nbel=dict(prior='labeled')))

@@ -7,9 +7,5 @@ Expected: test accuracy 80.8 ± 0.8 %, mean recall 71.8 ± 1.8 % (mean and stand
 deviation of 3 seeds).
 """
 
-_base_ = '../digits_ce_mel_nbel.py'
-imbalance = 10  # class 0 has 10 times as many images as class 9, labelled or not
-train_dataloader = dict(
-    dataset=dict(labeled=dict(imbalance=imbalance), unlabeled=dict(imbalance=imbalance))
-)
-val_dataloader = test_dataloader = dict(dataset=dict(imbalance=imbalance))
+_base_ = '../../_base_/digits_long_tail.py'
+model = dict(head=dict(loss_mel={{_base_.mel}}, loss_nbel={{_base_.nbel}}))

@@ -1,4 +1,4 @@
-"""DigitScenes, CE + MEL + NBEL, 512 images per step in micro-batches of 8: NBEL of all 512, exactly.
+"""DigitScenes, CE + MEL + NBEL, 512 images per step in micro-batches of 8: exact NBEL.
 
     python tools/train.py configs/digits/nbel_batch/digits_nbel_512.py
 

@@ -2,7 +2,7 @@
 
     python tools/make_split.py data/imagenet/train --out data/imagenet/meta --labeled 10%
     tools/dist_train.sh configs/transfer/cls/finetune_densenet161_in1k-10pct.py 8 \\
-        --cfg-options model.backbone.init_cfg.type=Pretrained
+        --cfg-options model.backbone.init_cfg.type=Pretrained \\
         model.backbone.init_cfg.checkpoint=FILE
 
 All layers are trained; the linear layer, which is new, with ten times the learning rate.

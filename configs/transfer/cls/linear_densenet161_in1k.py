@@ -1,8 +1,9 @@
 """Linear probe: a linear layer on the frozen features of a DenseNet-161, trained with all labels of
 ImageNet.
 
-    tools/dist_train.sh configs/transfer/cls/linear_densenet161_in1k.py 8 \\ --cfg-options
-        model.backbone.init_cfg.type=Pretrained model.backbone.init_cfg.checkpoint=FILE
+    tools/dist_train.sh configs/transfer/cls/linear_densenet161_in1k.py 8 \\
+        --cfg-options model.backbone.init_cfg.type=Pretrained \\
+        model.backbone.init_cfg.checkpoint=FILE
 
 Schedule: that of MMPretrain for MoCo v3 with a ResNet-50. Hardware: 8 GPUs. Expected: not yet run.
 """

@@ -1,6 +1,7 @@
 """Linear probe on DigitScenes: a linear layer on the frozen features, trained with all labels.
 
-    python tools/transfer.py digits configs/transfer/digits/digits_linear.py --checkpoints ce=FILE
+    python tools/transfer.py digits configs/transfer/digits/digits_linear.py --checkpoints \\
+        ce=FILE
 
 What the features say about the digit, without fine-tuning. Hardware: a CPU. Expected:
 docs/transfer.md.

@@ -1,8 +1,8 @@
 """RetinaNet on dense DigitScenes (96x96 images, 1 to 5 digits), one map of stride 4, from random
 weights or a checkpoint.
 
-    python tools/transfer.py digits configs/transfer/digits/digits_retinanet.py --checkpoints
-    ce=FILE
+    python tools/transfer.py digits configs/transfer/digits/digits_retinanet.py --checkpoints \\
+        ce=FILE
 
 tools/transfer.py writes the images. Hardware: a CPU. Expected: docs/transfer.md.
 """

@@ -1,8 +1,8 @@
 """DeepLabV3+ and DenseNet-161 (stride 8) on Cityscapes, from random weights or a checkpoint.
 
-    tools/dist_train.sh
+    tools/dist_train.sh \\
         configs/transfer/seg/deeplabv3plus_densenet161-d8_4xb2-40k_cityscapes-512x1024.py 4 \\
-        --cfg-options model.backbone.init_cfg.type=Pretrained
+        --cfg-options model.backbone.init_cfg.type=Pretrained \\
         model.backbone.init_cfg.checkpoint=FILE
 
 Hardware: 4 GPUs. Expected: not yet run.

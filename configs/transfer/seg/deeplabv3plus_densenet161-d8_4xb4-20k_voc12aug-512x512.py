@@ -1,9 +1,9 @@
 """DeepLabV3+ and DenseNet-161 (stride 8) on VOC 2012 + additional annotations, from random weights
 or a checkpoint.
 
-    tools/dist_train.sh
+    tools/dist_train.sh \\
         configs/transfer/seg/deeplabv3plus_densenet161-d8_4xb4-20k_voc12aug-512x512.py 4 \\
-        --cfg-options model.backbone.init_cfg.type=Pretrained
+        --cfg-options model.backbone.init_cfg.type=Pretrained \\
         model.backbone.init_cfg.checkpoint=FILE
 
 Hardware: 4 GPUs. Expected: not yet run.

@@ -2,7 +2,7 @@
 checkpoint.
 
     tools/dist_train.sh configs/transfer/seg/fcn_densenet161-d8_4xb4-20k_voc12aug-512x512.py 4 \\
-        --cfg-options model.backbone.init_cfg.type=Pretrained
+        --cfg-options model.backbone.init_cfg.type=Pretrained \\
         model.backbone.init_cfg.checkpoint=FILE
 
 Hardware: 4 GPUs. Expected: not yet run.

@@ -1,7 +1,7 @@
 """FCN and DenseNet-161 (stride 8) on ADE20K, from random weights or a checkpoint.
 
     tools/dist_train.sh configs/transfer/seg/fcn_densenet161-d8_4xb4-80k_ade20k-512x512.py 4 \\
-        --cfg-options model.backbone.init_cfg.type=Pretrained
+        --cfg-options model.backbone.init_cfg.type=Pretrained \\
         model.backbone.init_cfg.checkpoint=FILE
 
 Hardware: 4 GPUs. Expected: not yet run.

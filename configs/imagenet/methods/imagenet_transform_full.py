@@ -1,15 +1,16 @@
-"""ResNet-50 on ImageNet with stochastic transformations (Sajjadi et al. 2016) + MEL + NBEL +
-locality penalty.
+"""ImageNet with stochastic transformations (Sajjadi et al. 2016) + MEL + NBEL + locality penalty.
 
-    tools/dist_train.sh configs/imagenet/methods/resnet50_transform_full.py 8
+    tools/dist_train.sh configs/imagenet/methods/imagenet_transform_full.py 8
 
 Predictions of two weak views of each unlabelled image are drawn to each other. The penalties and
 when they join are those of configs/densenet_mel_nbel_loc.py. 64,000 labelled and 200,000 unlabelled
 images; settings that all methods share are in configs/_base_/imagenet_views.py.
+With BACKBONE=resnet50 before the command the network is a ResNet-50 instead of a DenseNet-161.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 
-_base_ = ['../../_base_/imagenet_views.py', '../../_base_/resnet50.py']
+_base_ = ['../../_base_/imagenet_views.py', '../../_base_/{{$BACKBONE:densenet161}}.py']
+work_dir = 'work_dirs/imagenet_transform_full_{{$BACKBONE:densenet161}}'
 model = dict(
     head=dict(
         loss_mel={{_base_.mel}},

@@ -1,14 +1,16 @@
-"""ResNet-50 on ImageNet with cross-entropy alone.
+"""ImageNet with cross-entropy alone.
 
-    tools/dist_train.sh configs/imagenet/methods/resnet50_ce.py 8
+    tools/dist_train.sh configs/imagenet/methods/imagenet_ce.py 8
 
 The other configs of this folder have the same 512 labelled images per step, and so as many passes
 over them. 64,000 labelled images; settings that all methods share are in
 configs/_base_/imagenet_views.py.
+With BACKBONE=resnet50 before the command the network is a ResNet-50 instead of a DenseNet-161.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 
-_base_ = ['../../_base_/imagenet_views.py', '../../_base_/resnet50.py']
+_base_ = ['../../_base_/imagenet_views.py', '../../_base_/{{$BACKBONE:densenet161}}.py']
+work_dir = 'work_dirs/imagenet_ce_{{$BACKBONE:densenet161}}'
 batch_size, micro_batch_size, labeled_ratio = 64, None, 1.0
 train_dataloader = dict(
     batch_size=batch_size,

@@ -1,15 +1,17 @@
-"""ResNet-50 on ImageNet with pseudo-labels (Lee 2013) + MEL + NBEL + locality penalty.
+"""ImageNet with pseudo-labels (Lee 2013) + MEL + NBEL + locality penalty.
 
-    tools/dist_train.sh configs/imagenet/methods/resnet50_pseudo_label_full.py 8
+    tools/dist_train.sh configs/imagenet/methods/imagenet_pseudo_label_full.py 8
 
 The most probable class of each unlabelled image is its label; the weight of the term rises from 0
 to 3 between 10 % and 60 % of the run. The penalties and when they join are those of
 configs/densenet_mel_nbel_loc.py. 64,000 labelled and 200,000 unlabelled images; settings that all
 methods share are in configs/_base_/imagenet_views.py.
+With BACKBONE=resnet50 before the command the network is a ResNet-50 instead of a DenseNet-161.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 
-_base_ = ['../../_base_/imagenet_views.py', '../../_base_/resnet50.py']
+_base_ = ['../../_base_/imagenet_views.py', '../../_base_/{{$BACKBONE:densenet161}}.py']
+work_dir = 'work_dirs/imagenet_pseudo_label_full_{{$BACKBONE:densenet161}}'
 model = dict(
     head=dict(
         loss_mel={{_base_.mel}},
