@@ -172,7 +172,7 @@ def test_views_of_ones_own_images(terms):
 
 
 def lines_of_terms():
-    """What the blocks of docs/terms.md that are no files define."""
+    """What the blocks of docs/terms.md that are not files define."""
     text = (ROOT / 'docs/terms.md').read_text()
     for block in re.findall(r'```python\n(?!# \S+\.py)(.*?)```', text, re.S):
         values = {}
@@ -189,6 +189,8 @@ def test_lines_of_the_page_on_terms_build_what_they_say():
                     dict(type='mmsemiloc.CAMClsHead', num_classes=3, in_channels=4, terms=value)
                 )
                 built |= {type(term).__name__ for term in head.terms.values()}
+            elif name.startswith('loss_'):
+                built.add(type(MODELS.build(value)).__name__)
             else:
                 assert name == 'custom_hooks'
                 built |= {type(HOOKS.build(hook)).__name__ for hook in value}
@@ -197,6 +199,7 @@ def test_lines_of_the_page_on_terms_build_what_they_say():
         'FixMatchLoss',
         'SoftConsistencyLoss',
         'TransformConsistencyLoss',
+        'NegativeBatchEntropyLoss',
         'MeanTeacherHook',
     } <= built
 
