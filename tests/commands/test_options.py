@@ -14,6 +14,7 @@ from mmsemiloc.commands.options import (
     places_of,
     with_options,
 )
+from mmsemiloc.models import Schedule
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 TRAINABLE = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
@@ -72,7 +73,7 @@ def test_knobs_are_carried_to_their_places_from_the_command_line_and_from_a_file
         )
         assert cfg.model.head.num_classes == cfg.model.data_preprocessor.num_classes == 7
         assert cfg.train_cfg.max_iters == cfg.train_dataloader.sampler.epoch_length == 300
-        assert cfg.custom_hooks[0].schedule.nbel == dict(begin=112, end=150)
+        assert Schedule(**cfg.model.head.loss_nbel.schedule).steps(300) == (112, 150)
         assert cfg.param_scheduler.milestones == [225, 270]
         assert {name: cfg[name] for name in values} == values
     assert (

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from mmsemiloc.models import Schedule
 from mmsemiloc.study import with_length
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -116,11 +117,6 @@ def test_schedulers_milestones_and_endless_values():
             [dict(type='mmsemiloc.CAMEvolutionHook', interval=2)],
             'CAMEvolutionHook counts epochs',
         ),
-        (
-            'custom_hooks',
-            [dict(type='mmsemiloc.LossScheduleHook', by_epoch=True, schedule={})],
-            'LossScheduleHook counts epochs',
-        ),
     ],
 )
 def test_unknown_values_are_refused(path, value, match):
@@ -137,7 +133,7 @@ def test_a_config_that_counts_epochs_keeps_the_shares_of_its_schedules():
         1,
     )
     assert short.param_scheduler[1].milestones == [3, 6, 9, 12]
-    assert short.custom_hooks[0].schedule.nbel == dict(begin=10, end=10)
+    assert short.model.head.loss_nbel.schedule == dict(begin=10 / 13)  # a share of any run
     assert (
         short.default_hooks.logger.interval == cfg.default_hooks.logger.interval
     )  # counts iterations
@@ -146,7 +142,7 @@ def test_a_config_that_counts_epochs_keeps_the_shares_of_its_schedules():
 
 def test_everything_begins_in_a_run_of_one_epoch():
     short = with_length(Config.fromfile(CONFIGS / 'densenet_mel_nbel_loc.py'), 1)
-    assert short.custom_hooks[0].schedule.nbel == dict(begin=0, end=0)
+    assert Schedule(**short.model.head.loss_nbel.schedule).steps(1) == (0, 0)
     assert short.param_scheduler[1].milestones == []
 
 

@@ -335,11 +335,7 @@ def test_the_full_loss_on_digits_with_two_processes(tmp_path):
         'default_hooks.logger.interval=2',
         'train_dataloader.dataset.unlabeled.num_images=100',
         'val_dataloader.dataset.num_images=20',
-        *(
-            f'custom_hooks.0.schedule.{name}.{key}=0'
-            for key in ('begin', 'end')
-            for name in ('mel', 'nbel', 'locality')
-        ),
+        *(f'model.head.loss_{name}.schedule=None' for name in ('mel', 'nbel', 'locality')),
     ]
     config = TOOLS.parent / 'configs' / 'digits' / 'digits_full.py'
     output = run(

@@ -204,18 +204,17 @@ def test_an_own_list_of_hooks_does_not_drop_the_checks(pets, refused):
     [
         (
             ['max_epochs=130', 'train_cfg.max_epochs=3'],
-            ["loss term 'nbel' begins at", 'of 3 epochs', 'max_epochs=...'],
+            ['param_scheduler 1', 'of 3 epochs', 'max_epochs=...'],
         ),
         (
-            ['custom_hooks.0.schedule.nbel.begin=3', 'custom_hooks.0.schedule.nbel.end=9'],
-            ["loss term 'nbel' begins at 3 of 3"],
+            [f'model.head.loss_nbel.schedule.{key}' for key in ('begin=0.99', 'end=1')],
+            ["loss term 'nbel' begins at"],
         ),
         (['param_scheduler.1.milestones=(30,60)'], ['first milestone at', 'MultiStepLR']),
         (
             [
-                'custom_hooks.0.type=mmsemiloc.MeanTeacherHook',
-                'custom_hooks.0.begin_iter=500',
-                'custom_hooks.0.schedule=None',
+                'default_hooks.teacher.type=mmsemiloc.MeanTeacherHook',
+                'default_hooks.teacher.begin_iter=500',
             ],
             ['MeanTeacherHook'],
         ),
@@ -224,6 +223,16 @@ def test_an_own_list_of_hooks_does_not_drop_the_checks(pets, refused):
 def test_what_never_begins(options, words, refused):
     line = refused(*options)
     assert all(word in line for word in words), line
+
+
+def test_schedules_of_an_older_config_are_told_their_new_place(pets, refused):
+    hook = "type='mmsemiloc.LossScheduleHook', by_epoch=True"
+    old = f'custom_hooks = [dict({hook}, schedule=dict(nbel=dict(begin=100, end=100)))]'
+    line = refused(config=pets.config(old))
+    new = 'model.head.loss_nbel.schedule=dict(begin=100 / max_epochs, end=100 / max_epochs)'
+    assert new in line and 'beside loss_weight' in line
+    line = refused('model.head.loss_nbel.schedule.begin=100')
+    assert 'begin of a schedule is a share of the run, from 0 to 1, got 100' in line
 
 
 @pytest.mark.parametrize(
