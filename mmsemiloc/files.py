@@ -25,11 +25,6 @@ def write_json(path: Path, content: object) -> None:
     write_whole(path, json.dumps(content, indent=1))
 
 
-def csv_cell(value: object) -> object:
-    """A value as a csv file has it: floats to 10 digits, nothing for None."""
-    return f'{value:.10g}' if isinstance(value, float) else value
-
-
 def write_csv(
     path: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None
 ) -> None:
@@ -44,5 +39,5 @@ def write_csv(
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator='\n')
     writer.writeheader()
-    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
+    writer.writerows(rows)
     write_whole(path, text.getvalue())

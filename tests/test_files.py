@@ -10,7 +10,7 @@ from mmsemiloc.files import write_csv, write_json, write_whole
 def test_rows_become_a_csv_file(tmp_path):
     path = tmp_path / 'rows.csv'
     write_csv(path, [dict(name='a, b', value=1 / 3, count=2), dict(name='c', value=None, more=1)])
-    assert path.read_text() == 'name,value,count,more\n"a, b",0.3333333333,2,\nc,,,1\n'
+    assert path.read_text() == 'name,value,count,more\n"a, b",0.3333333333333333,2,\nc,,,1\n'
 
 
 def test_columns_may_be_given(tmp_path):

@@ -9,21 +9,21 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmsemiloc.commands.common import check_checkpoint, load_config, read_options
-from mmsemiloc.study.cam_analysis import (
+from mmsemiloc.inference.photos import find_images
+from mmsemiloc.study.cam_pictures import draw_files, draw_strips
+from mmsemiloc.study.cam_report import cam_page, cam_table, evolution_plot, write_cam_csv
+from mmsemiloc.study.checkpoint_scores import (
     Advance,
-    Moment,
+    CheckpointScores,
     Picture,
     RunFiles,
     Values,
     analyze,
     baselines,
-    draw_files,
-    draw_strips,
     find_checkpoints,
 )
-from mmsemiloc.study.cam_report import cam_page, cam_table, evolution_plot, to_png, write_cam_csv
-from mmsemiloc.study.predict import find_images
 from mmsemiloc.study.tables import Table, print_table, write_markdown
+from mmsemiloc.visualization.pictures import to_png
 
 
 def read_runs(args: argparse.Namespace) -> list[RunFiles]:
@@ -57,13 +57,13 @@ def read_runs(args: argparse.Namespace) -> list[RunFiles]:
 
 
 def write_strips(
-    folder: Path, pictures: Sequence[Picture], moments: Sequence[Moment]
+    folder: Path, pictures: Sequence[Picture], scored: Sequence[CheckpointScores]
 ) -> list[tuple[str, bytes]]:
     """Write the strips into a folder of their own, and return them with the names of the images."""
     (folder / 'strips').mkdir(parents=True, exist_ok=True)
     strips = [
         (picture.name, to_png(strip))
-        for picture, strip in zip(pictures, draw_strips(pictures, moments), strict=True)
+        for picture, strip in zip(pictures, draw_strips(pictures, scored), strict=True)
     ]
     for index, (_, png) in enumerate(strips):
         (folder / 'strips' / f'{index:03d}.png').write_bytes(png)
@@ -71,13 +71,13 @@ def write_strips(
 
 
 def write_values(
-    folder: Path, moments: Sequence[Moment], knowing_nothing: dict[str, Values], table: Table
+    folder: Path, scored: Sequence[CheckpointScores], uninformed: dict[str, Values], table: Table
 ) -> None:
     """Write the table, and the plot if there is something to follow."""
-    write_cam_csv(moments, knowing_nothing, folder / 'cam_analysis.csv')
+    write_cam_csv(scored, uninformed, folder / 'cam_analysis.csv')
     write_markdown([table], folder / 'cam_analysis.md')
-    if len(moments) > len({moment.run for moment in moments}):
-        (folder / 'cam_evolution.png').write_bytes(evolution_plot(moments, knowing_nothing))
+    if len(scored) > len({each.run for each in scored}):
+        (folder / 'cam_evolution.png').write_bytes(evolution_plot(scored, uninformed))
 
 
 def analyze_files(
@@ -85,10 +85,10 @@ def analyze_files(
 ) -> dict[Path, str]:
     """Draw image files, and return those that cannot be read, with the reasons."""
     paths = find_images(args.images, args.out, say)[: args.strips]
-    moments, pictures, faults = draw_files(runs, paths, advance)
-    strips = write_strips(args.out, pictures, moments)
+    scored, pictures, faults = draw_files(runs, paths, advance)
+    strips = write_strips(args.out, pictures, scored)
     if args.html:
-        (args.out / 'report.html').write_text(cam_page(moments, strips), encoding='utf-8')
+        (args.out / 'report.html').write_text(cam_page(scored, strips), encoding='utf-8')
     return faults
 
 
@@ -96,15 +96,15 @@ def analyze_split(
     args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance
 ) -> list[str | Table]:
     """Score and draw the images of a split, and return what is to be shown."""
-    moments, images = analyze(runs, args.split, args.num_images, args.strips or 8, advance)
-    knowing_nothing = baselines(images)
+    scored, images = analyze(runs, args.split, args.num_images, args.strips or 8, advance)
+    uninformed = baselines(images)
     count = len(images.labels)
-    table = cam_table(moments, knowing_nothing, args.split, count)
-    strips = write_strips(args.out, images.pictures, moments)
-    write_values(args.out, moments, knowing_nothing, table)
+    table = cam_table(scored, uninformed, args.split, count)
+    strips = write_strips(args.out, images.pictures, scored)
+    write_values(args.out, scored, uninformed, table)
     if args.html:
         (args.out / 'report.html').write_text(
-            cam_page(moments, strips, table, knowing_nothing, count), encoding='utf-8'
+            cam_page(scored, strips, table, uninformed, count), encoding='utf-8'
         )
     note = (
         f'{count - images.boxed} of {count} images have no box (gt_bboxes): they count in accuracy '

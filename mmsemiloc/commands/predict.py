@@ -11,10 +11,11 @@ from rich.progress import Progress
 
 from mmsemiloc.commands.common import check_checkpoint, load_config, read_options
 from mmsemiloc.datasets.checks.classes import checkpoint_classes
+from mmsemiloc.inference.photo_predictions import Prediction, predict_files
+from mmsemiloc.inference.photos import find_images, image_pipeline
 from mmsemiloc.study.evaluate import load_model
-from mmsemiloc.study.predict import Prediction, find_images, image_pipeline, predict_files
 from mmsemiloc.study.tables import Table, print_table
-from mmsemiloc.visualization.plots import image_plot
+from mmsemiloc.visualization.pictures import image_picture
 
 TABLE_ROWS = 20
 
@@ -25,7 +26,7 @@ class Results:
     Args:
         folder: Where to write.
         classes: Names of the classes; a class beyond them is named by its number.
-        topk: Classes an image.
+        topk: Classes per image.
         num_pictures: How many of the first images to draw.
     """
 
@@ -70,7 +71,7 @@ class Results:
         self.drawn += 1
         picture = f'{self.count:05d}_{prediction.path.stem}.png'
         boxes = [prediction.box] if prediction.box else []
-        drawn = image_plot(prediction.image, prediction.cam, boxes, size=400)
+        drawn = image_picture(prediction.image, prediction.cam, boxes, size=400)
         (self.folder / picture).write_bytes(drawn)
         return picture
 

@@ -7,16 +7,23 @@ from mmsemiloc.evaluation.map_scores import (
     summarize_predictions,
 )
 from mmsemiloc.evaluation.maps import resize_maps
-from mmsemiloc.evaluation.predict import predict_with_maps, score_sample, true_boxes, true_class
+from mmsemiloc.evaluation.scoring import (
+    ScoredImage,
+    predict_batch,
+    scored_batches,
+    true_boxes,
+    true_class,
+)
 
 __all__ = [
     'CAMLocalization',
     'MapScore',
-    'predict_with_maps',
+    'ScoredImage',
+    'predict_batch',
     'resize_maps',
     'score_centre_map',
     'score_map',
-    'score_sample',
+    'scored_batches',
     'summarize_maps',
     'summarize_predictions',
     'true_boxes',

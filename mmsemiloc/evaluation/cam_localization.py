@@ -1,6 +1,7 @@
 """Metric of how well class activation maps find the object."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -15,6 +16,7 @@ from mmsemiloc.evaluation.map_scores import (
     summarize_maps,
 )
 from mmsemiloc.evaluation.maps import resize_maps
+from mmsemiloc.evaluation.scoring import image_name, naming
 from mmsemiloc.registry import METRICS
 
 NEEDED = {
@@ -31,23 +33,23 @@ NEEDED = {
 }
 
 
-def to_numpy(value) -> np.ndarray:
+def to_numpy(value: Tensor | Sequence) -> np.ndarray:
     """An array on the CPU."""
     return value.cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
 
 
 def image_map(cam: Tensor, sample: dict) -> np.ndarray:
-    """A map (h, w) at the size (H, W) of its image: of the padded network input first, then without
-    the padding.
-    """
+    """A map (h, w) at the size (H, W) of its image, without the padding of the network's input."""
     height, width = sample['img_shape'][:2]
     return resize_maps(cam[None], sample['batch_input_shape'])[0, :height, :width].cpu().numpy()
 
 
 @METRICS.register_module()
 class CAMLocalization(BaseMetric):
-    """Localisation by class activation maps, as in "Evaluating Weakly Supervised Object
-    Localization Methods Right".
+    """Localisation by class activation maps.
+
+    The measures are those of `Evaluating Weakly Supervised Object Localization Methods Right
+    <https://arxiv.org/abs/2001.07437>`_ (Choe et al. 2020).
 
     Each value comes for the map of the true class (``gt_...``), of the most probable class
     (``top1_...``), for a Gaussian at the image's centre (``centre_...``) and for a constant map
@@ -66,7 +68,7 @@ class CAMLocalization(BaseMetric):
       read it beside the others;
     - ``PxAP``: average precision over all pixels, if all images have a ``gt_seg_map`` (1 on the
       object, 0 off it, 255 ignored);
-    - ``top1_loc``: images that are classified right and whose box is right as in ``MaxBoxAcc``.
+    - ``top1_loc``: correctly classified images whose box is right as in ``MaxBoxAcc``.
 
     The pipeline has to keep the object in the image: resize without a crop, by mmcv's ``Resize``,
     which moves ``gt_bboxes`` and ``gt_seg_map`` along (``ResizeEdge`` does not).
@@ -84,13 +86,14 @@ class CAMLocalization(BaseMetric):
         In a config whose dataset has boxes::
 
             model = dict(head=dict(predict_cam=True))
-            test_evaluator = [dict(type='Accuracy', topk=(1, )), dict(type='mmsemiloc.CAMLocalization')]
+            test_evaluator = [
+                dict(type='Accuracy', topk=(1, )), dict(type='mmsemiloc.CAMLocalization')]
     """
 
     default_prefix = 'localization'
 
     def __init__(
-        self, threshold: float | None = None, area_threshold: float = 0.5, **kwargs
+        self, threshold: float | None = None, area_threshold: float = 0.5, **kwargs: Any
     ) -> None:
         for name, value in (('threshold', threshold), ('area_threshold', area_threshold)):
             if value is not None and not 0 <= value < 1:
@@ -101,14 +104,12 @@ class CAMLocalization(BaseMetric):
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Score the maps of a batch; ``data_batch`` is not used."""
         for sample in data_samples:
-            try:
+            name = image_name(sample, sample.get('sample_idx', 'without a name'))
+            with naming(f'CAMLocalization: {name}'):
                 self.results.append(self._score(sample))
-            except ValueError as error:
-                name = sample.get('img_path', f'image {sample.get("sample_idx", "without a name")}')
-                raise ValueError(f'CAMLocalization: {name}: {error}') from error
 
     def _score(self, sample: dict) -> dict:
-        """Scores of one image by map, and whether it is classified right."""
+        """Scores of one image by map, and whether it is correctly classified."""
         for key, remedy in NEEDED.items():
             if key not in sample:
                 raise ValueError(f'no {key}; {remedy}')
@@ -138,9 +139,8 @@ class CAMLocalization(BaseMetric):
         metrics = {}
         for name in ('gt', 'top1', 'centre', 'uniform'):
             if all(name in result for result in results):
-                threshold = (
-                    self.threshold if name in ('gt', 'top1') else None
-                )  # chosen for the model's maps
+                # The threshold is chosen for the model's maps.
+                threshold = self.threshold if name in ('gt', 'top1') else None
                 summary = summarize_maps([result[name] for result in results], threshold)
                 metrics.update({f'{name}_{key}': value for key, value in summary.items()})
         if 'gt_MaxBoxAcc' in metrics:

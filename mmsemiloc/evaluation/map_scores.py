@@ -22,8 +22,9 @@ from mmsemiloc.evaluation.pixel_precision import pixel_average_precision, pixel_
 
 @dataclass(frozen=True)
 class MapScore:
-    """One map against the true boxes of its image; small, so that those of all images can be
-    collected.
+    """One map against the true boxes of its image.
+
+    It is small, so that those of all images can be collected.
 
     Attributes:
         area: Share (0 to 1) of pixels above half of the maximum, or another threshold.
@@ -75,7 +76,7 @@ def score_map(
 
 
 def centre_map(size: Sequence[int]) -> np.ndarray:
-    """A map (H, W) that knows nothing: a Gaussian at the image's centre, of its aspect ratio."""
+    """An uninformed map (H, W): a Gaussian at the image's centre, of its aspect ratio."""
     y, x = (np.linspace(-1, 1, length, dtype=np.float32) for length in size)
     return np.exp(-(y[:, None] ** 2 + x**2) / 2)
 
@@ -117,22 +118,25 @@ def box_accuracy(
 
 
 def max_box_acc(accuracy: np.ndarray) -> float:
-    """MaxBoxAcc (%) from :func:`box_accuracy`: IoU 0.5, the largest contour, at the best threshold
-    of this set.
+    """MaxBoxAcc (%) from :func:`box_accuracy`: IoU 0.5, the largest contour.
+
+    It is that of the best threshold on this set.
     """
     return 100 * float(accuracy[0].max())
 
 
 def max_box_acc_v2(accuracy: np.ndarray) -> float:
-    """MaxBoxAccV2 (%) from :func:`box_accuracy`: mean over IoU 0.3, 0.5, 0.7, each at its best
-    threshold of this set.
+    """MaxBoxAccV2 (%) from :func:`box_accuracy`: mean over IoU 0.3, 0.5, 0.7.
+
+    Each is that of its best threshold on this set.
     """
     return 100 * float(accuracy[1:].max(1).mean())
 
 
 def best_threshold(accuracy: np.ndarray) -> float:
-    """The first threshold with the best mean box accuracy over IoU 0.3, 0.5, 0.7: one for all, to
-    be used on another set.
+    """The first threshold with the best mean box accuracy over IoU 0.3, 0.5, 0.7.
+
+    It is one for all of them, to be used on another set.
     """
     levels = [level_of(tau) for tau in TAUS.tolist()]
     return round(float(TAUS[accuracy[1:].mean(0)[levels].argmax()]), 3)
@@ -170,8 +174,7 @@ def summarize_maps(scores: Sequence[MapScore], threshold: float | None = None) -
 def summarize_predictions(
     correct: Sequence[bool], scores: Sequence[MapScore]
 ) -> dict[str, float | None]:
-    """What is followed over a training, in %: how many images are right, and how correct and how
-    large the maps are.
+    """What is followed over a run, in %: accuracy, and how correct and how large the maps are.
 
     Args:
         correct: Whether the class is right, for the images that have a label.

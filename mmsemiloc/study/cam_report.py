@@ -1,15 +1,12 @@
 """Tables, plots and pages that show how the maps of checkpoints change."""
 
-import csv
 import functools
 import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from mmsemiloc.study.cam_analysis import Moment, Values, short_name
+from mmsemiloc.files import write_csv
+from mmsemiloc.study.checkpoint_scores import CheckpointScores, Values, short_name
 from mmsemiloc.study.report import embed, embed_both, page, table_html, versions
 from mmsemiloc.study.tables import Table
 from mmsemiloc.visualization.plots import Lines, curve_plot, panels_plot
@@ -23,7 +20,7 @@ COLUMNS = {
 }
 # Title and explanation of what is followed over a training, and the baseline to compare it with.
 PANELS = {
-    'accuracy': ('Accuracy, %', 'Images that are classified right.', None),
+    'accuracy': ('Accuracy, %', 'Correctly classified images.', None),
     'MaxBoxAccV2': (
         'MaxBoxAccV2, %',
         'Images with a box around the map that fits the true one, a mean over three demands on '
@@ -42,70 +39,69 @@ PANELS = {
         None,
     ),
 }
-MEASURED = """In %, of the activation map of the class that the model predicts, right or wrong, on the same {images} images.
-<b>MaxBoxAccV2</b>: images with a box around the map that fits the true one. <b>In box</b>: mean share of the map's positive
-values inside the true box. <b>Pointing</b>: images whose map has its maximum in a true box. <b>Area</b>: mean share of the map
-above half of its maximum. A uniform map and one that falls off from the centre show what maps without any idea of the place
-have."""
+MEASURED = """In %, of the activation map of the class that the model predicts, right or wrong, on
+the same {images} images. <b>MaxBoxAccV2</b>: images with a box around the map that fits the true
+one. <b>In box</b>: mean share of the map's positive values inside the true box. <b>Pointing</b>:
+images whose map has its maximum in a true box. <b>Area</b>: mean share of the map above half of its
+maximum. A uniform map and one that falls off from the centre are uninformed baselines."""
 STRIPS = """Some images, the classes evenly and not picked by hand. Green: the true box, if there is one.
 Bright yellow: where the map is strongest; each map is scaled to its own largest value. {columns}"""
 
 
 def cam_table(
-    moments: Sequence[Moment], knowing_nothing: Mapping[str, Values], split: str, images: int
+    checkpoints: Sequence[CheckpointScores],
+    baselines: Mapping[str, Values],
+    split: str,
+    images: int,
 ) -> Table:
-    """One row a checkpoint, and one for each map that knows nothing; size and correctness side by
-    side.
-    """
+    """One row per checkpoint, and one per baseline; size and correctness side by side."""
 
     def cells(values: Values) -> list[str]:
         return ['–' if values[name] is None else f'{values[name]:.1f}' for name in COLUMNS]
 
-    rows = [
-        [moment.run, short_name(moment.checkpoint), *cells(moment.values)] for moment in moments
-    ]
-    rows += [[name, '–', *cells(values)] for name, values in knowing_nothing.items()]
+    rows = [[each.run, short_name(each.checkpoint), *cells(each.values)] for each in checkpoints]
+    rows += [[name, '–', *cells(values)] for name, values in baselines.items()]
     title = f'{split} split, {images} images, maps of the predicted class, %'
     return Table(title, ['run', 'checkpoint', *COLUMNS.values()], rows)
 
 
 def write_cam_csv(
-    moments: Sequence[Moment], knowing_nothing: Mapping[str, Values], path: Path
+    checkpoints: Sequence[CheckpointScores], baselines: Mapping[str, Values], path: Path
 ) -> None:
     """Write the table's rows with all digits; what is not known is empty."""
-    with path.open('w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, ['run', 'checkpoint', 'iter', *COLUMNS])
-        writer.writeheader()
-        writer.writerows(
-            dict(run=m.run, checkpoint=m.checkpoint, iter=m.iteration, **m.values) for m in moments
-        )
-        writer.writerows(dict(run=name, **values) for name, values in knowing_nothing.items())
+    rows: list[dict] = [
+        dict(run=each.run, checkpoint=each.checkpoint, iter=each.iteration, **each.values)
+        for each in checkpoints
+    ]
+    rows += [dict(run=name, **values) for name, values in baselines.items()]
+    write_csv(path, rows, ['run', 'checkpoint', 'iter', *COLUMNS])
 
 
-def by_run(moments: Sequence[Moment]) -> tuple[dict[str, list[dict]], str]:
+def by_run(checkpoints: Sequence[CheckpointScores]) -> tuple[dict[str, list[dict]], str]:
     """For each run its values with the ``step`` of each, and what a step is.
 
     Returns:
         Rows by run, and 'iteration', or 'checkpoint' where a file does not say how long it was
         trained for.
     """
-    known = all(moment.iteration is not None for moment in moments)
+    known = all(each.iteration is not None for each in checkpoints)
     rows: dict[str, list[dict]] = {}
-    for moment in moments:
-        points = rows.setdefault(moment.run, [])
-        points.append(dict(step=moment.iteration if known else len(points) + 1, **moment.values))
+    for each in checkpoints:
+        points = rows.setdefault(each.run, [])
+        points.append(dict(step=each.iteration if known else len(points) + 1, **each.values))
     return rows, 'iteration' if known else 'checkpoint'
 
 
 def panels(
-    rows: Mapping[str, Sequence[Mapping]], knowing_nothing: Mapping[str, Values] = {}
+    rows: Mapping[str, Sequence[Mapping]], baselines: Mapping[str, Values] = {}
 ) -> dict[str, tuple[Lines, Mapping[str, float]]]:
-    """What :func:`panels_plot` draws, by the key of ``PANELS``; a value that no run has is left
-    out.
+    """What :func:`panels_plot` draws, by the key of ``PANELS``.
+
+    A value that no run has is left out.
 
     Args:
         rows: For each run, values by name with their ``step``.
-        knowing_nothing: Values of maps that know nothing.
+        baselines: Values of uninformed baselines.
     """
     drawn: dict[str, tuple[Lines, Mapping[str, float]]] = {}
     for name, (_, _, baseline) in PANELS.items():
@@ -113,28 +109,28 @@ def panels(
             run: [[row['step'], row[name]] for row in points if row[name] is not None]
             for run, points in rows.items()
         }
-        level = knowing_nothing.get(baseline or '', {}).get(name)
+        level = baselines.get(baseline or '', {}).get(name)
         if any(lines.values()):
             drawn[name] = (lines, {} if level is None else {str(baseline): level})
     return drawn
 
 
-def evolution_plot(moments: Sequence[Moment], knowing_nothing: Mapping[str, Values]) -> bytes:
-    """Accuracy, MaxBoxAccV2, share in the box and area over the checkpoints, a line each run, as
-    PNG on white.
-    """
-    rows, label = by_run(moments)
+def evolution_plot(
+    checkpoints: Sequence[CheckpointScores], baselines: Mapping[str, Values]
+) -> bytes:
+    """PNG of accuracy, MaxBoxAccV2, share in the box and area, with one line per run."""
+    rows, label = by_run(checkpoints)
     return panels_plot(
-        {PANELS[name][0]: panel for name, panel in panels(rows, knowing_nothing).items()}, label
+        {PANELS[name][0]: panel for name, panel in panels(rows, baselines).items()}, label
     )
 
 
 def evolution_cards(
-    rows: Mapping[str, Sequence[Mapping]], label: str, knowing_nothing: Mapping[str, Values] = {}
+    rows: Mapping[str, Sequence[Mapping]], label: str, baselines: Mapping[str, Values] = {}
 ) -> str:
     """The same as HTML, for light and dark pages, with explanations."""
     cards = []
-    for name, (lines, levels) in panels(rows, knowing_nothing).items():
+    for name, (lines, levels) in panels(rows, baselines).items():
         title, text, _ = PANELS[name]
         plot = embed_both(functools.partial(curve_plot, lines, label=label, levels=levels), title)
         cards.append(f'<div class="card"><h3>{title}</h3>{plot}<p>{text}</p></div>')
@@ -151,45 +147,44 @@ def strips_html(strips: Sequence[tuple[str, bytes]]) -> str:
     return f'<div class="strips">{"".join(figures)}</div>'
 
 
-def to_png(image: np.ndarray) -> bytes:
-    """PNG of BGR uint8 (H, W, 3)."""
-    return cv2.imencode('.png', image)[1].tobytes()
-
-
 def cam_page(
-    moments: Sequence[Moment],
+    checkpoints: Sequence[CheckpointScores],
     strips: Sequence[tuple[str, bytes]],
     table: Table | None = None,
-    knowing_nothing: Mapping[str, Values] = {},
+    baselines: Mapping[str, Values] = {},
     images: int = 0,
 ) -> str:
     """A page with the table, the plots and the strips.
 
     Args:
-        moments: The checkpoints.
+        checkpoints: The checkpoints.
         strips: Name of each image, and its strip as PNG.
         table: The values; None for image files, of which there are pictures only.
-        knowing_nothing: Values of maps that know nothing.
+        baselines: Values of uninformed baselines.
         images: How many images were scored.
     """
-    runs = list(dict.fromkeys(moment.run for moment in moments))
+    runs = list(dict.fromkeys(each.run for each in checkpoints))
     sections = []
     if table is not None:
         sections.append(('Size and correctness', MEASURED.format(images=images), table_html(table)))
-        if len(moments) > len(runs):
-            dotted = 'Dotted: a map without any idea of the place.' if knowing_nothing else ''
+        if len(checkpoints) > len(runs):
+            dotted = 'Dotted: an uninformed baseline.' if baselines else ''
             sections.append(
-                ('Over the training', dotted, evolution_cards(*by_run(moments), knowing_nothing))
+                ('Over the training', dotted, evolution_cards(*by_run(checkpoints), baselines))
             )
     columns = (
-        'One column a run, at its last checkpoint.' if len(runs) > 1 else 'One column a checkpoint.'
+        'One column per run, at its last checkpoint.'
+        if len(runs) > 1
+        else 'One column per checkpoint.'
     )
     sections.append(('The same images', STRIPS.format(columns=columns), strips_html(strips)))
     files = ''.join(
         f'<li>{html.escape(m.run)}: <code>{html.escape(str(m.checkpoint))}</code></li>'
-        for m in moments
+        for m in checkpoints
     )
     sections.append(('To repeat it', html.escape(versions()), f'<ul>{files}</ul>'))
     return page(
-        'Class activation maps', f'Of {", ".join(runs)}, at {len(moments)} checkpoints.', sections
+        'Class activation maps',
+        f'Of {", ".join(runs)}, at {len(checkpoints)} checkpoints.',
+        sections,
     )

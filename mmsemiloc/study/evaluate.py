@@ -1,14 +1,13 @@
 """Predictions and maps of a trained classifier on a split, and what they are worth."""
 
 import copy
-import os
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
@@ -20,22 +19,13 @@ from mmsemiloc.datasets.checks.box_motion import check_moves_boxes
 from mmsemiloc.datasets.checks.classes import check_against_checkpoint
 from mmsemiloc.datasets.subsets import subset_of
 from mmsemiloc.datasets.tolerant_dataset import tolerant
-from mmsemiloc.evaluation import (
-    MapScore,
-    resize_maps,
-    score_centre_map,
-    score_sample,
-    true_boxes,
-    true_class,
-)
+from mmsemiloc.evaluation import MapScore, ScoredImage, score_centre_map, scored_batches, true_class
 from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
 from mmsemiloc.evaluation.maps import boxes_mask
+from mmsemiloc.files import write_whole
 from mmsemiloc.models import fit_state, read_checkpoint
 from mmsemiloc.registry import MODELS
-from mmsemiloc.study.predict import scores_and_maps
-from mmsemiloc.visualization.cam_strips import to_bgr
-
-NO_SCORE = MapScore(area=float('nan'))  # of an image without a map
+from mmsemiloc.visualization.pictures import to_bgr
 
 KINDS = {'val': 'validation', 'test': 'test'}  # what the images of a split are called in messages
 
@@ -69,7 +59,7 @@ class Evaluation:
         box_area: Share (0 to 1) of the image that the true box covers (N,); NaN without a box.
         hits: ``MapScore.hits`` of that CAM, one row for each image with a box and a map
             (up to N, 128).
-        centre_hits: The same of a map that knows nothing, see ``centre_map``.
+        centre_hits: The same of an uninformed baseline, see ``centre_map``.
         examples: Some images, with their maps.
     """
 
@@ -90,35 +80,31 @@ class Evaluation:
 
     def save(self, path: Path) -> None:
         """Write an .npz file that is never half written."""
-        partial = path.with_suffix('.partial')
-        content = asdict(self)
-        with partial.open('wb') as file:
-            np.savez_compressed(file, **content.pop('examples'), **content)
-        os.replace(partial, path)
+        arrays = asdict(self)
+        examples = arrays.pop('examples')
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays, **examples)
+        write_whole(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> 'Evaluation':
         """Read what :meth:`save` wrote."""
         with np.load(path) as file:
-            content = dict(file)
-        return cls(
-            examples=Examples(*(content.pop(key) for key in ('images', 'cams', 'boxes'))), **content
-        )
+            arrays = dict(file)
+        examples = Examples(*(arrays.pop(key) for key in ('images', 'cams', 'boxes')))
+        return cls(examples=examples, **arrays)
 
 
 def summarize(evaluation: Evaluation) -> dict:
     """Accuracy, mean recall, classes used, and size and correctness of the CAM, as in ``Result``."""
     boxed, mapped = len(evaluation.centre_hits) > 0, len(evaluation.hits) > 0
-    right = evaluation.predicted == evaluation.labels
+    correct = evaluation.predicted == evaluation.labels
+    present = np.unique(evaluation.labels)
+    recall = [correct[evaluation.labels == label].mean() for label in present]
     area = evaluation.cam_area.mean()
     return dict(
-        accuracy=float(right.mean() * 100),
-        mean_recall=float(
-            np.mean(
-                [right[evaluation.labels == label].mean() for label in np.unique(evaluation.labels)]
-            )
-            * 100
-        ),
+        accuracy=float(correct.mean() * 100),
+        mean_recall=float(np.mean(recall) * 100),
         classes_used=len(np.unique(evaluation.predicted)),
         num_classes=evaluation.probabilities.shape[1],
         max_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.hits)) if mapped else None,
@@ -134,29 +120,6 @@ def confusion_matrix(evaluation: Evaluation) -> np.ndarray:
     counts = np.zeros([evaluation.probabilities.shape[1]] * 2, int)
     np.add.at(counts, (evaluation.labels, evaluation.predicted), 1)
     return counts
-
-
-@torch.no_grad()
-def predict_batch(model: nn.Module, data: dict) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    """Probabilities (T, C), and for each image the map (H, W) of the predicted class at its size.
-
-    The latter are None if the model has no maps.
-
-    Args:
-        model: A classifier with its ``data_preprocessor``, in evaluation mode.
-        data: ``inputs``, T images (3, H, W), and ``data_samples``, as a dataloader hands them out.
-    """
-    inputs = model.data_preprocessor(data, False)['inputs']
-    probabilities, maps = scores_and_maps(model, inputs)
-    if maps is None:
-        return probabilities.cpu().numpy(), [None] * len(probabilities)
-    best = maps[range(len(maps)), probabilities.argmax(1)]
-    cams = resize_maps(best, inputs.shape[-2:]).cpu().numpy()
-    # Without the padding of the batch.
-    return probabilities.cpu().numpy(), [
-        cam[: image.shape[-2], : image.shape[-1]]
-        for cam, image in zip(cams, data['inputs'], strict=True)
-    ]
 
 
 def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Evaluation:
@@ -183,31 +146,29 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
     baselines: list[MapScore] = []
     box_area: list[float] = []
     examples: list[tuple[np.ndarray, ...]] = []
-    for data in loader:
-        predicted, maps = predict_batch(model, data)
-        probabilities.append(predicted)
-        for image, cam, sample in zip(data['inputs'], maps, data['data_samples'], strict=True):
-            size = image.shape[-2:]
-            boxes = true_boxes(sample)
-            index = len(labels)
-            labels.append(true_class(sample, index))
-            scores.append(NO_SCORE if cam is None else score_sample(cam, sample, index))
-            baselines.append(score_centre_map(size, boxes))
-            box_area.append(float(boxes_mask(boxes, size).mean()) if len(boxes) else np.nan)
-            shown = np.full(size, np.nan, np.float32) if cam is None else cam
-            example = (to_bgr(image)[..., ::-1], shown, boxes)
+    for batch in scored_batches(model, loader, need_maps=False):
+        for seen in batch:
+            labels.append(true_class(seen.sample, seen.index))
+            probabilities.append(seen.probabilities)
+            scores.append(seen.score)
+            baselines.append(score_centre_map(seen.size, seen.boxes))
+            inside = boxes_mask(seen.boxes, seen.size)
+            box_area.append(float(inside.mean()) if len(seen.boxes) else np.nan)
+
+            # Images of several sizes cannot stand in one array.
+            example = example_of(seen)
             alike = not examples or all(
                 a.shape == b.shape for a, b in zip(example, examples[0], strict=True)
             )
-            if index in kept and alike:  # images of several sizes cannot stand in one array
+            if seen.index in kept and alike:
                 examples.append(example)
-    names = getattr(loader.dataset, 'metainfo', {}).get('classes') or range(
-        probabilities[0].shape[1]
-    )
+
+    numbers = range(len(probabilities[0]))
+    names = getattr(loader.dataset, 'metainfo', {}).get('classes') or numbers
     return Evaluation(
         classes=np.array([str(name) for name in names]),
         labels=np.array(labels),
-        probabilities=np.concatenate(probabilities),
+        probabilities=np.stack(probabilities),
         cam_in_box=np.array([score.in_box for score in scores]),
         cam_area=np.array([score.area for score in scores]),
         box_area=np.array(box_area),
@@ -217,16 +178,20 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
     )
 
 
+def example_of(seen: ScoredImage) -> tuple[np.ndarray, ...]:
+    """An image (RGB), its map (NaN of a model without maps) and its boxes."""
+    cam = np.full(seen.size, np.nan, np.float32) if seen.cam is None else seen.cam
+    return to_bgr(seen.image)[..., ::-1], cam, seen.boxes
+
+
 def stack_hits(scores: Sequence[MapScore]) -> np.ndarray:
     """``MapScore.hits`` of the images that have boxes, and maps (K, 128)."""
-    return np.reshape([score.hits for score in scores if score.hits is not None], (-1, 128)).astype(
-        np.uint8
-    )
+    hits = [score.hits for score in scores if score.hits is not None]
+    return np.reshape(hits, (-1, 128)).astype(np.uint8)
 
 
 def load_model(cfg: Config, checkpoint: str) -> tuple[nn.Module, dict]:
-    """The config's model with the weights of a checkpoint, in evaluation mode, and what else the
-    checkpoint says (``meta``).
+    """The config's model with the weights of a checkpoint, in evaluation mode, and its ``meta``.
 
     Raises:
         ValueError: If the file cannot be read, or its weights are not those of the model, see

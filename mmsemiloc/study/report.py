@@ -15,7 +15,8 @@ from mmsemiloc import __version__
 from mmsemiloc.study.evaluate import Evaluation, confusion_matrix
 from mmsemiloc.study.runs import Result
 from mmsemiloc.study.tables import Table
-from mmsemiloc.visualization.plots import confusion_plot, curve_plot, image_plot
+from mmsemiloc.visualization.pictures import image_picture
+from mmsemiloc.visualization.plots import confusion_plot, curve_plot
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
@@ -144,7 +145,7 @@ def example_card(models: Sequence[Model], index: int) -> str:
     image, boxes = first.examples.images[index], first.examples.boxes[index]
     classes = first.classes
     figures = [
-        f'<figure>{embed(image_plot(image, boxes=boxes), f"image {index}")}<figcaption>image '
+        f'<figure>{embed(image_picture(image, boxes=boxes), f"image {index}")}<figcaption>image '
         f'{index}<br>true class {html.escape(classes[first.labels[index]])}</figcaption></figure>'
     ]
     for model in models:
@@ -154,7 +155,7 @@ def example_card(models: Sequence[Model], index: int) -> str:
         share = model.evaluation.cam_in_box[index]
         in_box = '' if math.isnan(share) else f'<br>{share:.0%} in box'
         cam = model.evaluation.examples.cams[index]
-        shown = image_plot(image, None if np.isnan(cam).any() else cam, boxes)
+        shown = image_picture(image, None if np.isnan(cam).any() else cam, boxes)
         picture = embed(shown, f'{model.title}, image {index}')
         figures.append(
             f'<figure>{picture}<figcaption>{html.escape(model.title)}<br><span '

@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; lighter ones on dark pages.
 LINES = {
@@ -187,48 +186,3 @@ def batch_plot(
         for spine in axes.spines.values():
             spine.set(edgecolor='#009e73' if mark else '#aaaaaa', linewidth=3)
     return to_png(figure, dpi=110, transparent=False)
-
-
-def image_plot(
-    image: np.ndarray,
-    cam: np.ndarray | None = None,
-    boxes: Sequence[Sequence[float]] = (),
-    size: int = 200,
-) -> bytes:
-    """An image, or its grey version under a map, with boxes.
-
-    Args:
-        image: RGB uint8 (H, W, 3).
-        cam: Map (H, W); its positive part is shown, each map from 0 to its largest value. None: the
-            image alone.
-        boxes: [x1, y1, x2, y2] in pixels, x2 and y2 outside.
-        size: Pixels of the picture's longer side.
-    """
-    height, width = image.shape[:2]
-    inches = size / 100 / max(height, width)
-    figure = Figure(figsize=(inches * width, inches * height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.axis('off')
-    if cam is None:
-        axes.imshow(image)
-    else:
-        axes.imshow(image.mean(2), cmap='gray', vmin=0, vmax=255)
-        positive = np.maximum(cam, 0)
-        strength = positive / max(positive.max(), np.finfo(np.float32).tiny)
-        axes.imshow(strength, cmap='inferno', vmin=0, vmax=1, alpha=0.25 + 0.5 * strength)
-    for x1, y1, x2, y2 in boxes:
-        for color, line in (
-            ('black', 3.5),
-            ('#39ff6a', 1.8),
-        ):  # a dark rim keeps the box visible on bright images
-            axes.add_patch(
-                Rectangle(
-                    (x1 - 0.5, y1 - 0.5),
-                    x2 - x1,
-                    y2 - y1,
-                    fill=False,
-                    edgecolor=color,
-                    linewidth=line,
-                )
-            )
-    return to_png(figure, dpi=100)

@@ -12,7 +12,8 @@ from mmsemiloc.study import Result
 from mmsemiloc.study.evaluate import Evaluation, Examples
 from mmsemiloc.study.report import Model, make_report
 from mmsemiloc.study.tables import Table
-from mmsemiloc.visualization.plots import confusion_plot, curve_plot, image_plot
+from mmsemiloc.visualization.pictures import image_picture
+from mmsemiloc.visualization.plots import confusion_plot, curve_plot
 
 IMAGES = 3
 
@@ -105,17 +106,17 @@ def test_the_map_is_bright_where_it_is_strong():
     image = np.full((8, 8, 3), 60, np.uint8)
     cam = np.full((8, 8), -5.0)
     cam[6, 1] = 3.0
-    drawn = pixels(image_plot(image, cam)).sum(2)
+    drawn = pixels(image_picture(image, cam)).sum(2)
     side = len(drawn) // 8
     blocks = drawn[: 8 * side, : 8 * side].reshape(8, side, 8, side).mean((1, 3))
     assert np.unravel_index(blocks.argmax(), (8, 8)) == (6, 1)
     assert np.ptp(np.delete(blocks.ravel(), 6 * 8 + 1)) < 60  # negative values do not show
-    image_plot(image, np.zeros((8, 8)))  # an empty map has no largest value
+    image_picture(image, np.zeros((8, 8)))  # an empty map has no largest value
 
 
 def test_the_box_is_drawn_around_its_pixels():
     image = np.zeros((8, 8, 3), np.uint8)
-    green = pixels(image_plot(image, boxes=[[2, 4, 6, 8]]))
+    green = pixels(image_picture(image, boxes=[[2, 4, 6, 8]]))
     green = (green[..., 1] > 150) & (green[..., 0] < 150)
     ys, xs = np.nonzero(green)
     side = len(green) / 8

@@ -9,7 +9,6 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
@@ -19,23 +18,19 @@ from mmsemiloc.datasets.subsets import subset_of
 from mmsemiloc.datasets.tolerant_dataset import tolerant
 from mmsemiloc.evaluation import (
     MapScore,
-    predict_with_maps,
-    score_sample,
+    scored_batches,
     summarize_predictions,
     true_boxes,
     true_class,
 )
+from mmsemiloc.files import write_csv
+from mmsemiloc.models import inner_model
 from mmsemiloc.models.numerics import check_number
 from mmsemiloc.registry import DATASETS, HOOKS
-from mmsemiloc.visualization.cam_strips import (
-    append_column,
-    draw_column,
-    replace_file,
-    to_bgr,
-    to_csv,
-)
+from mmsemiloc.visualization.pictures import append_column, draw_column, to_bgr
 
 Row = dict[str, float | None]
+COUNTS = ('epoch', 'iter')  # columns of whole numbers
 
 
 @contextlib.contextmanager
@@ -60,17 +55,19 @@ def read_rows(path: Path, until: float = float('inf')) -> list[Row]:
     if not path.is_file():
         return []
     with path.open(newline='') as file:
-        rows: list[Row] = [
-            {key: float(value) if value else None for key, value in row.items()}
-            for row in csv.DictReader(file)
-        ]
-    return [row for row in rows if row['iter'] is not None and row['iter'] <= until]
+        texts = list(csv.DictReader(file))
+    rows: list[Row] = []
+    for text in texts:
+        row: Row = {name: float(value) if value else None for name, value in text.items()}
+        rows.append(row | {name: int(text[name]) for name in COUNTS})
+    return [row for row in rows if (row['iter'] or 0) <= until]
 
 
 @HOOKS.register_module()
 class CAMEvolutionHook(Hook):
-    """Scores the maps of the most probable class on the same images before training and every few
-    epochs or iterations.
+    """Scores the maps of the most probable class on the same images over a run.
+
+    It does so before the first step and every few epochs or iterations.
 
     A row of ``work_dir/cam_evolution.csv`` has accuracy, MaxBoxAccV2, the map's energy inside the
     true box, the pointing game and the map's area above half of its maximum, all in %; what needs
@@ -138,7 +135,7 @@ class CAMEvolutionHook(Hook):
             )
         if not is_main_process():
             return
-        self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.model = inner_model(runner.model)
         with evaluating(self.model):  # images may be read with random numbers
             dataset = (
                 runner.val_dataloader.dataset
@@ -191,7 +188,7 @@ class CAMEvolutionHook(Hook):
         for place, index in enumerate(self._drawn):
             self._draw(place, self._images[index], maps[index], title)
         self._rows.append(dict(epoch=epoch, iter=iteration, **scores))
-        replace_file(self._csv, to_csv(self._rows))
+        write_csv(self._csv, self._rows)
         known = {name: value for name, value in scores.items() if value is not None}
         runner.visualizer.add_scalars(
             {f'cam_evolution/{name}': value for name, value in known.items()}, step=iteration
@@ -205,18 +202,19 @@ class CAMEvolutionHook(Hook):
         correct: list[bool] = []
         scores: list[MapScore] = []
         maps: dict[int, np.ndarray] = {}
+        for batch in scored_batches(self.model, self._batches()):
+            for seen in batch:
+                correct.append(seen.predicted == seen.label)
+                scores.append(seen.score)
+                if seen.index in self._drawn and seen.cam is not None:
+                    maps[seen.index] = seen.cam
+        return summarize_predictions(correct, scores), maps
+
+    def _batches(self) -> Iterator[dict]:
+        """The images that are scored, in batches."""
         for start in range(0, len(self._images), self.batch_size):
             part = self._images[start : start + self.batch_size]
-            samples = [image['data_samples'] for image in part]
-            inputs = [image['inputs'] for image in part]
-            logits, cams = predict_with_maps(self.model, dict(inputs=inputs, data_samples=samples))
-            right = zip(logits.argmax(1).tolist(), samples, strict=True)
-            correct += [int(label) == int(sample.gt_label) for label, sample in right]
-            for index, (cam, sample) in enumerate(zip(cams, samples, strict=True), start):
-                scores.append(score_sample(cam, sample, index))
-                if index in self._drawn:
-                    maps[index] = cam
-        return summarize_predictions(correct, scores), maps
+            yield {key: [image[key] for image in part] for key in ('inputs', 'data_samples')}
 
     def _draw(self, place: int, item: dict, cam: np.ndarray, title: str) -> None:
         """Append the map to the strip of an image, whose first column is the image itself."""

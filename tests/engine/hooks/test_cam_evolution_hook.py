@@ -19,7 +19,7 @@ from mmsemiloc.datasets import DigitScenes
 from mmsemiloc.engine import CAMEvolutionHook
 from mmsemiloc.engine.hooks import cam_evolution_hook
 from mmsemiloc.study.evaluate import evaluate, summarize
-from mmsemiloc.visualization.cam_strips import HEIGHT, TITLE, append_column, draw_column
+from mmsemiloc.visualization.pictures import HEIGHT, TITLE, append_column, draw_column
 from tests.configs.test_configs import force_terms, tiny_digits
 
 COLUMN = HEIGHT  # digits are as wide as high

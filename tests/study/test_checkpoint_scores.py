@@ -14,16 +14,8 @@ from PIL import Image
 
 from mmsemiloc.datasets.subsets import subset_loader
 from mmsemiloc.evaluation import CAMLocalization
-from mmsemiloc.study import cam_analysis
-from mmsemiloc.study.cam_analysis import (
-    Moment,
-    RunFiles,
-    analyze,
-    baselines,
-    draw_strips,
-    find_checkpoints,
-    score_images,
-)
+from mmsemiloc.study import checkpoint_scores
+from mmsemiloc.study.cam_pictures import draw_strips
 from mmsemiloc.study.cam_report import (
     by_run,
     cam_page,
@@ -31,6 +23,14 @@ from mmsemiloc.study.cam_report import (
     evolution_plot,
     panels,
     write_cam_csv,
+)
+from mmsemiloc.study.checkpoint_scores import (
+    CheckpointScores,
+    RunFiles,
+    analyze,
+    baselines,
+    find_checkpoints,
+    score_images,
 )
 from tests.conftest import make_batch, make_model
 from tests.study.test_evaluate import BOXES, LABELS, load, make_loader
@@ -41,7 +41,7 @@ UNKNOWN = {**VALUES, 'MaxBoxAccV2': None, 'in_box': None, 'pointing': None}
 
 def moment(run='a', step=10, values=VALUES, shade=0, **kwargs):
     column = np.full((146, 128, 3), shade, np.uint8)
-    return Moment(
+    return CheckpointScores(
         run, Path(f'iter_{step}.pth'), kwargs.get('iteration', step), values, [column, column]
     )
 
@@ -143,9 +143,9 @@ def two_runs(monkeypatch):
     models = {'one.pth': make_model(seed=0).eval(), 'other.pth': make_model(seed=1).eval()}
     loaders = dict(a=make_loader(), b=make_loader(batch_size=7))
     monkeypatch.setattr(
-        cam_analysis, 'load_model', lambda cfg, checkpoint: (models[checkpoint], {})
+        checkpoint_scores, 'load_model', lambda cfg, checkpoint: (models[checkpoint], {})
     )
-    monkeypatch.setattr(cam_analysis, 'build_loader', lambda cfg, split: loaders[cfg.name])
+    monkeypatch.setattr(checkpoint_scores, 'build_loader', lambda cfg, split: loaders[cfg.name])
     return [
         RunFiles(name, Config(dict(name=name)), [Path('one.pth'), Path('other.pth')])
         for name in 'ab'
@@ -259,6 +259,6 @@ def test_the_page_has_what_there_is():
     assert (
         '<table' not in pictures
         and 'same 7' not in pictures
-        and 'One column a checkpoint' in pictures
+        and 'One column per checkpoint' in pictures
     )
-    assert 'One column a run' in cam_page([moment('a'), moment('b')], strips)
+    assert 'One column per run' in cam_page([moment('a'), moment('b')], strips)

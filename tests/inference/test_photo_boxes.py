@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mmengine.dataset import Compose
 
-from mmsemiloc.study.photo_boxes import ToPhoto, measure
+from mmsemiloc.inference.photo_boxes import ToPhoto, measure
 
 PACK = dict(type='PackInputs')
 PIPELINES = {

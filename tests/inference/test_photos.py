@@ -10,15 +10,8 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 
 from mmsemiloc.datasets.images.errors import TransformError
-from mmsemiloc.study.predict import (
-    file_pipeline,
-    find_images,
-    image_pipeline,
-    largest_box,
-    predict,
-    predict_files,
-    read_images,
-)
+from mmsemiloc.inference.photo_predictions import largest_box, predict, predict_files
+from mmsemiloc.inference.photos import file_pipeline, find_images, image_pipeline, read_images
 from tests.conftest import make_model
 from tests.datasets.conftest import save_image
 

@@ -1,11 +1,11 @@
-"""How well the maps of checkpoints find the object: over one training, and of several side by side."""
+"""How well the maps of checkpoints find the object, over one run and of several side by side."""
 
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import cast
 
 import numpy as np
 from mmengine.config import Config
@@ -17,21 +17,17 @@ from mmsemiloc.datasets.contents import labels_of
 from mmsemiloc.datasets.subsets import subset_loader, subset_of
 from mmsemiloc.evaluation import (
     MapScore,
-    predict_with_maps,
     score_centre_map,
     score_map,
-    score_sample,
+    scored_batches,
     summarize_predictions,
-    true_boxes,
 )
 from mmsemiloc.study.evaluate import KINDS, build_loader, load_model
-from mmsemiloc.study.predict import image_pipeline, predict, read_images
-from mmsemiloc.visualization.cam_strips import draw_column, to_bgr
+from mmsemiloc.visualization.pictures import draw_column, to_bgr
 
 Values = dict[str, float | None]
-Advance = Callable[
-    [int, int], None
-]  # images that are done now, and all that are to do, over all checkpoints
+# Called with the images that are done now, and all that are to do, over all checkpoints.
+Advance = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Moment:
+class CheckpointScores:
     """One checkpoint of a run.
 
     Attributes:
@@ -149,28 +145,21 @@ def score_images(
     correct: list[bool] = []
     scores: list[MapScore] = []
     cams: list[np.ndarray] = []
-    numbers = iter(numbers_of(loader))
-    for data in loader:
-        logits, maps = predict_with_maps(model, data)
-        predictions = logits.argmax(1).tolist()
-        samples = data['data_samples']
-        for image, cam, sample, predicted in zip(
-            data['inputs'], maps, samples, predictions, strict=True
-        ):
-            label = int(sample.gt_label) if 'gt_label' in sample else None
-            boxes, index = true_boxes(sample), next(numbers)
-            scores.append(score_sample(cam, sample, index))
-            if label is not None:
-                correct.append(predicted == label)
-            images.labels.append(label)
-            images.sizes.append(cam.shape)
-            images.boxes.append(boxes)
-            if index in pictures:
-                cams.append(cam)
-                images.pictures.append(
-                    Picture(to_bgr(image), boxes, picture_name(index, label, loader))
-                )
-        advance(len(maps))
+    for batch in scored_batches(model, loader, numbers_of(loader)):
+        for seen in batch:
+            scores.append(seen.score)
+            if seen.label is not None:
+                correct.append(seen.predicted == seen.label)
+            images.labels.append(seen.label)
+            images.sizes.append(seen.size)
+            images.boxes.append(seen.boxes)
+
+            # Some of the images are drawn.
+            if seen.index in pictures and seen.cam is not None:
+                cams.append(seen.cam)
+                name = picture_name(seen.index, seen.label, loader)
+                images.pictures.append(Picture(to_bgr(seen.image), seen.boxes, name))
+        advance(len(batch))
     return summarize_predictions(correct, scores), cams, images
 
 
@@ -183,41 +172,25 @@ def numbers_of(loader: DataLoader) -> Iterable[int]:
 def picture_name(index: int, label: int | None, loader: DataLoader) -> str:
     """Number of an image, and its class if that is known."""
     classes = getattr(loader.dataset, 'metainfo', {}).get('classes') or ()
-    return (
-        f'image {index}'
-        if label is None or label >= len(classes)
-        else f'image {index}, class {classes[label]}'
-    )
+    if label is None or label >= len(classes):
+        return f'image {index}'
+    return f'image {index}, class {classes[label]}'
 
 
 def baselines(images: Images) -> dict[str, Values]:
-    """Values of maps that know nothing, see ``centre_map``; none if no image has a box."""
+    """Values of uninformed baselines, a uniform map and ``centre_map``.
+
+    There are none if no image has a box.
+    """
     if not images.boxed:
         return {}
     pairs = list(zip(images.sizes, images.boxes, strict=True))
+    uniform = [score_map(np.ones(size), boxes) for size, boxes in pairs]
+    centre = [score_centre_map(size, boxes) for size, boxes in pairs]
     return {
-        'uniform map': summarize_predictions(
-            [], [score_map(np.ones(size), boxes) for size, boxes in pairs]
-        ),
-        'centre map': summarize_predictions(
-            [], [score_centre_map(size, boxes) for size, boxes in pairs]
-        ),
+        'uniform map': summarize_predictions([], uniform),
+        'centre map': summarize_predictions([], centre),
     }
-
-
-def draw_columns(
-    pictures: Sequence[Picture], cams: Sequence[np.ndarray], title: str
-) -> list[np.ndarray]:
-    """The pictures with their maps."""
-    return [
-        draw_column(picture.image, cam, picture.boxes, title)
-        for picture, cam in zip(pictures, cams, strict=True)
-    ]
-
-
-def title_of(run: RunFiles, checkpoint: Path, several: bool) -> str:
-    """Title of a column: the run's name if there are several, else the checkpoint's."""
-    return run.name if several else short_name(checkpoint)
 
 
 def analyze(
@@ -227,7 +200,7 @@ def analyze(
     num_pictures: int,
     advance: Advance,
     seed: int = 0,
-) -> tuple[list[Moment], Images]:
+) -> tuple[list[CheckpointScores], Images]:
     """Score all checkpoints of all runs, each on the split of its own config.
 
     Args:
@@ -244,7 +217,7 @@ def analyze(
     Raises:
         ValueError: If a checkpoint does not fit, gives no maps, or the runs have different images.
     """
-    moments: list[Moment] = []
+    scored: list[CheckpointScores] = []
     first: Images | None = None
     loaders = [build_loader(run.cfg, split) for run in runs]
     chosen = [subset_of(loader.dataset, num_images, seed) for loader in loaders]
@@ -270,79 +243,21 @@ def analyze(
                     'other labels'
                 )
             columns = draw_columns(images.pictures, cams, title_of(run, checkpoint, len(runs) > 1))
-            moments.append(Moment(run.name, checkpoint, meta.get('iter'), values, columns))
+            scored.append(CheckpointScores(run.name, checkpoint, meta.get('iter'), values, columns))
     assert first is not None
-    return moments, first
+    return scored, first
 
 
-def class_maps_needed(model: nn.Module, checkpoint: Path) -> NoReturn:
-    """Say that a model has nothing to draw.
-
-    Raises:
-        ValueError: Always.
-    """
-    raise ValueError(
-        f'{checkpoint}: no class activation maps to draw, which need a linear head '
-        f'over average-pooled maps, but {type(model.head).__name__} over '
-        f'{type(model.backbone).__name__} is not one'
-    )
-
-
-def draw_files(
-    runs: Sequence[RunFiles], paths: Sequence[Path], advance: Advance, batch_size: int = 32
-) -> tuple[list[Moment], list[Picture], dict[Path, str]]:
-    """Maps of all checkpoints for image files, which have no labels or boxes.
-
-    Returns:
-        The checkpoints in order, the pictures, and for each unreadable file the reason.
-
-    Raises:
-        ValueError: If a config has no test pipeline, or a checkpoint does not fit or gives no maps.
-    """
-    moments: list[Moment] = []
-    pictures: list[Picture] = []
-    faults: dict[Path, str] = {}
-    total = len(paths) * sum(len(run.checkpoints) for run in runs)
-    for run in runs:
-        pipeline = image_pipeline(run.cfg)
-        for checkpoint in run.checkpoints:
-            model, meta = load_model(run.cfg, str(checkpoint))
-            columns: list[np.ndarray] = []
-            for start in range(0, len(paths), batch_size):
-                images, unreadable = read_images(paths[start : start + batch_size], pipeline)
-                seen = predict(model, images, topk=1, threshold=0.5)
-                cams = [p.cam for p in seen if p.cam is not None]
-                if len(cams) < len(seen):
-                    class_maps_needed(model, checkpoint)
-                part = [
-                    Picture(np.ascontiguousarray(p.image[..., ::-1]), np.zeros((0, 4)), p.path.name)
-                    for p in seen
-                ]
-                columns += draw_columns(part, cams, title_of(run, checkpoint, len(runs) > 1))
-                faults.update(unreadable)
-                pictures += [] if moments else part
-                advance(len(images) + len(unreadable), total)
-            moments.append(Moment(run.name, checkpoint, meta.get('iter'), {}, columns))
-    return moments, pictures, faults
-
-
-def last_of_each(moments: Sequence[Moment]) -> list[Moment]:
-    """The last checkpoint of each run."""
-    return list({moment.run: moment for moment in moments}.values())
-
-
-def draw_strips(pictures: Sequence[Picture], moments: Sequence[Moment]) -> list[np.ndarray]:
-    """For each picture the image and its map at each checkpoint, side by side.
-
-    Of several runs at the last one of each.
-
-    Returns:
-        BGR uint8, one an image.
-    """
-    last = last_of_each(moments)
-    shown = last if len(last) > 1 else moments
-    alone = [draw_column(picture.image, None, picture.boxes, 'image') for picture in pictures]
+def draw_columns(
+    pictures: Sequence[Picture], cams: Sequence[np.ndarray], title: str
+) -> list[np.ndarray]:
+    """The pictures with their maps."""
     return [
-        np.hstack([image, *(moment.columns[index] for moment in shown)])
-        for index, image in enumerate(alone)
+        draw_column(picture.image, cam, picture.boxes, title)
+        for picture, cam in zip(pictures, cams, strict=True)
     ]
+
+
+def title_of(run: RunFiles, checkpoint: Path, several: bool) -> str:
+    """Title of a column: the run's name if there are several, else the checkpoint's."""
+    return run.name if several else short_name(checkpoint)
