@@ -19,7 +19,7 @@ from typing import NoReturn
 from _errors import explain, is_users, write_details
 
 # A variable that each launcher sets for every process that it starts.
-LAUNCHERS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+LAUNCHERS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 # Arguments that name a file or folder of results.
 OUTPUTS = ('out', 'csv', 'markdown', 'html', 'plot', 'show_dir', 'work_dir')
 CLAIMS = 'MMSEMILOC_CLAIMS'  # variable with the folder that _torchrun.py makes for its processes
@@ -92,7 +92,10 @@ def add_runner_arguments(parser: Parser) -> None:
     )
     add_cfg_options(parser)
     parser.add_argument(
-        '--launcher', choices=list(LAUNCHERS), default='none', help='what started the processes'
+        '--launcher',
+        choices=['none', *LAUNCHERS],
+        default='none',
+        help='what started the processes',
     )
     # Older launchers pass one of the two spellings instead of setting LOCAL_RANK.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -107,7 +110,7 @@ def run_command(parser: Parser, name: str) -> NoReturn:
     user can mend, 1 for anything else, 130 for Ctrl-C.
     """
     args = parser.parse_args()
-    distributed = LAUNCHERS.get(getattr(args, 'launcher', 'none'), '') in os.environ
+    distributed = is_launched(parser, getattr(args, 'launcher', 'none'))
     check_outputs(parser, args)
     os.environ['MPLBACKEND'] = 'agg'  # pictures are files; a notebook's backend is only there
     try:
@@ -123,6 +126,18 @@ def run_command(parser: Parser, name: str) -> NoReturn:
             distributed,
         )
     sys.exit(code)
+
+
+def is_launched(parser: Parser, launcher: str) -> bool:
+    """Whether a launcher has started this process; an error if it should have, and has not."""
+    if launcher == 'none':
+        return False
+    if LAUNCHERS[launcher] not in os.environ:
+        parser.error(
+            f'--launcher {launcher}, but {LAUNCHERS[launcher]} is not set: start with '
+            'tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh'
+        )
+    return True
 
 
 def check_outputs(parser: Parser, args: argparse.Namespace) -> None:

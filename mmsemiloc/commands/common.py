@@ -15,8 +15,6 @@ import mmsemiloc.registry  # noqa: F401  (makes types such as 'mmsemiloc.CAMClsH
 from mmsemiloc.commands.options import with_options
 from mmsemiloc.engine.build import without_policy
 
-# A variable that each launcher sets for every process that it starts.
-LAUNCHERS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 AMP_TYPES = {'OptimWrapper': 'AmpOptimWrapper', 'AccumOptimWrapper': 'AmpAccumOptimWrapper'}
 
 
@@ -73,8 +71,7 @@ def load_config(
         local_rank: Number of this process on its machine, if the launcher does not say so itself.
 
     Raises:
-        ValueError: If the config cannot be read or lacks a section, or if the launcher did not
-            start this process.
+        ValueError: If the config cannot be read or lacks a section.
     """
     if not Path(config).is_file():
         raise ValueError(f'no such config file: {config}')
@@ -95,11 +92,6 @@ def load_config(
             if cfg.get(name) is not None:
                 set_loader_defaults(cfg[name])
     if launcher != 'none':
-        if LAUNCHERS[launcher] not in os.environ:
-            raise ValueError(
-                f'--launcher {launcher}, but {LAUNCHERS[launcher]} is not set: start with '
-                'tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh'
-            )
         os.environ.setdefault('LOCAL_RANK', str(local_rank))
         if get_device() == 'cpu':
             distribute_on_cpu(cfg)

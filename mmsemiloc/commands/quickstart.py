@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.config import Config
 from rich.console import Console
 
-from mmsemiloc.commands.options import set_length
+from mmsemiloc.commands.knobs import set_length
 from mmsemiloc.commands.study import read_config
 from mmsemiloc.engine.hooks.cam_evolution_hook import read_rows
 from mmsemiloc.study.cam_report import evolution_cards, strips_html

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from rich.console import Console
 
 from mmsemiloc.commands.common import load_config, read_options
-from mmsemiloc.commands.options import set_length
+from mmsemiloc.commands.knobs import set_length
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.runs import Failure, Result, Run, plan_run

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from rich.console import Console
 
 from mmsemiloc.commands.common import check_checkpoint, load_config
-from mmsemiloc.commands.options import set_length
+from mmsemiloc.commands.knobs import set_length
 from mmsemiloc.datasets.dense_digit_scenes import write_dense_scenes
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.progress import ProgressDisplay

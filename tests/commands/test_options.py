@@ -6,14 +6,9 @@ import pytest
 from mmengine.config import Config
 
 from mmsemiloc.commands.common import load_config
-from mmsemiloc.commands.options import (
-    LENGTHS,
-    PLACES,
-    apply_knobs,
-    names_without_effect,
-    places_of,
-    with_options,
-)
+from mmsemiloc.commands.config_files import names_without_effect
+from mmsemiloc.commands.knobs import LENGTHS, PLACES, places_of
+from mmsemiloc.commands.options import with_options
 from mmsemiloc.models import Schedule
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -169,23 +164,3 @@ def test_a_config_that_a_run_has_written_is_read_as_it_was(tmp_path):
     again = load_config(tmp_path / 'dumped.py', ('model',), dict(batch_size=8))
     assert again.train_dataloader.sampler.batch_size == 8
     assert again.test_dataloader.dataset == cfg.test_dataloader.dataset
-
-
-@pytest.mark.parametrize(
-    'knob', [dict(labeled_ratio=0.5), dict(micro_batch_size=4), dict(num_labeled=4)]
-)
-def test_a_knob_without_a_place_is_refused(knob):
-    cfg = Config(
-        dict(
-            model=dict(type='ImageClassifier', head=dict(num_classes=3)),
-            optim_wrapper=dict(type='OptimWrapper'),
-            train_dataloader=dict(
-                batch_size=2, sampler=dict(type='DefaultSampler'), dataset=dict()
-            ),
-        )
-    )
-    with pytest.raises(ValueError, match='has no place in the config'):
-        apply_knobs(cfg, knob)
-    cfg = apply_knobs(cfg, dict(batch_size=5, num_classes=4))
-    assert cfg.train_dataloader.batch_size == 5 and 'batch_size' not in cfg.train_dataloader.sampler
-    assert cfg.model.head.num_classes == 4

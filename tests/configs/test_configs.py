@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmsemiloc.commands.common import load_config
-from mmsemiloc.commands.options import apply_knobs
+from mmsemiloc.commands.knobs import apply_knobs
 from mmsemiloc.registry import DATASETS, MODELS
 from mmsemiloc.study import with_length
 from tests.models.test_semi_sup_classifier import scores
