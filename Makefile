@@ -35,17 +35,17 @@ help:  ## show this list
 
 env: $(VENV)/.stamp-run  ## set up .venv for training (no compiler needed)
 
-env-test: $(VENV)/.stamp-test  ## set up .venv for the tests too (builds the C++ ops of mmcv once a machine)
+env-test: $(VENV)/.stamp-test  ## set up .venv for the tests too (builds the C++ ops of mmcv once per machine)
 
 quickstart: $(VENV)/.stamp-run  ## set up, train on real digits for some minutes, write a report
 	$(BIN)/python tools/quickstart.py $(if $(BEST),--extra configs/digits/best.py) $(ARGS)
 
-test: $(VENV)/.stamp-test  ## set up, then ruff and all tests (ARGS are for pytest)
-	$(BIN)/ruff check .
+test: lint  ## set up, then lint and all tests (ARGS are for pytest)
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(VENV)/.stamp-test  ## set up, then ruff and mypy
+lint: $(VENV)/.stamp-test  ## set up, then check style, format and types
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:  ## remove .venv, build outputs and caches (work_dirs stays)

@@ -6,7 +6,6 @@ that edits count.
 """
 
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -19,7 +18,8 @@ MIM_ENTRIES = ('configs', 'tools', 'model-index.yml')
 
 def read_version() -> str:
     """The version of mmsemiloc, read without importing it (its dependencies are not there yet)."""
-    return re.search(r"__version__ = '(.+)'", (ROOT / 'mmsemiloc/version.py').read_text()).group(1)
+    text = (ROOT / 'mmsemiloc/version.py').read_text()
+    return text.partition("__version__ = '")[2].partition("'")[0]
 
 
 def read_requirements(name: str) -> list[str]:
@@ -49,8 +49,9 @@ def link(source: Path, target: Path) -> None:
 class BuildPyWithMim(build_py):
     """``build_py`` that fills ``mmsemiloc/.mim``.
 
-    Setuptools runs it for wheels and, with ``editable_mode``, for
-    editable installs (PEP 660), for which it does not run ``develop``."""
+    Setuptools runs it for wheels and, with ``editable_mode``, for editable installs (PEP 660), for
+    which it does not run ``develop``.
+    """
 
     def run(self) -> None:
         """Build the package, then ``.mim``."""
@@ -81,6 +82,7 @@ setup(
     ],
     python_requires='>=3.10',
     packages=find_packages(include=['mmsemiloc', 'mmsemiloc.*']),
+    package_data={'mmsemiloc': ['py.typed']},  # type checkers read our annotations
     install_requires=read_requirements('runtime'),
     # The OpenMMLab packages are extras: there are two distributions of each, and neither may
     # overwrite the other.

@@ -1,6 +1,4 @@
-"""Semi-supervised classification with clustering and locality penalties, for the OpenMMLab
-ecosystem.
-"""
+"""Semi-supervised classification with clustering and locality penalties, for OpenMMLab."""
 
 from mmsemiloc import distributions
 from mmsemiloc.version import __version__

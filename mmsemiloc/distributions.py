@@ -1,8 +1,7 @@
-"""Whether the OpenMMLab packages are in one piece: either OneDL's distributions or the original
-ones.
+"""Whether the OpenMMLab packages are of one family: OneDL's distributions or the original ones.
 
-Both families have the same modules, so the one that is installed last overwrites files of the
-other, and who removes one of them removes the files of both.
+Both families have the same modules. The one that is installed last overwrites files of the other,
+and removing one of them removes the files of both.
 """
 
 from collections.abc import Collection

@@ -30,10 +30,11 @@ class PretrainRegistry(Registry):
 
     def get(self, key: str) -> type | None:
         """The class of a type, with or without a scope; None if there is none."""
-        self.import_from_location()
-        return (
-            super().get(key) if '.' in key or key in self._module_dict else self.pretrain.get(key)
-        )
+        self.import_from_location()  # so that our types are in module_dict
+
+        if '.' in key or key in self.module_dict:
+            return super().get(key)
+        return self.pretrain.get(key)
 
 
 MODELS = PretrainRegistry('MODELS', 'mmsemiloc.models')

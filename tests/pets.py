@@ -26,17 +26,26 @@ micro_batch_size = None
 pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 loader = dict(num_workers=0, persistent_workers=False)
 model = dict(
-    backbone=dict(_delete_=True, type='DenseNet', arch=dict(growth_rate=8, depths=[2, 2], init_channels=16)),
+    backbone=dict(
+        _delete_=True,
+        type='DenseNet',
+        arch=dict(growth_rate=8, depths=[2, 2], init_channels=16)),
     head=dict(in_channels=32))
 train_dataloader = dict(
     dataset=dict(
-        labeled=dict(_delete_=True, type='CustomDataset', data_root='data/labeled', pipeline=pipeline),
+        labeled=dict(
+            _delete_=True, type='CustomDataset', data_root='data/labeled', pipeline=pipeline),
         unlabeled=dict(
-            _delete_=True, type='CustomDataset', data_root='data/unlabeled', with_label=False, pipeline=pipeline)),
+            _delete_=True,
+            type='CustomDataset',
+            data_root='data/unlabeled',
+            with_label=False,
+            pipeline=pipeline)),
     sampler=dict(epoch_length=4),
     **loader)
 val_dataloader = test_dataloader = dict(
-    dataset=dict(_delete_=True, type='CustomDataset', data_root='data/val', pipeline=pipeline), **loader)
+    dataset=dict(_delete_=True, type='CustomDataset', data_root='data/val', pipeline=pipeline),
+    **loader)
 val_evaluator = test_evaluator = dict(topk=1)
 optim_wrapper = dict(optimizer=dict(lr=20))
 """

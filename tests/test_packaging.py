@@ -1,6 +1,4 @@
-"""Wheels, source distributions and editable installs carry configs, tools and the model index in
-``mmsemiloc/.mim``.
-"""
+"""Wheels, source distributions and editable installs carry configs, tools and the model index."""
 
 import shutil
 import subprocess
@@ -32,18 +30,14 @@ def run(*command, cwd):
 
 
 def build(kind, source, out):
-    """Build ``kind`` (sdist or editable) of a source tree through the hook that pip calls, and
-    return the file's path.
-    """
+    """Build a 'sdist' or 'editable' of a source tree as pip does; the path of its file."""
     code = f'from setuptools import build_meta; build_meta.build_{kind}({str(out)!r})'
     run(sys.executable, '-c', code, cwd=source)
     return next(out.iterdir())
 
 
 def build_wheel(source, out):
-    """Build the wheel of a source tree or source distribution, and return the names of the files in
-    it.
-    """
+    """Build the wheel of a source tree or source distribution; the names of the files in it."""
     run(
         sys.executable,
         '-m',
@@ -75,8 +69,8 @@ def out(tmp_path):
 
 
 def assert_complete(names):
-    """Every module, and every config and tool in .mim, is among the names of a wheel."""
-    expected = {f'mmsemiloc/.mim/{name}' for name in MIM_FILES}
+    """Every module, the mark of types, and all of .mim are among the names of a wheel."""
+    expected = {f'mmsemiloc/.mim/{name}' for name in MIM_FILES} | {'mmsemiloc/py.typed'}
     expected |= {
         f'mmsemiloc/.mim/{path.relative_to(ROOT)}' for path in (ROOT / 'configs').rglob('*.py')
     }

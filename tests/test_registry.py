@@ -1,4 +1,4 @@
-"""Types and configs that are looked up by our scope, and by the prefixes of the packages around us."""
+"""Types and configs that are looked up by our scope, and by the prefixes of other packages."""
 
 import mmpretrain.registry
 import pytest

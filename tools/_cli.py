@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from _errors import explain, is_users, write_details
 
@@ -26,11 +26,12 @@ CLAIMS = 'MMSEMILOC_CLAIMS'  # variable with the folder that _torchrun.py makes 
 
 
 class Parser(argparse.ArgumentParser):
-    """Argument parser with an example below its help, whose errors are one line on stderr and exit
-    code 2.
+    """Argument parser with an example below its help.
+
+    Its errors are one line on stderr, with exit code 2.
     """
 
-    def __init__(self, description: str, example: str, **kwargs) -> None:
+    def __init__(self, description: str, example: str, **kwargs: Any) -> None:
         super().__init__(
             description=description,
             epilog=f'example:\n  {example}',
@@ -49,7 +50,13 @@ class KeyValues(argparse.Action):
     The commands read the values (``mmsemiloc.commands.common.read_options``).
     """
 
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         """Add ``values`` to the namespace."""
         if not all(value.partition('=')[0] and '=' in value for value in values):
             raise argparse.ArgumentError(self, f'expected key=value ..., got {" ".join(values)}')
@@ -102,16 +109,16 @@ def add_runner_arguments(parser: Parser) -> None:
 
 
 def run_command(parser: Parser, name: str) -> NoReturn:
-    """Parse the arguments, then import ``mmsemiloc.commands.<name>`` and call its ``run(args)``,
-    which returns the exit code.
+    """Parse the arguments, then call ``run(args)`` of ``mmsemiloc.commands.<name>``.
 
-    The work is not imported before: torch and the OpenMMLab packages take seconds. What it raises
-    is one line on stderr, and the traceback goes to the log of the run: exit code 2 for what the
-    user can mend, 1 for anything else, 130 for Ctrl-C.
+    The command is imported only then: torch and the OpenMMLab packages take seconds. ``run``
+    returns the exit code. What it raises is one line on stderr, and the traceback goes to the log
+    of the run. Exit code 2 stands for what the user can mend, 130 for Ctrl-C, 1 for anything else.
     """
     args = parser.parse_args()
     distributed = is_launched(parser, getattr(args, 'launcher', 'none'))
     check_outputs(parser, args)
+
     os.environ['MPLBACKEND'] = 'agg'  # pictures are files; a notebook's backend is only there
     try:
         importlib.import_module('mmsemiloc.commands.notices').leave_out_notices()
@@ -141,11 +148,12 @@ def is_launched(parser: Parser, launcher: str) -> bool:
 
 
 def check_outputs(parser: Parser, args: argparse.Namespace) -> None:
-    """Refuse places of results that cannot be written, before the work whose results they are for."""
+    """Refuse places of results that cannot be written, before the work starts."""
     for name in OUTPUTS:
         value = getattr(args, name, None)
         if not isinstance(value, str | Path):
             continue
+
         path, option = Path(value).absolute(), f'--{name.replace("_", "-")} {value}'
         folder = path.parent if path.suffix and not path.is_dir() else path
         there = next(part for part in (folder, *folder.parents) if part.exists())
@@ -173,6 +181,7 @@ def stop(
             if error and not details and code == 1:
                 traceback.print_exception(error)
             print(f'{line} (details: {details})' if details else line, file=sys.stderr, flush=True)
+
     if distributed:
         # Not sys.exit: threads that still wait for the other processes would abort this one, with
         # another exit code.
@@ -191,6 +200,8 @@ def first_to_stop(distributed: bool, code: int = 2) -> Iterator[bool]:
     if not distributed:
         yield True
         return
+
+    # A file that only one process of the run can make.
     names = (
         'MASTER_PORT',
         'TORCHELASTIC_RUN_ID',
@@ -203,6 +214,7 @@ def first_to_stop(distributed: bool, code: int = 2) -> Iterator[bool]:
         os.environ.get(CLAIMS) or tempfile.gettempdir(),
         f'mmsemiloc-{os.getuid()}-{os.getppid()}-{run}',
     )
+
     try:
         os.close(os.open(claim, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
@@ -212,6 +224,7 @@ def first_to_stop(distributed: bool, code: int = 2) -> Iterator[bool]:
                 break
             time.sleep(0.1)
         return
+
     try:
         yield True
     finally:

@@ -19,6 +19,7 @@ def original(error: BaseException) -> tuple[str, str]:
     name, text = type(error).__name__, str(error)
     if not re.match(r'Caught \w+ in .*\nOriginal Traceback', text):
         return name, text
+
     # The message begins below the last frame, with the type; frames and their source are indented.
     lines = text.splitlines()
     frames = [i for i, line in enumerate(lines) if re.match(r'  File ".*", line \d+', line)]
@@ -55,12 +56,16 @@ def explain(error: BaseException) -> str:
         >>> explain(KeyError('classes'))
         "KeyError: 'classes'"
     """
+    # The message as the user should read it, of the error that a worker met.
     name, message = original(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         message = f'{error.strerror}: {error.filename}'
+
+    # Whether it is a sentence, or needs the type of the error to be understood.
     kind = getattr(builtins, name, type(error) if type(error).__name__ == name else None)
     ours = getattr(kind, '__module__', '').startswith('mmsemiloc')
     plain = isinstance(kind, type) and (issubclass(kind, PLAIN) or ours)
+
     message = ' '.join(message.split())
     if name == 'KeyError' and ' ' in message:
         message = message.strip('\'"')  # a sentence; Python gives it in quotes, as it does a key
@@ -72,10 +77,9 @@ def explain(error: BaseException) -> str:
 
 
 def current_logger() -> logging.Logger | None:
-    """The logger of MMEngine's run in this process, if there is one."""
+    """The newest logger of MMEngine in this process; None if MMEngine was not imported."""
     module = sys.modules.get('mmengine.logging')
-    loggers = module.MMLogger._instance_dict if module else {}
-    return list(loggers.values())[-1] if loggers else None
+    return module.MMLogger.get_current_instance() if module else None
 
 
 def write_details(error: BaseException) -> str | None:
@@ -86,16 +90,19 @@ def write_details(error: BaseException) -> str | None:
     """
     logger = current_logger()
     text = ''.join(traceback.format_exception(error))
+
     for handler in logger.handlers if logger else ():
         if isinstance(handler, logging.FileHandler):
             handler.handle(logging.LogRecord('mmengine', logging.ERROR, '', 0, text, None, None))
             return os.path.relpath(handler.baseFilename)
+
     # Only the first process of a distributed run has a log file. All know its name.
-    log = getattr(logger, '_log_file', None)
+    log = getattr(logger, 'log_file', None)
     if not log:
         return None
     root, ending = os.path.splitext(log)
     path = os.path.relpath(f'{root}_rank{os.environ.get("RANK", os.getpid())}{ending}')
+
     try:
         with open(path, 'a', encoding='utf-8') as file:
             file.write(text)

@@ -1,5 +1,5 @@
 # Sourced by dist_train.sh, dist_test.sh and slurm_train.sh: find an interpreter, and start one
-# process a GPU (or CPU process).
+# process per GPU (or per CPU process).
 
 # Print the comment on top of a script, which is its help.
 usage() {
@@ -52,12 +52,14 @@ launch() {
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores > gpus ? cores / gpus : 1))}
     export MKL_NUM_THREADS=${MKL_NUM_THREADS:-$OMP_NUM_THREADS}
 
-    [[ ${NNODES:-1} == 1 || -n ${MASTER_ADDR:-} ]] || fail 'NNODES is set: set MASTER_ADDR too, to the address of the first machine'
+    [[ ${NNODES:-1} == 1 || -n ${MASTER_ADDR:-} ]] ||
+        fail 'NNODES is set: set MASTER_ADDR too, to the address of the first machine'
     if [[ ${NNODES:-1} != 1 || -n ${PORT:-} ]]; then
-        where=(--nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}" --master-addr="${MASTER_ADDR:-127.0.0.1}"
-               --master-port="${PORT:-29500}")
+        where=(--nnodes="${NNODES:-1}" --node-rank="${NODE_RANK:-0}"
+               --master-addr="${MASTER_ADDR:-127.0.0.1}" --master-port="${PORT:-29500}")
     else
-        where=(--standalone --local-addr=127.0.0.1)  # takes a free port, so several runs fit on a machine
+        # This takes a free port, so that several runs fit on a machine.
+        where=(--standalone --local-addr=127.0.0.1)
     fi
     # PYTHONPATH: works from a checkout that is not installed, too.
     PYTHONPATH=$(dirname "$script")/..${PYTHONPATH:+:$PYTHONPATH} \

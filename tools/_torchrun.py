@@ -1,4 +1,4 @@
-"""torchrun, without its report of a process that failed: that has said what was wrong in one line.
+"""torchrun without its report of a failed process, which has said itself what was wrong.
 
 python _torchrun.py [options of torchrun] SCRIPT [arguments of the script]
 """

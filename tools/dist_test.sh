@@ -3,9 +3,12 @@
 #
 # Test with GPUS processes on this machine, through NCCL on GPUs and gloo where there are none.
 #
-# example: tools/dist_test.sh configs/densenet_mel_nbel_loc.py work_dirs/densenet_mel_nbel_loc/epoch_90.pth 8
+# example:
+#   tools/dist_test.sh configs/densenet_mel_nbel_loc.py \
+#       work_dirs/densenet_mel_nbel_loc/epoch_90.pth 8
 #
-# From the environment: NNODES, NODE_RANK, MASTER_ADDR, PORT, PYTHON and OMP_NUM_THREADS, as for dist_train.sh.
+# From the environment: NNODES, NODE_RANK, MASTER_ADDR, PORT, PYTHON and OMP_NUM_THREADS, as for
+# dist_train.sh.
 set -euo pipefail
 tools=$(cd "$(dirname "$0")" && pwd)
 source "$tools/_launch.sh"

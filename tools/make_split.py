@@ -6,10 +6,17 @@ from pathlib import Path
 from _cli import Parser, run_command
 
 DESCRIPTION = """\
-Choose labelled and unlabelled images of a folder that has one folder a class (as ImageNet's train/), or of a list file with
-lines 'path label'. Writes into DIR labeled_N.txt (lines 'path label'), unlabeled_N.txt (lines 'path'), classes.txt, and
-manifest.json with the seed, the counts of each class and the files' SHA-256. No image is in lists of both kinds, larger
-lists hold the smaller ones, and the same seed gives the same lists. The listing of a folder is kept in DIR/listing.txt."""
+Choose labelled and unlabelled images of a folder that has one folder per class (as ImageNet's
+train/), or of a list file with lines 'path label'. Writes into DIR:
+
+  labeled_N.txt    lines 'path label'
+  unlabeled_N.txt  lines 'path'
+  classes.txt      the names of the classes
+  manifest.json    the seed, the counts of each class and the files' SHA-256
+  listing.txt      the listing of the folder, which the next call reads back
+
+No image is in lists of both kinds, larger lists hold the smaller ones, and the same seed gives the
+same lists."""
 
 
 def size(text: str) -> str:
@@ -67,8 +74,8 @@ def make_parser() -> Parser:
         type=Path,
         metavar='FILE',
         help=(
-            'take these labelled images (a path or file name a line, as the published 1%% and 10%% '
-            'lists)'
+            'take these labelled images (one path or file name per line, as in the published 1%% and '
+            '10%% lists)'
         ),
     )
     parser.add_argument(

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # usage: slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py]
 #
-# Train on a Slurm cluster, one task a GPU.
+# Train on a Slurm cluster, one task per GPU.
 #
-# example: GPUS=16 tools/slurm_train.sh gpu densenet configs/densenet_mel_nbel_loc.py work_dirs/densenet --amp
+# example:
+#   GPUS=16 tools/slurm_train.sh gpu densenet configs/densenet_mel_nbel_loc.py \
+#       work_dirs/densenet --amp
 #
-# From the environment: GPUS (default 8), GPUS_PER_NODE (8, or GPUS if that is less), CPUS_PER_TASK (5),
-# SRUN_ARGS (further arguments of srun), PYTHON (the interpreter; default: as for dist_train.sh).
+# From the environment: GPUS (default 8), GPUS_PER_NODE (8, or GPUS if that is less),
+# CPUS_PER_TASK (5), SRUN_ARGS (further arguments of srun), PYTHON (the interpreter; default: as for
+# dist_train.sh).
 set -euo pipefail
 tools=$(cd "$(dirname "$0")" && pwd)
 source "$tools/_launch.sh"
@@ -21,6 +24,6 @@ per_node=${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}
 
 # SRUN_ARGS is a list of words, so it stands without quotes.
 PYTHONPATH=$tools/..${PYTHONPATH:+:$PYTHONPATH} \
-    exec srun -p "$1" --job-name="$2" --gres="gpu:$per_node" --ntasks="$gpus" --ntasks-per-node="$per_node" \
-    --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-    "$python" -u "$tools/train.py" "$3" --work-dir "$4" --launcher slurm "${@:5}"
+    exec srun -p "$1" --job-name="$2" --gres="gpu:$per_node" --ntasks="$gpus" \
+    --ntasks-per-node="$per_node" --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 \
+    ${SRUN_ARGS:-} "$python" -u "$tools/train.py" "$3" --work-dir "$4" --launcher slurm "${@:5}"

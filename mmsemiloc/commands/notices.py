@@ -1,9 +1,10 @@
-"""Keeps notices that OpenMMLab packages print at import off the terminal of our tools."""
+"""Keeps notices that OpenMMLab packages print at import off the terminal."""
 
 import functools
 import logging
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import mmengine.logging
 from mmengine.logging import MMLogger
@@ -30,10 +31,11 @@ def without_notices(function: Callable, place: int) -> Callable:
     """
 
     @functools.wraps(function)
-    def call(*args, **kwargs):
+    def call(*args: Any, **kwargs: Any) -> Any:
         said = args[place] if len(args) > place else ''
         if not is_notice(said.getMessage() if isinstance(said, logging.LogRecord) else said):
             return function(*args, **kwargs)
+        return None
 
     return call
 

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -179,7 +180,7 @@ class DigitScenes(BaseDataset):
         contrast: Sequence[int] = (110, 200),
         seed: int = 0,
         imbalance: float = 1.0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if split not in SPLITS:
             raise ValueError(f'split must be one of {tuple(SPLITS)}, got {split!r}')

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from os.path import expanduser
+from typing import Any
 
 import mmpretrain.datasets
 import numpy as np
@@ -174,7 +175,7 @@ class CustomDataset(ImageFolderMixin):
         extensions: Sequence[str] = EXTENSIONS,
         metainfo: dict | None = None,
         lazy_init: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if not (ann_file or data_prefix or data_root):
             raise ValueError('CustomDataset needs data_root, data_prefix or ann_file')
@@ -215,7 +216,7 @@ class ImageNet(ImageFolderMixin, mmpretrain.datasets.ImageNet):
         data_prefix: str | dict = '',
         ann_file: str = '',
         metainfo: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if split and split not in SPLITS:
             raise ValueError(f'ImageNet: split must be one of {", ".join(SPLITS)}, got {split!r}')

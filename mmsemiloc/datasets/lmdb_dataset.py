@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.fileio import get_file_backend
 from mmpretrain.datasets import BaseDataset
@@ -101,7 +102,7 @@ class LmdbDataset(BaseDataset):
         ann_file: str = '',
         with_label: bool = False,
         extensions: Sequence[str] = EXTENSIONS,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if with_label and not ann_file:
             raise ValueError(

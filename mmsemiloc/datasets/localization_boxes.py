@@ -1,6 +1,4 @@
-"""True boxes of images from XML files, as ImageNet's localisation task (CLS-LOC) and Pascal VOC
-have them.
-"""
+"""True boxes of images, from XML files as ImageNet (CLS-LOC) and Pascal VOC have them."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,11 +11,13 @@ from mmsemiloc.registry import TRANSFORMS
 
 
 def read_boxes(path: Path) -> np.ndarray:
-    """Boxes (N, 4) float32 [xmin, ymin, xmax, ymax] of all objects in a file, in pixels of the
-    original image.
+    """Boxes of all objects in a file.
+
+    Returns:
+        [xmin, ymin, xmax, ymax] (N, 4), float32, in pixels of the original image.
 
     Raises:
-        ValueError: If the file is no XML, has no objects, or an object has no box.
+        ValueError: If the file is not XML, has no objects, or an object has no box.
     """
     try:
         objects = ElementTree.parse(path).getroot().findall('object')
@@ -42,8 +42,8 @@ class LoadLocalizationBoxes(BaseTransform):
     """Adds ``gt_bboxes`` (N, 4) to a loaded image, from the XML file with the image's name.
 
     For ``.../n01440764/n01440764_18.JPEG`` that is ``ann_dir/n01440764_18.xml`` or
-    ``ann_dir/n01440764/n01440764_18.xml``. Follow it by mmcv's ``Resize``, which moves boxes along;
-    mmpretrain's ``ResizeEdge`` does not.
+    ``ann_dir/n01440764/n01440764_18.xml``. Follow it by mmcv's ``Resize``, which resizes boxes
+    as well; mmpretrain's ``ResizeEdge`` does not.
 
     Args:
         ann_dir: Folder of the files.
@@ -55,10 +55,13 @@ class LoadLocalizationBoxes(BaseTransform):
     Example:
         In the pipeline of ImageNet's validation images::
 
-            [dict(type='LoadImageFromFile'),
-             dict(type='mmsemiloc.LoadLocalizationBoxes', ann_dir='data/imagenet/Annotations/CLS-LOC/val'),
-             dict(type='Resize', scale=(224, 224)),
-             dict(type='PackInputs', algorithm_keys=('gt_bboxes', ))]
+            boxes = 'data/imagenet/Annotations/CLS-LOC/val'
+            pipeline = [
+                dict(type='LoadImageFromFile'),
+                dict(type='mmsemiloc.LoadLocalizationBoxes', ann_dir=boxes),
+                dict(type='Resize', scale=(224, 224)),
+                dict(type='PackInputs', algorithm_keys=('gt_bboxes',)),
+            ]
     """
 
     def __init__(self, ann_dir: str) -> None:
@@ -66,6 +69,7 @@ class LoadLocalizationBoxes(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Read the boxes of one image."""
+        # Some data sets have one folder per class, others one folder for all files.
         image = Path(results['img_path'])
         places = [
             self.ann_dir / f'{image.stem}.xml',
@@ -74,6 +78,7 @@ class LoadLocalizationBoxes(BaseTransform):
         path = next((place for place in places if place.is_file()), None)
         if path is None:
             raise ValueError(f'no boxes for {image}: neither {places[0]} nor {places[1]} is a file')
+
         boxes = read_boxes(path)
         try:
             check_boxes(boxes, results['img'].shape[:2])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import chain
+from typing import Any
 
 from mmengine.dataset import BaseDataset, ConcatDataset
 
@@ -45,7 +46,8 @@ class TolerantDataset(ConcatDataset):
         self.faults.prepare(len(self))
         use_our_loader(self)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
+        """What the dataset knows, for names that this one lacks."""
         if name == 'datasets':  # not there yet, while it is copied
             raise AttributeError(name)
         return getattr(self.datasets[0], name)
@@ -61,7 +63,7 @@ class TolerantDataset(ConcatDataset):
 
 
 def tolerant(dataset: dict, faults: dict | None = None, kind: str = 'validation') -> dict:
-    """The config of a dataset as one of :class:`TolerantDataset`, unless it is that already."""
+    """The config of a :class:`TolerantDataset` around a dataset, unless it is one already."""
     if str(dataset.get('type')).rpartition('.')[2] == 'TolerantDataset':
         return dataset
     return dict(type='mmsemiloc.TolerantDataset', dataset=dataset, faults=faults, kind=kind)

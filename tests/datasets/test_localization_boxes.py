@@ -4,7 +4,10 @@ from mmcv.transforms import Compose
 
 from mmsemiloc.datasets import LoadLocalizationBoxes
 
-OBJECT = '<object><name>n01440764</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>'
+OBJECT = (
+    '<object><name>n01440764</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax>'
+    '<ymax>{}</ymax></bndbox></object>'
+)
 
 
 def write(path, *boxes):
@@ -48,7 +51,8 @@ def test_mmcv_moves_them_along(tmp_path):
     [
         (
             None,
-            r'no boxes for data/val/n01440764/a.JPEG: neither .*a.xml nor .*n01440764/a.xml is a file',
+            r'no boxes for data/val/n01440764/a.JPEG: neither .*a.xml nor .*n01440764/a.xml '
+            r'is a file',
         ),
         ('<annotation><object>', 'cannot read boxes from .*a.xml: ParseError'),
         ('<annotation></annotation>', 'a.xml has no objects'),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import cv2
 import mmcv
@@ -44,12 +45,12 @@ class LoadImageFromFile(StockLoader):
 
     def __init__(
         self,
-        *args,
+        *args: Any,
         background: Sequence[int] = (255, 255, 255),
         bits: int | None = None,
         max_pixels: int = 2**28,
         max_aspect_ratio: float = 100.0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if len(background) != 3 or not all(0 <= value <= 255 for value in background):
             raise ValueError(

@@ -1,6 +1,4 @@
-"""Which names have which numbers: the same ones in every data set, in the model, and in a
-checkpoint.
-"""
+"""Names of classes: the same numbers in every data set, in the model and in a checkpoint."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -15,14 +13,12 @@ def listed(names: Sequence[str]) -> str:
 
 
 def same_name(name: str) -> str:
-    """A name as it is compared: macOS and Windows store the same accents as different characters."""
+    """A name in Unicode form NFC: macOS and Windows store the same accents differently."""
     return unicodedata.normalize('NFC', name)
 
 
 def alike_name(name: str) -> str:
-    """What names have in common that a person could not tell apart: letters, not case or outer
-    blanks.
-    """
+    """A name without what a person overlooks: case, outer blanks, and how accents are stored."""
     return same_name(same_name(name.strip()).casefold())
 
 
@@ -34,7 +30,7 @@ def check_class_names(names: Sequence[str], where: str) -> None:
         where: What has these names, for the message.
 
     Raises:
-        ValueError: If a name is empty or no text, or two are equal up to case and Unicode
+        ValueError: If a name is empty or not text, or two are equal up to case and Unicode
             normalisation.
     """
     known: dict[str, int] = {}
@@ -44,6 +40,7 @@ def check_class_names(names: Sequence[str], where: str) -> None:
                 f'{where}: class {number} of {len(names)} has the name {name!r} (a blank line in a '
                 'file of classes?)'
             )
+
         key = alike_name(name)
         if key in known:
             other = names[known[key]]
@@ -76,6 +73,8 @@ def check_same_classes(
     first, second = [same_name(name) for name in names], [same_name(name) for name in others]
     if first == second:
         return
+
+    # Names that only one of the two has.
     only_first = [name for name in first if name not in {*second}]
     only_second = [name for name in second if name not in {*first}]
     if only_first or only_second:
@@ -89,6 +88,8 @@ def check_same_classes(
             f'{"; ".join(faults)}. Give both the same classes, with classes=... if one lacks '
             'images of some'
         )
+
+    # The same names in another order.
     number = next(i for i, name in enumerate(first) if second[i] != name)
     raise ValueError(
         f'{where} and {elsewhere} number their classes differently: class {number} is '

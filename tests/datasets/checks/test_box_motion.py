@@ -78,7 +78,8 @@ def test_what_moves_both_or_none_passes(make, name):
 @pytest.mark.parametrize('name', APART)
 def test_what_moves_the_pixels_alone_is_named(make, name):
     match = (
-        rf'^transform {name} moves the pixels of validation image 0 of 6 \(.*ø 0.jpg\) without their gt_bboxes: '
+        rf'^transform {name} moves the pixels of validation image 0 of 6 \(.*ø 0.jpg\) '
+        rf'without their gt_bboxes: '
         "mmcv's Resize, CenterCrop, RandomFlip and Pad move both$"
     )
     with pytest.raises(ValueError, match=match):
