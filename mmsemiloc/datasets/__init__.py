@@ -1,3 +1,11 @@
+"""Data: what a batch is composed of, and the rooms ``images``, ``listing`` and ``checks``.
+
+- Batches: ``semi_sup_dataset.py`` joins the sources, ``semi_sup_sampler.py`` draws from them.
+- ``images/``: how one image is read, and what happens if it cannot be read.
+- ``listing/``: which images and classes there are, from folders and list files.
+- ``checks/``: what is wrong with the data, found before training.
+"""
+
 from mmsemiloc.datasets.digit_scenes import DigitScenes
 from mmsemiloc.datasets.image_folders import CustomDataset, ImageNet
 from mmsemiloc.datasets.images.loading import LoadImageFromFile

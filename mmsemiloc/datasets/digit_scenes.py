@@ -18,8 +18,9 @@ INK = 0.3  # share of full ink from which a pixel belongs to the digit's mask
 
 @functools.cache
 def digit_pools(split: str) -> list[np.ndarray]:
-    """The handwritten digits (N, 8, 8) of each class that belong to a split, by writing identity:
-    no digit is in two splits.
+    """The handwritten digits (N, 8, 8) of each class that belong to a split.
+
+    Digits are split by identity: no digit is in two splits.
     """
     digits = load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))
@@ -55,9 +56,12 @@ def paste_digit(
     ink = np.clip(cv2.resize(digit, (height, height), interpolation=cv2.INTER_CUBIC), 0, 1)
     y, x = rng.integers(0, np.array(image.shape[:2]) - height + 1)
     area = (slice(y, y + height), slice(x, x + height))
+
+    # Lighter or darker than what is behind it, so that every digit can be seen.
     sign = 1 if image[area].mean() < 128 else -1
     drawn = image.astype(np.float32)
     drawn[area] += sign * contrast * ink[..., None]
+
     mask = np.zeros(image.shape[:2], bool)
     mask[area] = ink > INK
     return np.clip(drawn, 0, 255).astype(np.uint8), mask
@@ -70,8 +74,9 @@ def mask_to_box(mask: np.ndarray) -> list[int]:
 
 
 def class_shares(imbalance: float) -> np.ndarray:
-    """Share (10,) of each class: they fall exponentially, the first is ``imbalance`` times the
-    last.
+    """Share (10,) of each class: they fall exponentially from the first to the last.
+
+    The first share is ``imbalance`` times the last one.
 
     Example:
         >>> class_shares(10.0).round(3).tolist()
@@ -82,8 +87,9 @@ def class_shares(imbalance: float) -> np.ndarray:
 
 
 def scene_labels(count: int, imbalance: float) -> np.ndarray:
-    """Classes (N,) of the first scenes, of which every run has the shares of :func:`class_shares`
-    within an image or two.
+    """Classes (N,) of the first scenes.
+
+    Any consecutive scenes have the shares of :func:`class_shares`, within an image or two.
     """
     if imbalance == 1:
         return np.arange(count) % NUM_CLASSES
@@ -112,25 +118,33 @@ def digit_scene(
     height: Sequence[int] = (14, 20),
     contrast: Sequence[int] = (110, 200),
 ) -> dict:
-    """Scene number ``index`` of a split: one digit of class ``label``, of which it is scene number
-    ``turn``.
+    """One scene of a split: a digit over a crop of a photograph.
+
+    Args:
+        split: 'train', 'val' or 'test'.
+        index: Number of the scene.
+        label: Class of the digit.
+        turn: Number of the scene among those of its class.
+        seed: Seed of the scenes.
+        image_size: Side S in pixels.
+        height: Smallest and largest side of the digit in pixels.
+        contrast: Smallest and largest difference of the ink from the background in grey levels.
 
     Returns:
         ``img`` (S, S, 3) BGR uint8, ``img_shape``, ``gt_label``, ``gt_bboxes`` (1, 4) [x1, y1, x2,
         y2] and ``gt_seg_map`` (S, S) uint8, 1 on the digit and 0 off it.
     """
     rng = np.random.default_rng([seed, list(SPLITS).index(split), index])
-    pool = digit_pools(split)[label]
     photo = photographs()[rng.integers(2)]
     y, x = rng.integers(0, np.array(photo.shape[:2]) - image_size + 1)
     background = photo[y : y + image_size, x : x + image_size]
+
     # Scenes pass through the pool before a digit comes again, so few labelled images are of as many
     # different digits.
+    pool = digit_pools(split)[label]
     digit = pool[turn % len(pool)]
-    side, ink = (
-        int(rng.integers(height[0], height[1] + 1)),
-        float(rng.uniform(contrast[0], contrast[1])),
-    )
+    side = int(rng.integers(height[0], height[1] + 1))
+    ink = float(rng.uniform(contrast[0], contrast[1]))
     img, mask = paste_digit(background, digit, side, ink, rng)
     return dict(
         img=img,
@@ -143,13 +157,13 @@ def digit_scene(
 
 @DATASETS.register_module()
 class DigitScenes(BaseDataset):
-    """Small photographs with one handwritten digit each; made in seconds, without a download, from
-    a seed.
+    """Small photographs with one handwritten digit each, made from a seed in seconds.
 
-    scikit-learn's 1,797 digits (8 x 8) are pasted at a random place and size over crops of its two
-    photographs. Digits are split by identity: 60 % train, 20 % val, 20 % test. Classes alternate,
-    so any run of scenes is balanced (or equally long- tailed): take ``num_images=150`` as the
-    labelled images and ``first=150, num_images=3850`` as the unlabelled ones.
+    Nothing is downloaded: scikit-learn's 1,797 digits (8 x 8) are pasted at a random place and size
+    over crops of its two photographs. Digits are split by identity: 60 % train, 20 % val, 20 %
+    test. Classes alternate, so any run of scenes is balanced (or equally long-tailed): take
+    ``num_images=150`` as the labelled images and ``first=150, num_images=3850`` as the unlabelled
+    ones.
 
     Args:
         split: 'train', 'val' or 'test'.
@@ -184,6 +198,7 @@ class DigitScenes(BaseDataset):
     ) -> None:
         if split not in SPLITS:
             raise ValueError(f'split must be one of {tuple(SPLITS)}, got {split!r}')
+
         if num_images < 1 or first < 0 or not 1 <= height[0] <= height[1] <= image_size:
             raise ValueError(
                 'DigitScenes needs num_images >= 1, first >= 0 and 1 <= height <= image_size, got '
@@ -192,6 +207,7 @@ class DigitScenes(BaseDataset):
             )
         if imbalance < 1:
             raise ValueError(f'imbalance must be at least 1, got {imbalance}')
+
         self.scenes = range(first, first + num_images)
         self.imbalance = imbalance
         self.scene = functools.partial(

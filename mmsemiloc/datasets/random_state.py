@@ -1,6 +1,4 @@
-"""The state of random numbers, which makes a second forward pass of the same images equal to the
-first.
-"""
+"""The state of random numbers: with it, a second forward pass sees the same ones as the first."""
 
 import random
 
@@ -9,20 +7,21 @@ import torch
 
 
 class RandomState:
-    """The state of all random number generators (Python, NumPy, torch on the CPU and on ``device``)
-    when it was made.
+    """The state of all random number generators at the time when the object is made.
+
+    Args:
+        device: Its generator counts beside those of Python, NumPy and torch on the CPU.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.python, self.numpy, self.cpu = (
-            random.getstate(),
-            np.random.get_state(),
-            torch.get_rng_state(),
-        )
-        self.accelerator = (
-            None if device.type == 'cpu' else torch.get_device_module(device).get_rng_state(device)
-        )
+        self.python = random.getstate()
+        self.numpy = np.random.get_state()
+        self.cpu = torch.get_rng_state()
+
+        self.accelerator = None
+        if device.type != 'cpu':
+            self.accelerator = torch.get_device_module(device).get_rng_state(device)
 
     def restore(self) -> None:
         """Set the generators back to it."""

@@ -21,7 +21,7 @@ from mmsemiloc.datasets.tolerant_dataset import from_place
 from mmsemiloc.registry import DATASETS
 
 
-def unwrapped(dataset) -> list[BaseDataset]:
+def unwrapped(dataset: object) -> list[BaseDataset]:
     """The datasets with the images of one that wraps others.
 
     Raises:
@@ -35,12 +35,15 @@ def unwrapped(dataset) -> list[BaseDataset]:
             level=logging.INFO,
         )
         return unwrapped(dataset.dataset)
+
     if isinstance(dataset, ClassBalancedDataset):
         inner = dataset.dataset.get_subset(dataset.repeat_indices)
-        inner.repeats_images = True  # on purpose, so they are no images that are listed twice
+        inner.repeats_images = True  # on purpose, so they are not images that are listed twice
         return [inner]
+
     if isinstance(dataset, KFoldDataset):
         return unwrapped(dataset.dataset)  # the fold
+
     if not isinstance(dataset, BaseDataset | ConcatDataset):
         raise ValueError(
             'SemiSupDataset takes datasets of MMEngine and MMPretrain, got '
@@ -59,6 +62,7 @@ def build_parts(part: dict | BaseDataset | Sequence, labeled: bool) -> list[Base
         return [leaf for one in part for leaf in build_parts(one, labeled)]
     if not isinstance(part, dict):
         return unwrapped(part)
+
     try:
         dataset = DATASETS.build(part)
         if hasattr(dataset, 'full_init'):
@@ -88,31 +92,57 @@ def check_parts(parts: Sequence[BaseDataset]) -> None:
 
 
 def metainfo_keys(parts: list[BaseDataset]) -> list[str]:
-    """All keys of the datasets' metainfo, in which ``ConcatDataset`` should not look for
-    differences.
-    """
+    """All keys of the datasets' metainfo: ``ConcatDataset`` should not compare any of them."""
     return sorted({key for part in parts for key in part.metainfo})
 
 
 def first_and_other_views(item: dict, part: ConcatDataset, place: int, kind: str) -> dict:
-    """The sample of an image in several views: the first one is ``inputs``, the others
-    ``data_samples.views``.
+    """The sample of an image in several views.
 
-    So every collate function takes images in one and in several views together.
+    The first view is ``inputs``, the others are ``data_samples.views``. So every collate function
+    takes images in one and in several views together.
 
     Raises:
         ValueError: If the views differ in size.
     """
     views = item['inputs']
-    if isinstance(views, list):
-        if len({view.shape for view in views}) != 1:
-            raise ValueError(
-                f'the views of {describe(part, place, kind)} need one size, got '
-                f'{[tuple(view.shape) for view in views]}'
-            )
-        item['inputs'] = views[0]
-        if len(views) > 1:
-            item['data_samples'].set_field(torch.stack(views[1:]), 'views')
+    if not isinstance(views, list):
+        return item
+    if len({view.shape for view in views}) != 1:
+        raise ValueError(
+            f'the views of {describe(part, place, kind)} need one size, got '
+            f'{[tuple(view.shape) for view in views]}'
+        )
+
+    item['inputs'] = views[0]
+    if len(views) > 1:
+        item['data_samples'].set_field(torch.stack(views[1:]), 'views')
+    return item
+
+
+def without_hidden_label(item: dict, place: int, labeled: bool) -> dict:
+    """The sample of an image, without a label if it is unlabelled.
+
+    Args:
+        item: The sample, as its pipeline packs it.
+        place: Number of the image in its source.
+        labeled: Whether the source is the labelled one.
+
+    Raises:
+        ValueError: If a labelled image has no label.
+    """
+    sample = item['data_samples']
+    if not labeled:
+        for key in ('gt_label', 'gt_score'):
+            if key in sample:
+                delattr(sample, key)
+        return item
+
+    if 'gt_label' not in sample and 'gt_score' not in sample:
+        raise ValueError(
+            f'SemiSupDataset: labelled image {place} has no label '
+            f'({sample.get("img_path", "no path")})'
+        )
     return item
 
 
@@ -151,14 +181,18 @@ class SemiSupDataset(ConcatDataset):
         known = build_parts(labeled, True)
         check_parts(known)
         self.labeled = ConcatDataset(known, ignore_keys=metainfo_keys(known))
-        others = build_parts(unlabeled, False) if unlabeled is not None else []
+
+        others: list[BaseDataset] = []
+        self.unlabeled: ConcatDataset | None = None
+        if unlabeled is not None:
+            others = build_parts(unlabeled, False)
+            self.unlabeled = ConcatDataset(others, ignore_keys=metainfo_keys(others))
+
         # Only labels give the classes: an unlabelled dataset does not know their names, and
         # ConcatDataset would refuse it.
-        self.unlabeled = (
-            None if unlabeled is None else ConcatDataset(others, ignore_keys=metainfo_keys(others))
-        )
-        parts = [*self.labeled.datasets, *others]
+        parts = [*known, *others]
         super().__init__(parts, ignore_keys=metainfo_keys(parts))
+
         self.allow_overlap = allow_overlap
         self.faults = FaultPolicy(**(faults or {}))
         self.faults.prepare(len(self))
@@ -188,12 +222,13 @@ class SemiSupDataset(ConcatDataset):
         return labels
 
     def labeled_class_counts(self, num_classes: int = 0) -> list[int]:
-        """Labelled images of each class, of at least ``num_classes`` ones, or those that have a
-        name.
+        """Number of labelled images of each class.
+
+        Args:
+            num_classes: How many classes there are at least, beside those that have a name.
         """
-        return np.bincount(
-            self.labels(), minlength=max(num_classes, len(class_names(self)))
-        ).tolist()
+        classes = max(num_classes, len(class_names(self)))
+        return np.bincount(self.labels(), minlength=classes).tolist()
 
     def check(self, num_classes: int, validation: BaseDataset | None = None) -> None:
         """Look at all classes, labels and paths before training.
@@ -221,13 +256,13 @@ class SemiSupDataset(ConcatDataset):
             if labeled
             else (self.unlabeled, 'unlabelled', self.num_labeled)
         )
-        assert part is not None
+        assert part is not None  # an index of an unlabelled image is one of an unlabelled source
         source = part
 
         def read(place: int) -> dict:
-            return first_and_other_views(
-                self._without_hidden_label(source[place], place, labeled), source, place, kind
-            )
+            """The sample of the image at a place of the source."""
+            item = without_hidden_label(source[place], place, labeled)
+            return first_and_other_views(item, source, place, kind)
 
         return self.faults.first_readable(
             from_place(idx - start, len(source)),
@@ -235,17 +270,3 @@ class SemiSupDataset(ConcatDataset):
             lambda place: describe(source, place, kind),
             start,
         )
-
-    def _without_hidden_label(self, item: dict, place: int, labeled: bool) -> dict:
-        """The sample, without a label if it is unlabelled."""
-        sample = item['data_samples']
-        if not labeled:
-            for key in ('gt_label', 'gt_score'):
-                if key in sample:
-                    delattr(sample, key)
-        elif 'gt_label' not in sample and 'gt_score' not in sample:
-            raise ValueError(
-                f'SemiSupDataset: labelled image {place} has no label '
-                f'({sample.get("img_path", "no path")})'
-            )
-        return item

@@ -16,11 +16,12 @@ def labeled_per_batch(batch_size: int, labeled_ratio: float) -> int:
     """R = round(ratio * T) labelled images in a batch of T.
 
     Raises:
-        ValueError: If the ratio is no share, or asks for both kinds of images but the batch has
+        ValueError: If the ratio is not a share, or asks for both kinds of images but the batch has
             room for one.
     """
     if not 0 <= labeled_ratio <= 1:
         raise ValueError(f'labeled_ratio must be between 0 and 1, got {labeled_ratio}')
+
     labeled = round(labeled_ratio * batch_size)
     if 0 < labeled_ratio < 1 and labeled in (0, batch_size):
         raise ValueError(
@@ -51,8 +52,9 @@ def batch_pattern(
 
 @DATA_SAMPLERS.register_module()
 class SemiSupSampler(Sampler):
-    """Draws batches with a fixed share of labelled images, for a stock ``BatchSampler`` with
-    ``drop_last=False``.
+    """Draws batches with a fixed share of labelled images.
+
+    It is for a stock ``BatchSampler`` with ``drop_last=False``.
 
     Every micro-batch of m images on every rank has exactly round(labeled_ratio * m) labelled ones.
     Each source is drawn without replacement until it is used up, then shuffled anew, also across
@@ -62,11 +64,12 @@ class SemiSupSampler(Sampler):
 
     Args:
         dataset: A :class:`SemiSupDataset`.
-        batch_size: Images a rank and optimizer step, T / ranks; must be the dataloader's
+        batch_size: Images per rank and optimizer step, T / ranks; must be the dataloader's
             ``batch_size``.
         labeled_ratio: R/T, from 0 (no labels) to 1 (labelled images only).
-        micro_batch_size: Images a micro-batch, if ``AccumOptimWrapper`` splits the batch.
-        epoch_length: Steps an epoch: 'all' for (S+U)/T, 'labeled' for S/R, 'unlabeled' for U/(T-R),
+        micro_batch_size: Images per micro-batch, if ``AccumOptimWrapper`` splits the batch.
+        epoch_length: Steps per epoch: 'all' for (S+U)/T, 'labeled' for S/R, 'unlabeled' for
+        U/(T-R),
             rounded up, or a number.
         seed: Seed of the order; None for a random one that all ranks share.
         shuffle: Whether to shuffle; otherwise both sources are passed through in order.
@@ -94,9 +97,12 @@ class SemiSupSampler(Sampler):
                 f'batch_size={batch_size} and micro_batch_size={micro_batch_size} must be at least '
                 '1'
             )
+
         self.rank, self.world_size = get_dist_info()
         self.batch_size, self.micro_batch_size = batch_size, micro_batch_size
         self.pattern = batch_pattern(batch_size, labeled_ratio, micro_batch_size)
+
+        # By whether the source is the labelled one: its images, and those per batch of this rank.
         self.sizes = {True: dataset.num_labeled, False: dataset.num_unlabeled}
         self.counts = {source: self.pattern.count(source) for source in (True, False)}
         for source, name in ((True, 'labelled'), (False, 'unlabelled')):
@@ -105,6 +111,7 @@ class SemiSupSampler(Sampler):
                     f'labeled_ratio={labeled_ratio} needs {self.counts[source]} {name} images in a '
                     f'batch of {batch_size}, but the dataset has 0 of {len(dataset)}'
                 )
+
         self.steps = self._steps(epoch_length, labeled_ratio)
         self.seed = sync_random_seed() if seed is None else seed
         self.shuffle = shuffle
@@ -133,9 +140,11 @@ class SemiSupSampler(Sampler):
         return streams
 
     def _steps(self, epoch_length: str | int, labeled_ratio: float) -> int:
-        """Optimizer steps an epoch."""
+        """Optimizer steps per epoch."""
         if isinstance(epoch_length, int) and epoch_length > 0:
             return epoch_length
+
+        # Images to pass through, and how many of them a batch of this rank has.
         images = {
             'all': (sum(self.sizes.values()), self.batch_size),
             'labeled': (self.sizes[True], self.counts[True]),
@@ -146,6 +155,7 @@ class SemiSupSampler(Sampler):
                 "epoch_length must be 'all', 'labeled', 'unlabeled' or a positive number, got "
                 f'{epoch_length!r}'
             )
+
         total, per_batch = images[epoch_length]
         if not per_batch:
             raise ValueError(
@@ -155,19 +165,18 @@ class SemiSupSampler(Sampler):
         return math.ceil(total / (per_batch * self.world_size))
 
     def __len__(self) -> int:
-        """Images an epoch on this rank."""
+        """Images per epoch on this rank."""
         return self.steps * self.batch_size
 
     def set_epoch(self, epoch: int) -> None:
-        """Start the next iteration at ``epoch``, counted from the point that :meth:`skip` went to,
-        if it was called.
-        """
+        """Start the next iteration at ``epoch``, counted from where :meth:`skip` went."""
         self.epoch = epoch
         self._skipped_samples = 0
 
     def skip(self, num_samples: int) -> None:
-        """Continue after ``num_samples`` images of this rank, counted from the beginning of
-        training (for a resume).
+        """Continue after ``num_samples`` images of this rank (for a resume).
+
+        They are counted from the beginning of training.
 
         Raises:
             ValueError: If the number is negative or does not end with a batch.
@@ -181,9 +190,9 @@ class SemiSupSampler(Sampler):
 
     def __iter__(self) -> Iterator[int]:
         """Indices of this rank's images from the current position to the end of the epoch."""
-        step = (
-            self.epoch + self._skipped_epochs
-        ) * self.steps + self._skipped_samples // self.batch_size
+        step = (self.epoch + self._skipped_epochs) * self.steps
+        step += self._skipped_samples // self.batch_size
+
         streams = self._streams()
         while True:
             yield from self._batch(step, streams)

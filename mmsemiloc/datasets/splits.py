@@ -8,13 +8,13 @@ BALANCES = ('classes', 'proportional')
 def class_sequence(
     labels: np.ndarray, rng: np.random.Generator, balance: str = 'classes'
 ) -> np.ndarray:
-    """An order of the images of which every beginning is balanced, so that larger sets hold the
-    smaller ones.
+    """An order of the images of which every beginning is balanced.
 
-    Images of a class come in random order. With 'classes', the classes take turns (in a random
-    order; a class that is used up is left out), so that their counts in a beginning differ by 1 at
-    most. With 'proportional', the k-th of n images of a class stands at (k + 1/2) / n of the whole,
-    so that a beginning has of each class its share of the whole.
+    So larger sets hold the smaller ones. Images of a class come in random order. With 'classes',
+    the classes take turns (in a random order; a class that is used up is left out), so that their
+    counts in a beginning differ by 1 at most. With 'proportional', the k-th of n images of a class
+    stands at (k + 1/2) / n of the whole, so that a beginning has of each class its share of the
+    whole.
 
     Args:
         labels: Class of each image, integers (N,).
@@ -29,9 +29,13 @@ def class_sequence(
     """
     if balance not in BALANCES:
         raise ValueError(f'balance must be one of {BALANCES}, got {balance!r}')
+
+    # The images of each class in random order, one class after the other.
     counts = np.bincount(labels)
     shuffled = rng.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind='stable')]
+
+    # Where each image stands in its class, and who comes first of those at the same place.
     rank = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
     place = rank if balance == 'classes' else (rank + 0.5) / np.repeat(counts, counts)
     turn = np.repeat(rng.permutation(len(counts)), counts)
@@ -67,9 +71,8 @@ def draw_splits(
             need, or fewer labelled ones than classes.
     """
     sizes = [len(labeled)] if labeled is not None else num_labeled
-    if min([*sizes, *num_unlabeled]) < 1 or max(sizes) + max(num_unlabeled, default=0) > len(
-        labels
-    ):
+    needed = max(sizes) + max(num_unlabeled, default=0)
+    if min([*sizes, *num_unlabeled]) < 1 or needed > len(labels):
         raise ValueError(
             f'cannot draw {", ".join(map(str, sizes))} labelled and '
             f'{", ".join(map(str, num_unlabeled))} unlabelled images from {len(labels)}: choose at '
@@ -81,11 +84,13 @@ def draw_splits(
             f'{min(sizes)} labelled images are fewer than the {num_classes} classes, so that some '
             f'could not be learned: choose at least {num_classes}'
         )
-    first = (
-        labeled
-        if labeled is not None
-        else class_sequence(labels, np.random.default_rng([seed, 0]), balance)
-    )
+
+    if labeled is not None:
+        first = labeled
+    else:
+        first = class_sequence(labels, np.random.default_rng([seed, 0]), balance)
+
+    # What no labelled set has, in an order of its own.
     rest = np.setdiff1d(np.arange(len(labels)), first[: max(sizes)])
     second = rest[class_sequence(labels[rest], np.random.default_rng([seed, 1]), balance)]
     return {n: np.sort(first[:n]) for n in sizes}, {n: np.sort(second[:n]) for n in num_unlabeled}

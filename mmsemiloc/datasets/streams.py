@@ -39,11 +39,10 @@ class ShuffledPasses:
 
 
 class BalancedPasses:
-    """Endless stream in which the classes take turns, in a new order each round, and each class
-    passes through its images.
+    """Endless stream in which the classes take turns, and each class passes through its images.
 
-    So the counts of any two classes differ by 1 at most, and images of a small class come again
-    more often.
+    The order of the classes is new in each round. The counts of any two classes differ by 1 at
+    most, and images of a small class come again more often.
 
     Args:
         labels: Class of each image (N,); every class from 0 to the largest has an image.

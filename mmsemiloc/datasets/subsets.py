@@ -24,6 +24,7 @@ def draw_subset(
     """
     if num_images is None or num_images >= size:
         return np.arange(size)
+
     rng = np.random.default_rng(seed)
     if labels is None:
         order = rng.permutation(size)

@@ -1,6 +1,4 @@
-"""What can be wrong with the images of a run as a whole: found before training, from the lists
-alone.
-"""
+"""Whether the classes and labels of images are those of the model and of the checkpoint."""
 
 import logging
 
@@ -67,8 +65,7 @@ def check_classes(
     names: tuple[str, ...] | None = None,
     whose: str = 'the labelled images',
 ) -> None:
-    """Refuse a dataset whose classes are not those of the model, by their names and by their
-    numbers.
+    """Refuse a dataset whose classes are not those of the model, by names and by numbers.
 
     Args:
         dataset: Images with labels.
@@ -80,17 +77,22 @@ def check_classes(
     Raises:
         ValueError: With the classes or the first image that is wrong.
     """
+    # There are labels.
     own, labels = class_names(dataset), labels_of(dataset)
     if labels is None and has_no_label(dataset):
         raise ValueError(
             f'the {kind} images have no labels: give their data set with_label=True, folders of '
             'classes, or a list with lines path label'
         )
+
+    # The dataset's names are sound, and as many as the model has classes.
     if own:
         published = tuple(getattr(type(leaves(dataset)[0]), 'METAINFO', {}).get('classes') or ())
         if own != published:  # ImageNet's published names have 'crane' twice
             check_class_names(own, f'{kind} images')
         check_number_of_classes(own, num_classes, f'the data set of {kind} images')
+
+    # They are the names elsewhere, too.
     if names is not None and bool(names) != bool(own):
         lacking, having = (f'the {kind} images', whose) if names else (whose, f'the {kind} images')
         raise ValueError(
@@ -99,6 +101,8 @@ def check_classes(
         )
     if names and own:
         check_same_classes(own, names, f'the {kind} images', whose)
+
+    # The labels are numbers of classes.
     if labels is not None and len(labels):
         check_labels(dataset, labels, num_classes, kind)
         warn_of_empty_classes(labels, num_classes, own, kind)

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
@@ -21,9 +21,9 @@ def image_paths(dataset: BaseDataset, kind: str) -> Iterator[tuple[int, str]]:
     for leaf in leaves(dataset):
         prefix = getattr(leaf, 'data_prefix', None) or {}
         root = os.path.abspath(getattr(leaf, 'data_root', '') or prefix.get('img_path') or os.sep)
-        base = os.path.abspath(
-            getattr(leaf, 'db_path', '')
-        )  # the working folder, or an LMDB: its keys are relative to it
+        # The working folder, or an LMDB: its keys are relative to it.
+        base = os.path.abspath(getattr(leaf, 'db_path', ''))
+
         for place in range(len(leaf)):
             path = leaf.get_data_info(place).get('img_path')
             if path is not None:
@@ -34,14 +34,42 @@ def image_paths(dataset: BaseDataset, kind: str) -> Iterator[tuple[int, str]]:
             index += 1
 
 
+def check_labeled_once(labeled: BaseDataset, held_out: Mapping[str, int]) -> dict[str, int]:
+    """Refuse a file that is labelled twice, or labelled and also for validation.
+
+    Args:
+        labeled: The labelled images.
+        held_out: Index by path of the images for validation.
+
+    Returns:
+        Index by path of the labelled images.
+
+    Raises:
+        ValueError: With the index and path of the first such image.
+    """
+    known: dict[str, int] = {}
+    repeats = any(getattr(leaf, 'repeats_images', False) for leaf in leaves(labeled))
+    for index, path in image_paths(labeled, 'labelled'):
+        if path in known and not repeats:
+            raise ValueError(
+                f'{describe(labeled, index, "labelled")} is labelled image {known[path]} too'
+            )
+        if path in held_out:
+            raise ValueError(
+                f'{describe(labeled, index, "labelled")} is validation image {held_out[path]} too: '
+                'accuracy on it would say nothing about new images'
+            )
+        known[path] = index
+    return known
+
+
 def check_overlap(
     labeled: BaseDataset,
     unlabeled: BaseDataset | None = None,
     validation: BaseDataset | None = None,
     allow_overlap: bool = False,
 ) -> None:
-    """Refuse a file that is labelled twice, both labelled and unlabelled, or labelled and for
-    validation.
+    """Refuse a file that is labelled twice, or labelled and also unlabelled or for validation.
 
     Unlabelled images in the validation set are counted in a warning: their labels are not used, but
     the result is that of a model that has seen them. The paths of datasets that have none (images
@@ -56,26 +84,13 @@ def check_overlap(
     Raises:
         ValueError: With the index and path of the first such image.
     """
-    held_out = (
-        {path: index for index, path in image_paths(validation, 'validation')}
-        if validation is not None
-        else {}
-    )
-    known: dict[str, int] = {}
-    repeats = any(getattr(leaf, 'repeats_images', False) for leaf in leaves(labeled))
-    for index, path in image_paths(labeled, 'labelled'):
-        if path in known and not repeats:
-            raise ValueError(
-                f'{describe(labeled, index, "labelled")} is labelled image {known[path]} too'
-            )
-        if path in held_out:
-            raise ValueError(
-                f'{describe(labeled, index, "labelled")} is validation image {held_out[path]} too: '
-                'accuracy on it would say nothing about new images'
-            )
-        known[path] = index
+    held_out: dict[str, int] = {}
+    if validation is not None:
+        held_out = {path: index for index, path in image_paths(validation, 'validation')}
+    known = check_labeled_once(labeled, held_out)
     if unlabeled is None:
         return
+
     seen = 0
     for index, path in image_paths(unlabeled, 'unlabelled'):
         if path in known and not allow_overlap:
@@ -84,6 +99,7 @@ def check_overlap(
                 'leave it out, or set SemiSupDataset(allow_overlap=True)'
             )
         seen += path in held_out
+
     if seen:
         print_log(
             f'{seen} of {len(unlabeled)} unlabelled images are in the validation set too; its '

@@ -24,8 +24,9 @@ UPRIGHT = {
 
 
 def check_size(width: int, height: int, max_pixels: int, max_aspect_ratio: float) -> None:
-    """Refuse an image without pixels, with too many, or one so long that resizing its short side
-    would fill the memory.
+    """Refuse an image without pixels, with too many, or one that is too long.
+
+    Resizing the short side of a very long image would fill the memory.
 
     Args:
         width: In pixels.
@@ -39,6 +40,7 @@ def check_size(width: int, height: int, max_pixels: int, max_aspect_ratio: float
     size = f'{width} x {height} pixels'
     if min(width, height) < 1:
         raise ImageFault(f'{size}: an image without pixels')
+
     if width * height > max_pixels:
         raise ImageFault(
             f'{size} are more than LoadImageFromFile(max_pixels={max_pixels}): '
@@ -81,6 +83,7 @@ def pillow_pixels(content: bytes, upright: bool) -> np.ndarray:
             image: Image.Image = open_image(content)
             image.load()
         image = ImageOps.exif_transpose(image) if upright else image
+
         if image.mode.startswith(('I', 'F')):
             return np.asarray(image)
         transparent = 'transparency' in image.info or image.mode.endswith(('A', 'a'))
@@ -103,6 +106,7 @@ def deep_pixels(content: bytes, header: Header, upright: bool) -> np.ndarray:
         pixels = None
     if pixels is None:
         return pillow_pixels(content, upright)
+
     if pixels.ndim == 3 and pixels.shape[2] == 4 and not header.alpha:
         pixels = pixels[..., :3]
     if header.alpha == 'multiplied' and pixels.ndim == 3 and pixels.shape[2] == 4:
@@ -111,6 +115,7 @@ def deep_pixels(content: bytes, header: Header, upright: bool) -> np.ndarray:
         full = 1.0 if pixels.dtype.kind == 'f' else 2.0 ** (8 * pixels.dtype.itemsize) - 1
         colours = np.minimum(pixels[..., :3] * (full / np.maximum(opaque, 1e-9)), full)
         pixels = np.concatenate([colours.astype(pixels.dtype), pixels[..., 3:]], 2)
+
     turn = UPRIGHT.get(header.orientation) if upright else None
     return pixels if turn is None else turn(pixels)
 
@@ -148,6 +153,8 @@ def seen_pixels(
         pixels = deep_pixels(content, header, upright)
     else:
         pixels = pillow_pixels(content, upright)
+
+    # Transparency: a grey value that stands for it, or a channel of its own.
     alpha = None
     if header.hidden is not None:
         pixels = pixels if pixels.ndim == 2 else pixels[..., 0]
