@@ -26,10 +26,10 @@ def read_options(words: Sequence[str] | None) -> dict:
 
 
 def set_loader_defaults(loader: ConfigDict) -> None:
-    """Fill in what mmpretrain's configs leave to its tools: batches are stacked by the workers,
-    which live on.
+    """Fill in what mmpretrain's configs leave to its tools.
 
-    What needs an accelerator or workers is off without them, whatever the config says.
+    Batches are stacked by the workers, which live on from epoch to epoch. What needs an accelerator
+    or workers is off without them, whatever the config says.
     """
     loader.setdefault('collate_fn', dict(type='default_collate'))
     loader['pin_memory'] = loader.get('pin_memory', True) and torch.cuda.is_available()
@@ -39,8 +39,9 @@ def set_loader_defaults(loader: ConfigDict) -> None:
 
 
 def distribute_on_cpu(cfg: Config) -> None:
-    """Let the processes of a machine without an accelerator talk through gloo, and DDP not ask for
-    a device.
+    """Let the processes of a machine without an accelerator talk through gloo.
+
+    DDP must not ask for a device there.
     """
     wrapper = cfg.get('model_wrapper_cfg') or dict(
         type='MMDistributedDataParallel',
@@ -111,8 +112,9 @@ def runner_config(args: argparse.Namespace, sections: Sequence[str]) -> Config:
 
 
 def enable_amp(optim_wrapper: ConfigDict, device: str) -> None:
-    """Change the type of an optimizer wrapper to its mixed-precision counterpart; on CPUs, to
-    bfloat16.
+    """Change the type of an optimizer wrapper to its mixed-precision counterpart.
+
+    On CPUs, it computes in bfloat16.
 
     Args:
         optim_wrapper: Config of the wrapper, changed in place. A scope such as ``mmsemiloc.`` is
@@ -124,6 +126,7 @@ def enable_amp(optim_wrapper: ConfigDict, device: str) -> None:
     """
     kind = optim_wrapper.get('type', 'OptimWrapper')
     scope, dot, name = str(kind).rpartition('.')
+
     if name not in AMP_TYPES.values():
         if name not in AMP_TYPES:
             raise ValueError(
@@ -132,6 +135,7 @@ def enable_amp(optim_wrapper: ConfigDict, device: str) -> None:
             )
         name = AMP_TYPES[name]
         optim_wrapper['type'] = scope + dot + name
+
     if device == 'cpu':
         if name == 'AmpOptimWrapper':
             raise ValueError(
@@ -151,9 +155,10 @@ def check_checkpoint(path: str) -> None:
         return
     if not Path(path).is_file():
         raise ValueError(f'no such checkpoint: {path}')
+
     try:
-        # mmap leaves the tensors on disk; files of old PyTorch versions, which are no zip archives,
-        # do not allow it.
+        # mmap leaves the tensors on disk; files of old PyTorch versions, which are not zip
+        # archives, do not allow it.
         torch.load(path, map_location='cpu', mmap=zipfile.is_zipfile(path), weights_only=False)
     except Exception as error:  # depends on where the file is cut off
         raise ValueError(
@@ -178,8 +183,7 @@ def check_writable(path: Path) -> None:
 
 
 def leave_group() -> None:
-    """End the threads of the process group, if there is one: the last thing of a tool whose run
-    succeeded.
+    """End the threads of the process group: the last step of a tool whose run succeeded.
 
     A thread of gloo's that still drops the tensors of the last exchange while Python shuts down
     aborts the process. Not for a run that failed, since the other processes may be waiting for this

@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import json
 import posixpath
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from mmsemiloc.datasets.listing.class_folders import Listing, read_list
 from mmsemiloc.datasets.listing.class_names import listed
 from mmsemiloc.datasets.listing.list_files import find_line, parse_list, to_line
 from mmsemiloc.datasets.splits import draw_splits
+from mmsemiloc.files import write_json
 from mmsemiloc.study.tables import Table, print_table
 
 
@@ -30,6 +30,7 @@ def find_listed(file: Path, paths: list[str]) -> np.ndarray:
     by_name: dict[str, list[int]] = {}
     for i, path in enumerate(paths):
         by_name.setdefault(path.rpartition('/')[2], []).append(i)
+
     found: dict[int, None] = {}
     for line in lines:
         name = posixpath.normpath(line)
@@ -54,7 +55,7 @@ def to_number(text: str, total: int, taken: int = 0) -> int:
         return int(text)
     number = round(total * float(text[:-1]) / 100)
     if not number:
-        raise ValueError(f'{text} of {total} images is no image: give a larger share')
+        raise ValueError(f'{text} of {total} images is not a single image: give a larger share')
     return number
 
 
@@ -62,12 +63,14 @@ def read_source(args: argparse.Namespace, console: Console) -> Listing:
     """The images, with a progress bar while folders are listed."""
     if args.source.is_file():
         return read_list(args.source)
+
     if args.source.resolve() in (args.out.resolve(), *args.out.resolve().parents):
         raise ValueError(
             f'--out {args.out} is in the folder of images {args.source}, '
             'where it would be taken for a class: '
             'choose a folder beside it'
         )
+
     cache = args.out / 'listing.txt'
     if args.refresh:
         cache.unlink(missing_ok=True)
@@ -97,6 +100,7 @@ def write_splits(
     args.out.mkdir(parents=True, exist_ok=True)
     files = {'classes.txt': write_lines(args.out / 'classes.txt', listing.classes)}
     rows = []
+
     for kind, sets in (('labeled', labeled), ('unlabeled', unlabeled)):
         for number, indices in sets.items():
             name = f'{kind}_{number}.txt'
@@ -112,6 +116,7 @@ def write_splits(
             rows.append(
                 [name, str(number), f'{counts.min()} to {counts.max()}', files[name]['sha256'][:12]]
             )
+
     manifest = dict(
         source=str(args.source),
         images=len(listing.paths),
@@ -120,7 +125,7 @@ def write_splits(
         labeled_list=args.labeled_list and str(args.labeled_list),
         files=files,
     )
-    (args.out / 'manifest.json').write_text(json.dumps(manifest, indent=1), encoding='utf-8')
+    write_json(args.out / 'manifest.json', manifest)
     return Table(
         f'{len(listing.paths)} images of {len(listing.classes)} classes',
         ['list', 'images', 'of each class', 'SHA-256'],
@@ -136,6 +141,7 @@ def notes(args: argparse.Namespace, listing: Listing, labeled: dict[int, np.ndar
             f'The listing of {args.source} was read back from {args.out / "listing.txt"}: no '
             'folder in it has changed.'
         )
+
     for number, indices in labeled.items():
         missing = np.setdiff1d(np.arange(len(listing.classes)), listing.labels[indices])
         if len(missing):
@@ -150,11 +156,14 @@ def run(args: argparse.Namespace) -> int:
     """Choose images, and write their lists."""
     console = Console()
     listing = read_source(args, console)
+
+    # The sizes of the lists, and which images are in them.
     total = len(listing.paths)
     given = find_listed(args.labeled_list, listing.paths) if args.labeled_list else None
     sizes = [to_number(text, total) for text in args.labeled] if given is None else [len(given)]
     rest = [to_number(text, total, max(sizes)) for text in args.unlabeled]
     labeled, unlabeled = draw_splits(listing.labels, sizes, rest, args.seed, args.balance, given)
+
     print_table(write_splits(args, listing, labeled, unlabeled), console)
     for line in notes(args, listing, labeled):
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -16,8 +16,9 @@ SECTIONS = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
 
 def use_augmentation(cfg: Config) -> None:
-    """Test the mean prediction of each image and its mirror image, or what the config's ``tta_*``
-    say, as MMPretrain.
+    """Test with augmentation: the config's ``tta_*``, or else as MMPretrain does.
+
+    MMPretrain takes the mean prediction of each image and its mirror image.
     """
     pipeline = cfg.test_dataloader.dataset.pipeline
     if 'tta_pipeline' not in cfg:
@@ -26,6 +27,7 @@ def use_augmentation(cfg: Config) -> None:
             *copy.deepcopy(pipeline[:-1]),
             dict(type='TestTimeAug', transforms=[flips, [copy.deepcopy(pipeline[-1])]]),
         ]
+
     cfg.setdefault('tta_model', dict(type='mmpretrain.AverageClsScoreTTA'))
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline

@@ -41,12 +41,14 @@ def run(args: argparse.Namespace) -> int:
     cfg = runner_config(args, SECTIONS)
     set_resume(cfg, args.resume)
     check_start(cfg)
+
     if args.amp:
         enable_amp(cfg.optim_wrapper, get_device())
     if args.seed is not None:
         cfg.merge_from_dict({'randomness.seed': args.seed})
     if args.deterministic:
         cfg.merge_from_dict({'randomness.deterministic': True})
+
     build_runner(cfg).train()
     leave_group()
     return 0

@@ -71,7 +71,7 @@ def test_classes_are_the_sorted_visible_folders(root, said):
     assert said[:2] == [
         f'4 hidden or foreign files or folders in {root} are left out: .ipynb_checkpoints (2), '
         'Thumbs.db (1), __MACOSX (1)',
-        f'3 files in {root} are no images by the ending and left out: .txt (2), .heic (1)',
+        f'3 files in {root} are not images by their ending and are left out: .txt (2), .heic (1)',
     ]
 
 
@@ -157,7 +157,7 @@ def test_forgotten_classes_of_imagenet(root):
         ),
         (
             lambda root: (shutil.rmtree(root), touch(root, 'train/cat/1.jpg', 'val/cat/1.jpg')),
-            'which are no classes',
+            'which are not classes',
         ),
         (lambda root: touch(root, 'Cat/1.jpg'), "'Cat' and 'cat'"),
     ],
@@ -192,7 +192,7 @@ def test_without_labels(root, said):
 def test_endings_that_are_asked_for(root, said):
     dataset = CustomDataset(data_prefix=str(root), extensions=('.JPG', '.png'))
     assert list(labels(dataset)) == ['cat/1.jpg', 'cat/2.JPG', 'dog/a/1.png']
-    assert f'1 file in {root} is no image by the ending and left out: .webp (1)' in said
+    assert f'1 file in {root} is not an image by its ending and is left out: .webp (1)' in said
     assert f"no image in 1 class folders of {root}: 'ferret'" in said
 
 

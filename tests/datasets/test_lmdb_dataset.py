@@ -95,7 +95,8 @@ def test_keys_that_are_no_images_are_left_out_with_one_line_a_kind(tmp_path, mon
     assert said[-2:] == [
         f'2 hidden or foreign files or folders in LMDB {path} are left out: .DS_Store (1), '
         '__MACOSX (1)',
-        f'2 files in LMDB {path} are no images by the ending and left out: none (1), .txt (1)',
+        f'2 files in LMDB {path} are not images by their ending and are left out: '
+        'none (1), .txt (1)',
     ]
 
 

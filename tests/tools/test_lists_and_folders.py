@@ -69,7 +69,7 @@ val_dataloader = test_dataloader = dict(dataset=dict(classes={order}))""")
     )
     assert '5 hidden or foreign files or folders in data/val are left out' in stdout + stderr
     assert (
-        '1 file in data/unlabeled is no image by the ending and left out: .heic (1)'
+        '1 file in data/unlabeled is not an image by its ending and is left out: .heic (1)'
         in stdout + stderr
     )
 

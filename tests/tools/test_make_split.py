@@ -157,7 +157,7 @@ def test_faults_of_published_lists_name_the_line(refuse, source, tmp_path, text,
     'arguments, expected',
     [
         (['--labeled', '3', '--unlabeled', '9'], '3 labelled images are fewer than the 4 classes'),
-        (['--labeled', '0.1%', '--unlabeled', '9'], '0.1% of 120 images is no image'),
+        (['--labeled', '0.1%', '--unlabeled', '9'], '0.1% of 120 images is not a single image'),
         (['--labeled', '120', '--unlabeled', 'rest'], 'cannot draw 120 labelled and 0 unlabelled'),
         ([], 'cannot draw 64000 labelled and 200000 unlabelled images from 120: choose'),
     ],

@@ -32,12 +32,10 @@ def marked(results: dict, box: np.ndarray) -> list[dict]:
     inside = box_mask(box, image.shape[:2])
     states = []
     for mask in (np.zeros_like(inside), inside, 1 - inside):
-        state = {
-            **copy.deepcopy({key: value for key, value in results.items() if key != 'img'}),
-            'img': (
-                255 * mask.reshape(*mask.shape, *[1] * (image.ndim - 2)) * np.ones_like(image)
-            ).astype(image.dtype),
-        }
+        state = copy.deepcopy({key: value for key, value in results.items() if key != 'img'})
+        marks = 255 * mask.reshape(*mask.shape, *[1] * (image.ndim - 2))
+        state['img'] = (marks * np.ones_like(image)).astype(image.dtype)
+
         if 'gt_bboxes' in results:
             state['gt_bboxes'] = box[None].astype(np.float32)
         if 'gt_seg_map' in results:
@@ -73,14 +71,18 @@ def moved_apart(states: Sequence[dict], keys: Sequence[str], box: np.ndarray | N
     images = [state.get('img') for state in states]
     if any(image is None or isinstance(image, list) for image in images):
         return ''
+
+    # Where the pixels have gone, seen by comparing with the black image.
     inside, outside = where_changed(images[1], images[0]), where_changed(images[2], images[0])
-    first = states[0]
     if box is not None:
         return keys[0] if misses(box_mask(box, inside.shape), inside, outside) else ''
+
+    first = states[0]
     if 'gt_bboxes' in keys and len(first.get('gt_bboxes', ())):
         mask = box_mask(np.asarray(first['gt_bboxes'], np.float32)[0], inside.shape)
         if misses(mask, inside, outside):
             return 'gt_bboxes'
+
     if 'gt_seg_map' in keys and 'gt_seg_map' in first:
         mask = (np.asarray(first['gt_seg_map']) > 0).astype(np.uint8)
         if mask.shape != inside.shape or misses(mask, inside, outside):
@@ -116,6 +118,48 @@ def packed(transforms: Sequence[Transform], results: dict, description: str) -> 
     return [key for key in ('gt_bboxes', 'gt_seg_map') if key in results.get('data_samples', ())]
 
 
+def check_box(
+    transforms: Sequence[Transform],
+    results: dict,
+    box: np.ndarray,
+    keys: Sequence[str],
+    loading: int,
+    description: str,
+) -> None:
+    """Follow one marked box through a pipeline, drawn once.
+
+    Args:
+        transforms: Those of the pipeline.
+        results: The loaded image.
+        box: The box [x1, y1, x2, y2] in pixels.
+        keys: Which of ``gt_bboxes`` and ``gt_seg_map`` reach the data samples.
+        loading: Place of the transform that reads them, -1 if the dataset gives them.
+        description: The image in words.
+
+    Raises:
+        TransformError: If a transform parts the box from its pixels.
+    """
+    states = marked(results, box)
+    for number, transform in enumerate(transforms):
+        if transform_name(transform).startswith('Load'):
+            continue
+
+        states = alike(forced(transform), states, description)
+        if len(states) < 3:  # the transform has given one of the three images up
+            return
+
+        early = number < loading
+        apart = moved_apart(states, keys, box if early else None)
+        moves = f'transform {transform_name(transform)} moves the pixels of {description}'
+        if apart and early:
+            raise TransformError(
+                f'{moves} before {transform_name(transforms[loading])} reads {apart}, which belong '
+                'to the image as it is stored: put it behind'
+            )
+        if apart:
+            raise TransformError(f'{moves} without their {apart}: {REMEDY}')
+
+
 def check_image(dataset: BaseDataset, place: int, kind: str) -> None:
     """:func:`check_moves_boxes` for one image of a dataset with a pipeline."""
     description = describe(dataset, place, kind)
@@ -124,31 +168,11 @@ def check_image(dataset: BaseDataset, place: int, kind: str) -> None:
     results, loading = load(transforms, info, description)
     if not keys or not isinstance(results.get('img'), np.ndarray):
         return
+
     height, width = results['img'].shape[:2]
     for shares in BOXES * DRAWS:
         box = np.rint(np.array(shares) * [width, height, width, height])
-        states = marked(results, box)
-        for number, transform in enumerate(transforms):
-            if transform_name(transform).startswith('Load'):
-                continue
-            early = number < loading
-            states = alike(forced(transform), states, description)
-            if len(states) < 3:
-                break
-            apart = moved_apart(states, keys, box if early else None)
-            name = transform_name(transform)
-            if apart and early:
-                reader = transform_name(transforms[loading])
-                raise TransformError(
-                    f'transform {name} moves the pixels of {description} before '
-                    f'{reader} reads {apart}, which belong to the image as it is stored: '
-                    'put it behind'
-                )
-            if apart:
-                raise TransformError(
-                    f'transform {name} moves the pixels of {description} without '
-                    f'their {apart}: {REMEDY}'
-                )
+        check_box(transforms, results, box, keys, loading, description)
 
 
 def check_moves_boxes(dataset: BaseDataset, kind: str) -> None:

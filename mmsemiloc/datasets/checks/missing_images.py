@@ -95,6 +95,7 @@ def missing_files(paths: Iterable[str]) -> list[Missing]:
     folders = Folders()
     absent = []
     last, names = None, {}
+
     for path in paths:
         folder, name = os.path.split(path)
         if folder != last:
@@ -134,11 +135,14 @@ def check_images_exist(dataset: BaseDataset, kind: str, skip: bool = False) -> l
     """
     missing: list[str] = []
     for leaf in leaves(dataset):
+        # In memory, images have no path.
         paths = [
             record['img_path']
             for record in records(leaf)
             if isinstance(record.get('img_path'), str)
         ]
+
+        # What is not there: in the LMDB, on this machine, or elsewhere, which is not looked at.
         if getattr(leaf, 'db_path', ''):
             listed = bool(source_of(leaf).list_file)
             found = missing_keys(paths, list_keys(leaf.db_path)) if listed else []
@@ -146,6 +150,7 @@ def check_images_exist(dataset: BaseDataset, kind: str, skip: bool = False) -> l
             found = missing_files(path for path in paths if '://' not in path)
         else:
             found = []
+
         misspelt = next((one for one in found if one.misspelt), None)
         if found and (misspelt or not skip or len(found) == len(paths)):
             raise ValueError(describe_missing(leaf, misspelt or found[0], found, len(paths), kind))
@@ -159,16 +164,20 @@ def describe_missing(
     """One line on the first missing image of a dataset, and how many there are."""
     source = source_of(leaf)
     listed = relative_path(first.path, source.prefix)
+
+    # The line may name the image relative to the folder, or by its whole path.
     line = 0
     if source.list_file:
         line = find_line(source.list_file, listed, source.labeled) or find_line(
             source.list_file, first.path, source.labeled
         )
+
     where = f'{source.list_file}, line {line}: ' if line else ''
     place = f' of LMDB {leaf.db_path}' if getattr(leaf, 'db_path', '') else ''
     text = f'{where}{kind} image {first.path}{place} is not there'
     if first.hint:
         text += f', {first.hint}' if first.hint.startswith('but') else f': {first.hint}'
+
     if len(found) == total:
         return (
             f'{text}; none of the {total} {kind} images is there: are data_root '

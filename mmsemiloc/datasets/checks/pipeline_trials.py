@@ -32,6 +32,7 @@ def forced(transform: Transform) -> Transform:
     inner = getattr(transform, 't', None)
     if isinstance(inner, torch.nn.Module):  # one of torchvision's
         always.t = forced(inner)  # type: ignore[attr-defined]
+
     for name in PROBABILITIES:
         value = getattr(transform, name, None)
         if isinstance(value, float | int) and 0 < value < 1:
@@ -99,9 +100,11 @@ def try_transform(transform: Transform, states: Sequence[dict], description: str
     for state in states:
         for part in parts or ():
             outcomes += try_transforms(part, [state], description)
+
         # Views become a list of images, which only the transform itself makes.
         for pipeline in getattr(transform, 'pipelines', ()):
             try_transforms(pipeline.transforms, [state], description)
+
         if parts is None:
             for _ in range(DRAWS):
                 outcomes += call(forced(transform), state, description)
@@ -141,6 +144,7 @@ def try_pipeline(dataset: BaseDataset, place: int, kind: str) -> None:
         ends = try_transforms(dataset.pipeline.transforms, states, description)
     finally:
         random.restore()
+
     if not ends:
         raise TransformError(f'the pipeline of {description} gives nothing (None)')
     missing = {'inputs', 'data_samples'} - set(ends[0])

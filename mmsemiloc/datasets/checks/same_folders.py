@@ -20,7 +20,7 @@ def folder_classes(paths: Sequence[str], labels: Sequence[int]) -> dict[str, int
         labels: Of each image.
 
     Returns:
-        Label by name of the folder in Unicode form NFC; {} if folders are no classes.
+        Label by name of the folder in Unicode form NFC; {} if folders are not classes.
     """
     folders = [path.split('/')[:-1] for path in paths]
     for level in range(max(map(len, folders), default=0)):
@@ -97,6 +97,8 @@ def check_same_folders(labeled: BaseDataset, other: BaseDataset, kind: str) -> N
     other_paths, other_labels = labeled_paths(other)
     if not known or not other_paths:
         return
+
+    # One wrong image is as telling as a folder of them if the labelled folders are beyond doubt.
     sure = len(paths) >= 2 * len(known)
     theirs = folder_classes(other_paths, other_labels)
     for path, label in zip(other_paths, other_labels, strict=True):

@@ -12,6 +12,7 @@ from mmsemiloc.datasets.listing.class_folders import Listing, list_folder
 from mmsemiloc.datasets.listing.endings import EXTENSIONS
 from mmsemiloc.datasets.listing.foreign import FOREIGN_NAMES, is_foreign
 from mmsemiloc.datasets.listing.trees import Progress, check_link, no_progress
+from mmsemiloc.files import write_whole
 
 COARSE = 2 * 10**9  # file systems store times in steps of up to two seconds
 
@@ -60,6 +61,7 @@ def read_cache(root: Path, cache: Path) -> Listing | None:
         with cache.open(encoding='utf-8', newline='\n') as file:
             header = json.loads(file.readline())
             paths = file.read().split('\n')[:-1]
+
         stamps = folder_stamps(str(root), header['folders'])
         fresh = (
             header['rule'] == listing_rule(root)
@@ -68,6 +70,7 @@ def read_cache(root: Path, cache: Path) -> Listing | None:
             and all(stamp[0] < header['listed'] - COARSE for stamp in stamps)
             and len(paths) == sum(header['counts'])
         )
+
         labels = np.repeat(np.arange(len(header['counts']), dtype=np.int32), header['counts'])
         listing = Listing(paths, labels, header['classes'], header['left_out'], read_back=True)
         return listing if fresh else None
@@ -80,12 +83,14 @@ def list_folder_cached(root: Path, cache: Path, progress: Progress = no_progress
     listing = read_cache(root, cache)
     if listing is not None:
         return listing
+
+    # Stamps before the listing, so that a change while it runs is seen the next time.
     listed = time.time_ns()
     if root.is_dir():
-        # Before the listing, so that a change while it runs is seen the next time.
         folders = ['', *folders_below(str(root))]
         stamps = folder_stamps(str(root), folders)
     listing = list_folder(root, progress)
+
     header = dict(
         rule=listing_rule(root),
         listed=listed,
@@ -96,9 +101,5 @@ def list_folder_cached(root: Path, cache: Path, progress: Progress = no_progress
         left_out=listing.left_out,
     )
     cache.parent.mkdir(parents=True, exist_ok=True)
-    partial = cache.with_suffix('.partial')
-    partial.write_text(
-        '\n'.join([json.dumps(header), *listing.paths, '']), encoding='utf-8', newline='\n'
-    )
-    os.replace(partial, cache)
+    write_whole(cache, '\n'.join([json.dumps(header), *listing.paths, '']))
     return listing

@@ -55,7 +55,7 @@ def list_classes(
     endings: Sequence[str] = EXTENSIONS,
     progress: Progress = no_progress,
 ) -> ClassFolders:
-    """Images of a folder that has one folder a class; see ``number_folders`` for the numbers.
+    """Images of a folder that has one folder per class; see ``number_folders`` for the numbers.
 
     Raises:
         ValueError: If there is no such folder or no image in class folders, or their names do not
@@ -86,7 +86,7 @@ def list_classes(
 
 
 def list_folder(root: Path, progress: Progress = no_progress) -> Listing:
-    """Images of a folder that has one folder a class, classes in the order of their names.
+    """Images of a folder that has one folder per class, classes in the order of their names.
 
     These are the numbers that ``CustomDataset`` gives to the same folder.
 

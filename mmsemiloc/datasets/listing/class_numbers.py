@@ -28,7 +28,7 @@ SPLITS = frozenset(
 
 
 def read_class_names(file: str | Path) -> tuple[str, ...]:
-    """Class names of a text file, one a line; a byte order mark and blanks at line ends are fine.
+    """Class names of a text file, one per line; a byte order mark and blanks at line ends are fine.
 
     Raises:
         ValueError: If it cannot be read or is not UTF-8, or a line is blank; see also
@@ -41,7 +41,9 @@ def read_class_names(file: str | Path) -> tuple[str, ...]:
     names = tuple(same_name(line.strip()) for line in text.removesuffix('\n').split('\n'))
     blank = next((number for number, name in enumerate(names, 1) if not name), None)
     if blank is not None:
-        raise ValueError(f'{file}, line {blank}: a blank line is no name of a class: delete it')
+        raise ValueError(
+            f'{file}, line {blank}: a blank line is not the name of a class: delete it'
+        )
     check_class_names(names, str(file))
     return names
 
@@ -57,8 +59,8 @@ def sorted_folders(folders: Sequence[str], where: str) -> list[str]:
     check_class_names(folders, f'class folders of {where}')
     if folders and all(name.lower() in SPLITS for name in folders):
         raise ValueError(
-            f'the folders of {where} are {listed(folders)}, which are no classes: '
-            'set data_root or data_prefix to the folder that has one folder a class'
+            f'the folders of {where} are {listed(folders)}, which are not classes: '
+            'set data_root or data_prefix to the folder that has one folder per class'
         )
     return folders
 

@@ -1,4 +1,4 @@
-"""Files that are no images by their endings: left out, but counted aloud."""
+"""Files that are not images by their endings: left out, but counted aloud."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ def is_image(name: str, endings: tuple[str, ...] = EXTENSIONS) -> bool:
 
 
 def count_endings(names: Iterable[str], endings: tuple[str, ...] = EXTENSIONS) -> Counter[str]:
-    """How many files have each ending, of those that are no images by it; '' stands for none."""
+    """How many files have each ending, of those that are not images by it; '' stands for none."""
     return Counter(PurePath(name).suffix.lower() for name in names if not is_image(name, endings))
 
 
@@ -48,7 +48,7 @@ def describe_endings(counts: Counter[str], folder: object) -> str:
 
     Example:
         >>> describe_endings(Counter({'.heic': 5, '': 1}), 'photos')
-        '6 files in photos are no images by the ending and left out: .heic (5), none (1)'
+        '6 files in photos are not images by their ending and are left out: .heic (5), none (1)'
     """
     if not counts:
         return ''
@@ -57,5 +57,6 @@ def describe_endings(counts: Counter[str], folder: object) -> str:
     )
     more = ', ...' if len(counts) > 10 else ''
     files = '1 file' if counts.total() == 1 else f'{counts.total()} files'
-    verb = 'is no image' if counts.total() == 1 else 'are no images'
-    return f'{files} in {folder} {verb} by the ending and left out: {listed}{more}'
+    is_not = 'is not an image by its' if counts.total() == 1 else 'are not images by their'
+    are = 'is' if counts.total() == 1 else 'are'
+    return f'{files} in {folder} {is_not} ending and {are} left out: {listed}{more}'

@@ -33,7 +33,7 @@ class LeftOut:
     loose: list[str] = field(default_factory=list)
 
     def lines(self, root: str | Path) -> list[str]:
-        """What was left out of a folder, one line a kind."""
+        """What was left out of a folder, one line per kind."""
         lines = [describe_foreign(self.foreign, root), describe_endings(self.endings, root)]
         if self.loose:
             files = '1 image' if len(self.loose) == 1 else f'{len(self.loose)} images'
@@ -114,6 +114,7 @@ def local_files(
             if os.path.exists(root)
             else f'no such folder: {root}'
         )
+
     folders: list[str] = []
     files: list[str] = []
     with os.scandir(root) as entries:
@@ -122,6 +123,8 @@ def local_files(
                 foreign[entry.name] += 1
             else:
                 (folders if entry.is_dir() else files).append(entry.name)
+
+    # Folder by folder, sorted, for the progress.
     folders.sort()
     for done, name in enumerate(folders, 1):
         if os.path.islink(os.path.join(root, name)):
@@ -151,6 +154,7 @@ def list_tree(
     else:
         folders, files = remote_files(root, left_out.foreign)
         files.sort()
+
     images = [path for path in files if is_image(path, endings)]
     if len(images) < len(files):
         left_out.endings.update(count_endings(files, endings))

@@ -17,7 +17,7 @@ def test_folders_are_classes_in_the_order_of_their_names(root):
     ]
     assert listing.left_out == [
         f'1 hidden or foreign file or folder in {root} is left out: .hidden.jpg (1)',
-        f'2 files in {root} are no images by the ending and left out: .md (1), .txt (1)',
+        f'2 files in {root} are not images by their ending and are left out: .md (1), .txt (1)',
     ]
 
 

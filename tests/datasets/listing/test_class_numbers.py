@@ -66,7 +66,7 @@ def test_what_does_not_fit(folders, classes, match):
         (['Cat', 'cat'], "'Cat' and 'cat'"),
         ([NFC, NFD], r"'cafe\\u0301' and 'caf\\xe9'"),
         (['cat', 'cat '], "'cat' and 'cat '"),
-        (['train', 'val'], 'which are no classes'),
+        (['train', 'val'], 'which are not classes'),
     ],
 )
 def test_folders_that_cannot_be_numbered(folders, match):
