@@ -40,19 +40,8 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def make_parser() -> Parser:
-    """The arguments of this tool."""
-    parser = Parser(
-        DESCRIPTION,
-        'python tools/make_split.py data/imagenet/train --out data/imagenet/meta '
-        '--unlabeled 130000 200000 250000 400000',
-    )
-    parser.add_argument(
-        'source', type=Path, metavar='SOURCE', help='folder of class folders, or list file'
-    )
-    parser.add_argument(
-        '--out', type=Path, required=True, metavar='DIR', help='folder of the lists'
-    )
+def add_choice_arguments(parser: Parser) -> None:
+    """Add the arguments that say which images are drawn."""
     parser.add_argument(
         '--labeled',
         nargs='+',
@@ -74,8 +63,8 @@ def make_parser() -> Parser:
         type=Path,
         metavar='FILE',
         help=(
-            'take these labelled images (one path or file name per line, as in the published 1%% and '
-            '10%% lists)'
+            'take these labelled images (one path or file name per line, as in the published '
+            '1%% and 10%% lists)'
         ),
     )
     parser.add_argument(
@@ -85,6 +74,22 @@ def make_parser() -> Parser:
         help='equally many images of each class, or in proportion to all (default: classes)',
     )
     parser.add_argument('--seed', type=seed, default=0, help='(default: 0)')
+
+
+def make_parser() -> Parser:
+    """The arguments of this tool."""
+    parser = Parser(
+        DESCRIPTION,
+        'python tools/make_split.py data/imagenet/train --out data/imagenet/meta '
+        '--unlabeled 130000 200000 250000 400000',
+    )
+    parser.add_argument(
+        'source', type=Path, metavar='SOURCE', help='folder of class folders, or list file'
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='DIR', help='folder of the lists'
+    )
+    add_choice_arguments(parser)
     parser.add_argument('--refresh', action='store_true', help='list the folder again')
     return parser
 

@@ -34,6 +34,7 @@ def labels_of(dataset: BaseDataset) -> np.ndarray | None:
         labels = [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
     except (AttributeError, KeyError):
         return None
+
     for place, label in enumerate(labels):
         if np.size(label) != 1 or np.asarray(label).dtype.kind not in 'iu':
             raise ValueError(

@@ -85,7 +85,9 @@ def polygons(mask: np.ndarray) -> list[list[int]]:
 
 
 def write_dense_scenes(folder: Path, split: str, num_images: int, seed: int = 0) -> None:
-    """Write scenes as ``folder/images/SPLIT/*.png``, ``folder/masks/SPLIT/*.png`` and
+    """Write scenes, their masks and their boxes into the folders that detectors read.
+
+    These are ``folder/images/SPLIT/*.png``, ``folder/masks/SPLIT/*.png`` and
     ``folder/annotations/SPLIT.json``.
 
     Raises:

@@ -67,6 +67,7 @@ class ImageFolderMixin(mmpretrain.datasets.CustomDataset):
         """The metainfo, with sound class names as a tuple."""
         if isinstance(metainfo, Config):
             metainfo = metainfo.to_dict()
+
         own = cls.METAINFO.get('classes')
         if metainfo is not None and metainfo.get('classes') is not None:
             names = metainfo['classes']
@@ -81,6 +82,7 @@ class ImageFolderMixin(mmpretrain.datasets.CustomDataset):
         """Merge the argument ``classes`` into the metainfo."""
         if isinstance(classes, str):
             classes = read_class_names(expanduser(classes))
+
         merged = super()._compat_classes(metainfo, classes)
         if isinstance(classes, list | tuple) and tuple(merged['classes']) != tuple(classes):
             raise ValueError(
@@ -179,6 +181,7 @@ class CustomDataset(ImageFolderMixin):
     ) -> None:
         if not (ann_file or data_prefix or data_root):
             raise ValueError('CustomDataset needs data_root, data_prefix or ann_file')
+
         super().__init__(
             data_root=data_root,
             data_prefix=data_prefix,
@@ -222,6 +225,7 @@ class ImageNet(ImageFolderMixin, mmpretrain.datasets.ImageNet):
             raise ValueError(f'ImageNet: split must be one of {", ".join(SPLITS)}, got {split!r}')
         if not (data_root or data_prefix or ann_file or split):
             raise ValueError('ImageNet needs data_root, data_prefix or ann_file')
+
         super().__init__(
             data_root=data_root,
             split=split,

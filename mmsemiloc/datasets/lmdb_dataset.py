@@ -31,11 +31,8 @@ def list_keys(db_path: str) -> list[str]:
     # workers must not inherit an open one, so it is closed again if not.
     opened = backend._client
     try:
-        with (
-            contextlib.nullcontext(opened)
-            if opened
-            else lmdb.open(db_path, readonly=True, lock=False) as env
-        ):
+        with contextlib.ExitStack() as stack:
+            env = opened or stack.enter_context(lmdb.open(db_path, readonly=True, lock=False))
             with env.begin() as transaction:
                 keys = list(transaction.cursor().iternext(values=False))
     except lmdb.Error as error:
@@ -58,6 +55,7 @@ def image_keys(keys: Sequence[str], endings: Sequence[str], db_path: str) -> lis
     """
     left_out = LeftOut()
     images = []
+
     for key in keys:
         foreign = foreign_part(key)
         if foreign is not None:
@@ -66,6 +64,7 @@ def image_keys(keys: Sequence[str], endings: Sequence[str], db_path: str) -> lis
             images.append(key)
         else:
             left_out.endings.update(count_endings([key], tuple(endings)))
+
     if not images:
         raise ValueError(
             f'LMDB {db_path}: none of {len(keys)} keys ends as an image does, for '
@@ -117,6 +116,7 @@ class LmdbDataset(BaseDataset):
         if not self.ann_file:
             keys = image_keys(list_keys(self.db_path), self.extensions, self.db_path)
             return [dict(img_path=key) for key in keys]
+
         lines = parse_list(self.ann_file, self.with_label, self.extensions)
         if not self.with_label:
             return [dict(img_path=key) for key in lines]

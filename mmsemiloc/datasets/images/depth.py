@@ -26,6 +26,8 @@ def meant_bits(values: np.ndarray, stated: int | None = None, bits: int | None =
         return bits
     if stated is not None and largest < 2**stated:
         return stated
+
+    # Nobody states them: do the values tell?
     if values.dtype == np.uint16:
         # Multiples of 256 or 257 are 8 bits that were spread over 16.
         if largest >= 2**14 or not (values % 256).any() or not (values % 257).any():
@@ -58,15 +60,18 @@ def to_eight_bits(
         return pixels
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * 255
+
     if not np.isfinite(pixels).all():
         raise ImageFault('values that are not finite (NaN or infinite)')
     low, high = pixels.min(), pixels.max()
     if low < 0:
         raise ImageFault(f'negative values, down to {low:g}, which are no picture')
+
     if pixels.dtype.kind == 'f':
         if high > 255:
             raise ImageFault(f'floats up to {high:g}: expected 0 to 1, or 0 to 255')
         return np.rint(pixels * 255 if high <= 1 else pixels).astype(np.uint8)
+
     shift = meant_bits(pixels, stated, bits) - 8
     return (pixels >> shift if shift >= 0 else pixels << -shift).astype(np.uint8)
 

@@ -36,7 +36,7 @@ class Header:
             colours).
         hidden: The one grey value that is transparent, if any.
         orientation: 1 to 8, as in EXIF, of what OpenCV does not turn by itself.
-        odd: Why deep values are no picture that can be shown; '' if they are.
+        odd: Why deep values are not a picture that can be shown; '' if they are.
     """
 
     width: int
@@ -103,6 +103,8 @@ def png_header(content: bytes) -> Header | None:
     if len(content) < 33:
         return None
     width, height, depth, color = struct.unpack_from('>IIBB', content, 16)
+
+    # Transparency, stated bits and orientation, which come before the pixels.
     chunks, place = {}, 33
     while place + 8 <= len(content):
         size, kind = struct.unpack_from('>I4s', content, place)
@@ -111,12 +113,14 @@ def png_header(content: bytes) -> Header | None:
         if kind in (b'tRNS', b'sBIT', b'eXIf'):
             chunks[kind] = content[place + 8 : place + 8 + size]
         place += 12 + size
+
     grey, has_alpha = color in (0, 4), color in (4, 6)
     transparent, stated = chunks.get(b'tRNS'), chunks.get(b'sBIT')
     hidden = None
     if transparent and grey:  # of 1, 2 or 4 bits, which decoders spread over 8
         spread = 255 // (2**depth - 1) if depth < 8 else 1
         hidden = int.from_bytes(transparent[:2], 'big') * spread
+
     return Header(
         width,
         height,
@@ -140,11 +144,14 @@ def tiff_header(content: bytes) -> Header | None:
         width, height = int(tags[256]), int(tags[257])
     except Exception:  # a damaged directory raises all kinds of errors
         return None
+
+    # What kind of values there are, by the numbers of the tags in the TIFF specification.
     bits, formats = tuple(tags.get(258, (1,))), tuple(tags.get(339, (1,)))
     photometric, samples = int(tags.get(262, 1)), int(tags.get(277, 1))
     extra, largest = tuple(tags.get(338, ())), tags.get(281)
     deep = max(bits) > 8 or set(formats) != {1}
     stated = max(largest).bit_length() if largest and max(largest) > 0 else max(bits)
+
     odd = ''
     if samples > 4 or (deep and samples == 2):
         odd = f'{samples} channels, which are no picture'
@@ -152,6 +159,7 @@ def tiff_header(content: bytes) -> Header | None:
         odd = (
             f'values of {max(bits)} bits that are neither grey nor RGB (photometric {photometric})'
         )
+
     ordinary = (samples in (1, 3) and not extra) or (samples == 4 and photometric == CMYK)
     return Header(
         width,
@@ -171,6 +179,7 @@ def other_header(content: bytes) -> Header | None:
         image = open_image(content)
     except Exception:  # plugins raise all kinds of errors for damaged files
         return None
+
     # A PPM whose largest value is not 255 has a decoder of its own, which scales the values.
     scaled = image.format == 'PPM' and any(tile[0] != 'raw' for tile in image.tile)
     plain = (

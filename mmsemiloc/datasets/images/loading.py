@@ -63,6 +63,7 @@ class LoadImageFromFile(StockLoader):
                 'max_pixels and max_aspect_ratio must be at least 1, '
                 f'got {max_pixels} and {max_aspect_ratio}'
             )
+
         super().__init__(*args, **kwargs)
         self.background = np.array(background[::-1], np.float32)
         self.bits, self.max_pixels, self.max_aspect_ratio = bits, max_pixels, max_aspect_ratio
@@ -75,6 +76,7 @@ class LoadImageFromFile(StockLoader):
             if self.ignore_empty:
                 return None
             raise
+
         results['img'] = image.astype(np.float32) if self.to_float32 else image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
@@ -89,6 +91,7 @@ class LoadImageFromFile(StockLoader):
             content = fileio.FileClient.infer_client(self.file_client_args, path).get(path)
         else:
             content = fileio.get(path, backend_args=self.backend_args)
+
         if content is None:  # from an LMDB
             raise ImageFault('no such key')
         if not len(content):
@@ -105,6 +108,7 @@ class LoadImageFromFile(StockLoader):
         header = read_header(content)
         if header is not None:
             check_size(header.width, header.height, self.max_pixels, self.max_aspect_ratio)
+
         stored = self.color_type == 'unchanged' or self.imdecode_backend == 'tifffile'
         if stored or (header is not None and header.plain):
             image = self.decode_stock(content)
@@ -113,6 +117,7 @@ class LoadImageFromFile(StockLoader):
             image = seen_pixels(content, header, self.background, self.bits, upright)
             if self.color_type.startswith('grayscale'):
                 image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
         if header is None:  # the size was not known before
             check_size(image.shape[1], image.shape[0], self.max_pixels, self.max_aspect_ratio)
         return image
@@ -130,6 +135,7 @@ class LoadImageFromFile(StockLoader):
                 )
         except (OSError, SyntaxError, cv2.error) as error:
             raise damaged(error) from error
+
         if image is None:
             raise ImageFault('no image, or a damaged one')
         return image
