@@ -3,7 +3,7 @@
 import ast
 import difflib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,15 +124,28 @@ def names_of_files(file: Path) -> list[FileNames]:
     return found
 
 
-def plain_value(node: ast.expr | None) -> Any:
-    """The value of a literal, or of ``dict(name=literal, ...)``; None of anything else."""
+def plain_value(node: ast.expr | None, assigned: Mapping[str, ast.expr | None]) -> Any:
+    """The value of a literal, a quotient, a name, or ``dict(name=..., ...)`` of these.
+
+    Args:
+        node: An expression of a config file.
+        assigned: The expressions of the file's names.
+
+    Returns:
+        None of anything else.
+    """
+    if isinstance(node, ast.Name):
+        return plain_value(assigned.get(node.id), assigned)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        above, below = plain_value(node.left, assigned), plain_value(node.right, assigned)
+        return above / below if above is not None and below else None
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == 'dict'
         and not node.args
     ):
-        return {str(keyword.arg): plain_value(keyword.value) for keyword in node.keywords}
+        return {str(keyword.arg): plain_value(keyword.value, assigned) for keyword in node.keywords}
 
     try:
         return None if node is None else ast.literal_eval(node)
@@ -156,10 +169,12 @@ def names_without_effect(file: Path) -> list[OwnName]:
         below = [table.assigned for table in tables[level + 1 :]]
         unread = names.assigned.keys() - names.read - read_above - settled - SECTIONS - {'_base_'}
         for name in sorted(unread):
-            known = [assigned[name] for assigned in below if name in assigned]
+            known = [
+                plain_value(assigned[name], assigned) for assigned in below if name in assigned
+            ]
             misspelt = bool(difflib.get_close_matches(name, SECTIONS, n=1, cutoff=CLOSE))
             if known or misspelt or (level == 0 and '_base_' in names.assigned):
-                found[name] = OwnName(name, [plain_value(node) for node in known], bool(known))
+                found[name] = OwnName(name, known, bool(known))
 
         settled |= names.assigned.keys()
         read_above |= names.of_base
