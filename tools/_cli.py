@@ -108,8 +108,8 @@ def add_runner_arguments(parser: Parser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-def run_command(parser: Parser, name: str) -> NoReturn:
-    """Parse the arguments, then call ``run(args)`` of ``mmsemiloc.commands.<name>``.
+def run_command(parser: Parser, name: str, room: str = 'mmsemiloc.commands') -> NoReturn:
+    """Parse the arguments, then call ``run(args)`` of ``<room>.<name>``.
 
     The command is imported only then: torch and the OpenMMLab packages take seconds. ``run``
     returns the exit code. What it raises is one line on stderr, and the traceback goes to the log
@@ -122,7 +122,7 @@ def run_command(parser: Parser, name: str) -> NoReturn:
     os.environ['MPLBACKEND'] = 'agg'  # pictures are files; a notebook's backend is only there
     try:
         importlib.import_module('mmsemiloc.commands.notices').leave_out_notices()
-        code = importlib.import_module(f'mmsemiloc.commands.{name}').run(args)
+        code = importlib.import_module(f'{room}.{name}').run(args)
     except KeyboardInterrupt as error:
         stop(130, f'{parser.prog}: {str(error) or "stopped"}', distributed=distributed)
     except Exception as error:

@@ -1,29 +1,35 @@
 """Measure what parts of the package cost."""
 
+import sys
 from pathlib import Path
 
 from _cli import Parser, positive, run_command
 
+ROOT = Path(__file__).resolve().parents[1]
 NBEL = """\
-Time and peak memory of an optimizer step of DenseNet-121 with CE + MEL + NBEL over M micro-batches: plain accumulation
-(NBEL of each micro-batch alone: another objective), the exact NBEL over all of them, and all images as one big batch.
-Ratios are taken within the run, which takes some minutes on 2 CPU cores."""
+Time and peak memory of an optimizer step of DenseNet-121 with CE + MEL + NBEL over M micro-batches:
+plain accumulation (NBEL of each micro-batch alone: another objective), the exact NBEL over all of
+them, and all images as one big batch. Ratios are taken within the run, which takes some minutes on
+2 CPU cores."""
 BIAS = """\
-How much of MEL the NBEL of batches of T images cancels, as a share of NBEL's weight, for simulated predictions of C classes:
-with one image NBEL is -MEL, and it takes more images than classes until that has faded. Takes half a minute."""
+How much of MEL the NBEL of batches of T images cancels, as a share of NBEL's weight, for simulated
+predictions of C classes: with one image NBEL is -MEL, and it takes more images than classes until
+that has faded. Takes half a minute."""
 SAMPLER = """\
-Time to the first batch, memory, and time of later batches of SemiSupSampler, beside MMDetection's MultiSourceSampler if it
-is installed. Takes seconds."""
+Time to the first batch, memory, and time of later batches of SemiSupSampler, beside MMDetection's
+MultiSourceSampler if it is installed. Takes seconds."""
 LOCALITY = """\
-Time of the locality penalty with its gradient, beside a loop over its groups (the half-spaces of equation 7) with one norm
-each, and as a share of a training step of DenseNet-121. Takes a minute or two on 2 CPU cores."""
+Time of the locality penalty with its gradient, beside a loop over its groups (the half-spaces of
+equation 7) with one norm each, and as a share of a training step of DenseNet-121. Takes a minute or
+two on 2 CPU cores."""
 LOCALIZATION = """\
-Time to find the boxes of a class activation map at all 1,000 thresholds of the published evaluation (MaxBoxAcc), once with
-contours of every binarisation and once of the different ones, which gives the same boxes. Takes a minute."""
+Time to find the boxes of a class activation map at all 1,000 thresholds of the published evaluation
+(MaxBoxAcc), once with contours of every binarisation and once of the different ones, which gives
+the same boxes. Takes a minute."""
 
 
 def make_parser() -> Parser:
-    """The arguments of this tool: one subcommand a part."""
+    """The arguments of this tool: one subcommand per part."""
     parser = Parser(
         'Measure what parts of the package cost, in ratios within one run.',
         'python tools/benchmark.py nbel',
@@ -163,7 +169,12 @@ def make_parser() -> Parser:
 
 def main() -> None:
     """Run the tool."""
-    run_command(make_parser(), 'benchmark')
+    parser = make_parser()
+    if not (ROOT / 'benchmarks').is_dir():
+        parser.parse_args()
+        parser.error('the benchmarks are not installed: run this tool in a clone of the repository')
+    sys.path.insert(0, str(ROOT))
+    run_command(parser, 'command', room='benchmarks')
 
 
 if __name__ == '__main__':

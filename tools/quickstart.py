@@ -5,9 +5,10 @@ from pathlib import Path
 from _cli import Parser, positive, run_command
 
 DESCRIPTION = """\
-Train a small DenseNet on DigitScenes (handwritten digits over photographs, made on the spot) twice, with cross-entropy on
-the few labelled images and with the full loss, which also learns from the unlabelled ones; compare both on the test
-split and write DIR/report.html. Finished trainings are read back when the command is given again."""
+Train a small DenseNet on DigitScenes (handwritten digits over photographs, made on the spot) twice,
+with cross-entropy on the few labelled images and with the full loss, which also learns from the
+unlabelled ones; compare both on the test split and write DIR/report.html. Finished trainings are
+read back when the command is given again."""
 
 
 def make_parser() -> Parser:

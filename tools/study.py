@@ -5,10 +5,11 @@ from pathlib import Path
 from _cli import KeyValues, Parser, add_cfg_options, pair, positive, run_command
 
 DESCRIPTION = """\
-Train configs with several seeds and compare them: mean and sample standard deviation over seeds, and the difference to
-the first config by seed, with the 95 % confidence interval of its mean (Student's t). Finished runs are read back, so
-that a study that was stopped goes on; a run that was stopped starts over. Choose hyperparameters with --split val, and
-look at --split test once, at the end."""
+Train configs with several seeds and compare them: mean and sample standard deviation over seeds,
+and the difference to the first config by seed, with the 95 % confidence interval of its mean
+(Student's t). Finished runs are read back, so that a study that was stopped goes on; a run that was
+stopped starts over. Choose hyperparameters with --split val, and look at --split test once, at the
+end."""
 
 
 def make_parser() -> Parser:

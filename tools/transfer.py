@@ -8,12 +8,13 @@ from pathlib import Path
 from _cli import Parser, pair, positive, run_command
 
 DESCRIPTION = """\
-Fine-tune each task from each checkpoint and from random weights, with several seeds; print a table of the test metrics, and
-the differences to random weights by seed. A task is a config of MMDetection, MMSegmentation or MMPretrain whose
-model.backbone takes the checkpoint. The word digits does all of it on DigitScenes: it pre-trains with the losses of the paper
-and with self-supervised peers (unless there are --checkpoints), and fine-tunes a detector and a segmenter on images of several
-digits, or the tasks after it.
-Finished runs are read back when the command is given again."""
+Fine-tune each task from each checkpoint and from random weights, with several seeds; print a table
+of the test metrics, and the differences to random weights by seed. A task is a config of
+MMDetection, MMSegmentation or MMPretrain whose model.backbone takes the checkpoint. The word digits
+does all of it on DigitScenes: it pre-trains with the losses of the paper and with self-supervised
+peers (unless there are --checkpoints), and fine-tunes a detector and a segmenter on images of
+several digits, or the tasks after it. Finished runs are read back when the command is
+given again."""
 RANDOM = 'random'  # name of the initialisation that is always there
 
 

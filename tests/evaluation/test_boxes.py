@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.localization import localization_table, plain_boxes, spread
 from mmsemiloc.evaluation import boxes as module
 from mmsemiloc.evaluation.boxes import TAUS, box_hits, box_iou, contour_boxes, level_of
 from mmsemiloc.evaluation.maps import normalize_map, resize_maps
-from mmsemiloc.study.benchmark_localization import localization_table, plain_boxes, spread
 from tests.evaluation import reference
 
 
@@ -129,10 +129,8 @@ def test_benchmark_compares_and_counts():
 
 def test_benchmark_notices_other_boxes(monkeypatch):
     """Negative control."""
-    from mmsemiloc.study import benchmark_localization
+    from benchmarks import localization
 
-    monkeypatch.setattr(
-        benchmark_localization, 'contour_boxes', lambda cam: contour_boxes(cam[:, ::-1])
-    )
+    monkeypatch.setattr(localization, 'contour_boxes', lambda cam: contour_boxes(cam[:, ::-1]))
     with pytest.raises(RuntimeError, match='different boxes on maps of 3 x 3'):
         localization_table([(3, 16)], num_maps=1, repeats=1)

@@ -3,6 +3,8 @@ import torch
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 from mmpretrain.structures import DataSample
 
+from benchmarks.locality import group_by_group
+from benchmarks.memory import TensorMemory
 from mmsemiloc.models import (
     LocalityLoss,
     MeanEntropyLoss,
@@ -12,8 +14,6 @@ from mmsemiloc.models import (
     locality_penalty,
 )
 from mmsemiloc.registry import MODELS
-from mmsemiloc.study.benchmark_locality import group_by_group
-from mmsemiloc.study.measure import TensorMemory
 from tests.conftest import make_samples
 
 C, D = 4, 6

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mmsemiloc.commands import benchmark
+from benchmarks import command
 from mmsemiloc.datasets.splits import BALANCES
 from mmsemiloc.study.export import FORMATS
 from mmsemiloc.study.transfer import RANDOM
@@ -76,7 +76,7 @@ def test_choices_are_those_of_the_modules(monkeypatch):
 
     assert choices(export_backbone.make_parser(), 'to') == tuple(FORMATS)
     assert choices(make_split.make_parser(), 'balance') == BALANCES
-    assert set(choices(benchmark_door.make_parser(), 'part')) == set(benchmark.PARTS)
+    assert set(choices(benchmark_door.make_parser(), 'part')) == set(command.PARTS)
     assert transfer.RANDOM == RANDOM
 
 

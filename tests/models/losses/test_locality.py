@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.locality import group_by_group
 from mmsemiloc.models import LocalityLoss, direction_penalties, locality_penalty, unit_norm
-from mmsemiloc.study.benchmark_locality import group_by_group
 
 
 def groups(height, width):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmsemiloc.study.nbel_bias import bias_table, mel_cancelled, simulated_logits
+from benchmarks.nbel_bias import bias_table, mel_cancelled, simulated_logits
 
 
 def test_nbel_of_single_images_is_minus_mel_and_that_of_all_images_leaves_it_alone():

@@ -1,4 +1,4 @@
-"""Time and memory of samplers that draw from a small labelled and a very large unlabelled source."""
+"""Time and memory of drawing batches from millions of images."""
 
 import statistics
 import time
@@ -8,8 +8,9 @@ from itertools import islice
 
 from torch.utils.data import Sampler
 
+from benchmarks.memory import in_new_process
 from mmsemiloc.datasets import SemiSupSampler
-from mmsemiloc.study.measure import in_new_process, peak_memory_mib
+from mmsemiloc.study.measure import peak_memory_mib
 from mmsemiloc.study.tables import Table
 
 

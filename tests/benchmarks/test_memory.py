@@ -1,6 +1,6 @@
 import torch
 
-from mmsemiloc.study.measure import TensorMemory
+from benchmarks.memory import TensorMemory
 
 
 def test_tensor_memory_counts_each_storage_while_it_lives():

@@ -26,7 +26,7 @@ def random_maps(count: int, cells: int, pixels: int, seed: int = 0) -> list[np.n
 
 
 def plain_boxes(normalized: np.ndarray) -> Boxes:
-    """For each of the 1,000 thresholds the box of the largest contour, then those of all contours."""
+    """For each of the 1,000 thresholds the box of the largest contour, then all boxes."""
     grey = (normalized * 255).astype(np.uint8)
     height, width = grey.shape
     found = []

@@ -1,4 +1,4 @@
-"""Time of the locality penalty: beside a loop over its groups, and as a share of a training step."""
+"""Time of the locality penalty: beside a loop over its groups, and per training step."""
 
 import statistics
 import time
@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.nbel import Setting, build_model, make_batch, make_step
 from mmsemiloc.models import LocalityLoss
-from mmsemiloc.study.benchmark_nbel import Setting, build_model, make_batch, make_step
 from mmsemiloc.study.tables import Table
 
 Times = dict[str, list[float]]

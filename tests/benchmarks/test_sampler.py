@@ -3,8 +3,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mmsemiloc.study.benchmark_sampler import Sources, measure, mmdet, ours, sampler_table
-from mmsemiloc.study.measure import in_new_process, peak_memory_mib
+from benchmarks.memory import in_new_process
+from benchmarks.sampler import Sources, measure, mmdet, ours, sampler_table
+from mmsemiloc.study.measure import peak_memory_mib
 
 
 def test_a_large_source_needs_little_memory():

@@ -12,8 +12,8 @@ from mmengine.registry import init_default_scope
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from benchmarks.memory import TensorMemory
 from mmsemiloc.registry import MODELS, OPTIM_WRAPPERS
-from mmsemiloc.study.measure import TensorMemory
 from mmsemiloc.study.tables import Table
 
 MODES = ('plain', 'exact', 'big')
@@ -91,7 +91,7 @@ def make_step(setting: Setting, model: nn.Module, mode: str) -> Callable[[dict],
 
 
 def too_large(setting: Setting, micro_batches: int, mode: str) -> bool:
-    """Whether one big batch would need more than about 4 GiB on a CPU, which a laptop may not have."""
+    """Whether one big batch would need more than about 4 GiB, which a laptop may not have."""
     pixels = micro_batches * setting.micro_batch_size * setting.image_size**2
     return setting.device == 'cpu' and mode == 'big' and pixels > 32 * 224**2
 

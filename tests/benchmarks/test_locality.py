@@ -1,8 +1,6 @@
 import torch
 
-from mmsemiloc.models import locality_penalty
-from mmsemiloc.study import benchmark_locality
-from mmsemiloc.study.benchmark_locality import (
+from benchmarks.locality import (
     Setting,
     group_by_group,
     group_table,
@@ -12,6 +10,8 @@ from mmsemiloc.study.benchmark_locality import (
     measure_step,
     share_table,
 )
+from mmsemiloc.models import locality_penalty
+from benchmarks import locality as benchmark_locality
 from tests.conftest import CLASSES, make_model
 
 

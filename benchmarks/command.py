@@ -8,23 +8,11 @@ from mmengine.device import get_device
 from rich.console import Console
 from rich.progress import Progress
 
-from mmsemiloc.study.benchmark_locality import (
-    group_table,
-    measure_groups,
-    measure_step,
-    share_table,
-)
-from mmsemiloc.study.benchmark_localization import localization_table
-from mmsemiloc.study.benchmark_nbel import (
-    MODES,
-    Setting,
-    measure_memory,
-    measure_time,
-    memory_table,
-    time_table,
-)
-from mmsemiloc.study.benchmark_sampler import Sources, mmdet, ours, sampler_table
-from mmsemiloc.study.nbel_bias import bias_table
+from benchmarks.locality import group_table, measure_groups, measure_step, share_table
+from benchmarks.localization import localization_table
+from benchmarks.nbel import MODES, Setting, measure_memory, measure_time, memory_table, time_table
+from benchmarks.nbel_bias import bias_table
+from benchmarks.sampler import Sources, mmdet, ours, sampler_table
 from mmsemiloc.study.tables import Table, print_table, write_markdown
 
 SIMULATED_IMAGES = 16384

@@ -1,7 +1,6 @@
 import pytest
 
-from mmsemiloc.study import benchmark_nbel
-from mmsemiloc.study.benchmark_nbel import (
+from benchmarks.nbel import (
     MODES,
     Setting,
     cost_model,
@@ -10,6 +9,7 @@ from mmsemiloc.study.benchmark_nbel import (
     memory_table,
     time_table,
 )
+from benchmarks import nbel as benchmark_nbel
 from tests.conftest import CLASSES, make_model
 
 SETTING = Setting('cpu', image_size=32, micro_batch_size=2, num_classes=CLASSES)

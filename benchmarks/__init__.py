@@ -1,0 +1,1 @@
+"""What parts of the package cost: run by tools/benchmark.py, and not installed."""
