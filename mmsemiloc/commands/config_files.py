@@ -125,27 +125,28 @@ def names_of_files(file: Path) -> list[FileNames]:
 
 
 def plain_value(node: ast.expr | None, assigned: Mapping[str, ast.expr | None]) -> Any:
-    """The value of a literal, a quotient, a name, or ``dict(name=..., ...)`` of these.
+    """The value of a literal, a quotient (``3 / 8``) or ``dict(name=literal, ...)``; else None.
 
     Args:
-        node: An expression of a config file.
-        assigned: The expressions of the file's names.
-
-    Returns:
-        None of anything else.
+        node: The expression.
+        assigned: Expressions of the names that it may use, as in ``dict(schedule=ramp)``.
     """
     if isinstance(node, ast.Name):
-        return plain_value(assigned.get(node.id), assigned)
+        others = {name: value for name, value in assigned.items() if name != node.id}
+        return plain_value(assigned.get(node.id), others)
+
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        above, below = plain_value(node.left, assigned), plain_value(node.right, assigned)
-        return above / below if above is not None and below else None
+        parts = [plain_value(part, assigned) for part in (node.left, node.right)]
+        numbers = all(isinstance(part, int | float) for part in parts) and parts[1]
+        return parts[0] / parts[1] if numbers else None
+
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == 'dict'
         and not node.args
     ):
-        return {str(keyword.arg): plain_value(keyword.value, assigned) for keyword in node.keywords}
+        return {str(item.arg): plain_value(item.value, assigned) for item in node.keywords}
 
     try:
         return None if node is None else ast.literal_eval(node)
@@ -169,9 +170,7 @@ def names_without_effect(file: Path) -> list[OwnName]:
         below = [table.assigned for table in tables[level + 1 :]]
         unread = names.assigned.keys() - names.read - read_above - settled - SECTIONS - {'_base_'}
         for name in sorted(unread):
-            known = [
-                plain_value(assigned[name], assigned) for assigned in below if name in assigned
-            ]
+            known = [plain_value(table[name], table) for table in below if name in table]
             misspelt = bool(difflib.get_close_matches(name, SECTIONS, n=1, cutoff=CLOSE))
             if known or misspelt or (level == 0 and '_base_' in names.assigned):
                 found[name] = OwnName(name, known, bool(known))
