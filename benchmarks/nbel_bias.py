@@ -1,6 +1,6 @@
 """What the NBEL of small batches does that the exact one does not: it cancels a part of MEL."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -41,7 +41,7 @@ def mel_cancelled(logits: Tensor, batch_size: int) -> float:
     if len(logits) % batch_size:
         raise ValueError(f'batch_size must divide the {len(logits)} images, got {batch_size}')
 
-    def gradient(loss) -> Tensor:
+    def gradient(loss: Callable[[Tensor], Tensor]) -> Tensor:
         leaf = logits.detach().clone().requires_grad_()
         return torch.autograd.grad(loss(leaf), leaf)[0].double()
 

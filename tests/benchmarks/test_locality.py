@@ -1,5 +1,6 @@
 import torch
 
+from benchmarks import locality as benchmark_locality
 from benchmarks.locality import (
     Setting,
     group_by_group,
@@ -11,7 +12,6 @@ from benchmarks.locality import (
     share_table,
 )
 from mmsemiloc.models import locality_penalty
-from benchmarks import locality as benchmark_locality
 from tests.conftest import CLASSES, make_model
 
 

@@ -1,5 +1,6 @@
 import pytest
 
+from benchmarks import nbel as benchmark_nbel
 from benchmarks.nbel import (
     MODES,
     Setting,
@@ -9,7 +10,6 @@ from benchmarks.nbel import (
     memory_table,
     time_table,
 )
-from benchmarks import nbel as benchmark_nbel
 from tests.conftest import CLASSES, make_model
 
 SETTING = Setting('cpu', image_size=32, micro_batch_size=2, num_classes=CLASSES)

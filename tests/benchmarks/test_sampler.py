@@ -9,7 +9,7 @@ from mmsemiloc.study.measure import peak_memory_mib
 
 
 def test_a_large_source_needs_little_memory():
-    """At 2 million images: the order is 4 bytes an image, and nothing else grows with their number."""
+    """At 2 million images: the order is 4 bytes per image, and nothing else grows with them."""
     assert in_new_process(measure, ours, Sources(100, 2_000_000), 64, 5).memory < 40
 
 

@@ -31,8 +31,9 @@ def voc_annotation(name, scene):
     """A VOC xml of a scene."""
     size = len(scene['img'])
     objects = ''.join(
-        f'<object><name>{VOCDataset.METAINFO["classes"][label]}</name><difficult>0</difficult><bndbox>'
-        f'<xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox></object>'
+        f'<object><name>{VOCDataset.METAINFO["classes"][label]}</name><difficult>0</difficult>'
+        f'<bndbox><xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax>'
+        '</bndbox></object>'
         for label, (x1, y1, x2, y2) in zip(scene['labels'], scene['boxes'], strict=True)
     )
     shape = f'<size><width>{size}</width><height>{size}</height><depth>3</depth></size>'

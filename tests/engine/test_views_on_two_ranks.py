@@ -1,4 +1,4 @@
-"""Terms on images in several views: two ranks train what one process trains on the batch of both."""
+"""Images in several views: two ranks train what one process trains on the batch of both."""
 
 import pytest
 import torch

@@ -105,7 +105,8 @@ class LoadFloats:
         f"""
 custom_imports = dict(imports=['float_reader'])
 floats = [dict(type='LoadFloats'), dict(type='PackInputs')]
-train_dataloader = dict(dataset=dict(labeled={part.format('labeled')}, unlabeled={part.format('unlabeled')}))
+train_dataloader = dict(dataset=dict(
+    labeled={part.format('labeled')}, unlabeled={part.format('unlabeled')}))
 val_dataloader = val_evaluator = val_cfg = None""",
         name='floats',
     )

@@ -1,4 +1,4 @@
-"""The study tool: it reads finished runs back, reports failures, and its table is that of its runs."""
+"""The study tool: it reads finished runs back and reports failures; its table is of its runs."""
 
 import csv
 import json

@@ -273,10 +273,12 @@ import glob, sys, torch
 from mmsemiloc.commands.common import leave_group
 
 def threads():
-    return sum(open(path).read().startswith('pt_gloo') for path in glob.glob('/proc/self/task/*/comm'))
+    names = [open(path).read() for path in glob.glob('/proc/self/task/*/comm')]
+    return sum(name.startswith('pt_gloo') for name in names)
 
 def run():
-    torch.distributed.init_process_group('gloo', init_method='file://' + sys.argv[1], rank=0, world_size=1)
+    torch.distributed.init_process_group(
+        'gloo', init_method='file://' + sys.argv[1], rank=0, world_size=1)
     model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))
     model.cycle = model
 

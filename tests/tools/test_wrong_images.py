@@ -208,8 +208,8 @@ def test_boxes_that_do_not_move_are_refused(trained, resize, monkeypatch, capsys
     for tool, options in (('test', []), ('analyze_cam', ['--out', 'boxes', '--split', 'val'])):
         line = refuse(monkeypatch, capsys, tool, config, CHECKPOINT, *options)
         assert re.match(
-            rf'transform {resize} moves the pixels of (test|validation) image 0 of 18 \(.*png\) without their '
-            "gt_bboxes: mmcv's Resize",
+            rf'transform {resize} moves the pixels of (test|validation) image 0 of 18 \(.*png\) without '
+            "their gt_bboxes: mmcv's Resize",
             line,
         ), line
     config = trained.config(
@@ -221,8 +221,10 @@ def test_boxes_that_do_not_move_are_refused(trained, resize, monkeypatch, capsys
 def test_a_transform_that_fails_is_no_fault_of_the_image(pets, monkeypatch, capsys):
     config = pets.config("""
 grey = [dict(type='LoadImageFromFile', color_type='grayscale'),
-        dict(type='RandomApply', prob=1e-6, transforms=[dict(type='Contrast', magnitude=0.5)]), dict(type='PackInputs')]
-train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline=grey), faults=dict(action='skip', budget=100)))
+        dict(type='RandomApply', prob=1e-6, transforms=[dict(type='Contrast', magnitude=0.5)]),
+        dict(type='PackInputs')]
+train_dataloader = dict(dataset=dict(
+    unlabeled=dict(pipeline=grey), faults=dict(action='skip', budget=100)))
 """)
     line = refuse(monkeypatch, capsys, 'train', config)
     assert re.match(

@@ -99,7 +99,7 @@ def test_classes_that_nobody_predicts_stay_finite():
 
 
 def test_types_are_kept():
-    """A running mean in float64, as it is after loading, does not change that of the predictions."""
+    """A running mean in float64, as it is after loading, does not change the predictions' type."""
     alignment = DistributionAlignment(PRIOR)
     alignment(normal(3, 4))
     assert alignment.running_mean.log_past.dtype == torch.float64
