@@ -44,6 +44,7 @@ def run_nbel(args: argparse.Namespace, console: Console) -> list[Table]:
         markup=False,
     )
     cases = len(args.micro_batches) * len(MODES)
+
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         memory = progress.add_task('memory', total=cases)
         duration = progress.add_task('time', total=cases * (args.repeats + 1))
@@ -51,6 +52,7 @@ def run_nbel(args: argparse.Namespace, console: Console) -> list[Table]:
         times = measure_time(
             for_time, args.micro_batches, args.repeats, lambda: progress.advance(duration)
         )
+
     return [time_table(for_time, times), memory_table(for_memory, peaks)]
 
 
@@ -67,6 +69,7 @@ def run_sampler(args: argparse.Namespace, console: Console) -> list[Table]:
         samplers['MultiSourceSampler'] = mmdet
     except ImportError as error:
         console.print(f'MultiSourceSampler left out: {error}', markup=False)
+
     return [
         sampler_table(
             samplers, Sources(args.labeled, args.unlabeled), args.batch_size, args.repeats

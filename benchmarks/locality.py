@@ -56,6 +56,7 @@ def in_turns(
                 torch.cuda.synchronize()
             if turn:
                 times[name].append((time.perf_counter() - start) / calls)
+
     return times
 
 

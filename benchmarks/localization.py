@@ -30,6 +30,7 @@ def plain_boxes(normalized: np.ndarray) -> Boxes:
     grey = (normalized * 255).astype(np.uint8)
     height, width = grey.shape
     found = []
+
     for tau in TAUS:
         binary = cv2.threshold(grey, int(tau * grey.max()), 255, cv2.THRESH_BINARY)[1]
         contours = list(cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0])
@@ -38,6 +39,7 @@ def plain_boxes(normalized: np.ndarray) -> Boxes:
         rects = [cv2.boundingRect(contour) for contour in contours]
         boxes = [[x, y, min(x + w, width - 1), min(y + h, height - 1)] for x, y, w, h in rects]
         found.append(boxes or [[0, 0, 0, 0]] * 2)
+
     return found
 
 
@@ -82,6 +84,7 @@ def localization_table(sizes: Sequence[tuple[int, int]], num_maps: int, repeats:
                 f'{ratio:.1f}',
             ]
         )
+
     return Table(
         f'boxes of a map at 1,000 thresholds, the same boxes both ways; {num_maps} maps, {repeats} '
         'turns',

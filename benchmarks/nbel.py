@@ -104,8 +104,10 @@ def seconds(setting: Setting, step: Callable[[dict], object], batch: dict) -> fl
     except torch.cuda.OutOfMemoryError:
         torch.cuda.empty_cache()
         return None
+
     if setting.device == 'cuda':
         torch.cuda.synchronize()
+
     return time.perf_counter() - start
 
 
@@ -127,6 +129,7 @@ def measure_time(
     times: dict[tuple[int, str], list[float | None]] = {
         (m, mode): [] for m in micro_batches for mode in MODES
     }
+
     for m in micro_batches:
         batch = make_batch(setting, m)
         for turn in range(repeats + 1):
@@ -137,6 +140,7 @@ def measure_time(
                 if turn:
                     times[m, mode].append(value)
                 progress()
+
     return times
 
 
@@ -147,6 +151,7 @@ def peak_mib(setting: Setting, micro_batches: int, mode: str) -> float | None:
     """
     if too_large(setting, micro_batches, mode):
         return None
+
     model = build_model(setting)
     step, batch = make_step(setting, model, mode), make_batch(setting, micro_batches)
     if setting.device == 'cuda':
@@ -156,10 +161,12 @@ def peak_mib(setting: Setting, micro_batches: int, mode: str) -> float | None:
             if seconds(setting, step, batch) is None
             else torch.cuda.max_memory_allocated() / 2**20
         )
+
     with TensorMemory(
         counted=(*model.parameters(), *model.buffers()), ignored=[batch['inputs']]
     ) as memory:
         step(batch)
+
     return memory.peak / 2**20
 
 
@@ -205,6 +212,7 @@ def time_table(setting: Setting, times: dict[tuple[int, str], list[float | None]
                 ratio(times[m, 'big'], plain),
             ]
         )
+
     return Table(
         f'time of a step, {setting}: median of the ratios to plain accumulation in the same turn',
         ['M', 'plain s', 'exact / plain', '(4M-1)/(3M)', 'one big batch / plain'],

@@ -73,6 +73,7 @@ def sampler_table(
     for _ in range(repeats):
         for name, make in samplers.items():
             costs[name].append(in_new_process(measure, make, sources, batch_size))
+
     rows = [
         [
             name,

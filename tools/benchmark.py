@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from _cli import Parser, positive, run_command
 
@@ -28,20 +29,15 @@ Time to find the boxes of a class activation map at all 1,000 thresholds of the 
 the same boxes. Takes a minute."""
 
 
-def make_parser() -> Parser:
-    """The arguments of this tool: one subcommand per part."""
-    parser = Parser(
-        'Measure what parts of the package cost, in ratios within one run.',
-        'python tools/benchmark.py nbel',
-    )
-    parts = parser.add_subparsers(dest='part', required=True, metavar='PART')
-    nbel = parts.add_parser(
+def add_nbel(parts: Any) -> Parser:
+    """The arguments of the exact NBEL."""
+    parser = parts.add_parser(
         'nbel',
         help='exact NBEL over micro-batches',
         description=NBEL,
         example='python tools/benchmark.py nbel --micro-batches 1 8 --image-size 64 --repeats 3',
     )
-    nbel.add_argument(
+    parser.add_argument(
         '--micro-batches',
         nargs='+',
         type=positive,
@@ -49,31 +45,36 @@ def make_parser() -> Parser:
         metavar='M',
         help='(default: 1 2 4 8 16 32)',
     )
-    nbel.add_argument(
+    parser.add_argument(
         '--micro-batch-size',
         type=positive,
         metavar='N',
         help='images (default: 32 on a GPU; on a CPU 2 for the time, 5 for the memory)',
     )
-    nbel.add_argument(
+    parser.add_argument(
         '--image-size',
         type=positive,
         metavar='N',
         help='pixels (default: 224; on a CPU 112 for the time)',
     )
-    nbel.add_argument(
+    parser.add_argument(
         '--repeats', type=positive, default=3, metavar='N', help='turns of all modes (default: 3)'
     )
-    nbel.add_argument(
+    parser.add_argument(
         '--amp', choices=('float16', 'bfloat16'), help='mixed precision (default: none)'
     )
-    bias = parts.add_parser(
+    return parser
+
+
+def add_bias(parts: Any) -> Parser:
+    """The arguments of what small batches do to MEL."""
+    parser = parts.add_parser(
         'nbel-bias',
         help='what the NBEL of small batches does to MEL',
         description=BIAS,
         example='python tools/benchmark.py nbel-bias --classes 200 --batch-sizes 64 256',
     )
-    bias.add_argument(
+    parser.add_argument(
         '--classes',
         nargs='+',
         type=positive,
@@ -81,7 +82,7 @@ def make_parser() -> Parser:
         metavar='C',
         help='(default: 10 100 1000)',
     )
-    bias.add_argument(
+    parser.add_argument(
         '--batch-sizes',
         nargs='+',
         type=positive,
@@ -89,51 +90,66 @@ def make_parser() -> Parser:
         metavar='T',
         help='powers of two (default: 1 2 4 ... 4096)',
     )
-    sampler = parts.add_parser(
+    return parser
+
+
+def add_sampler(parts: Any) -> Parser:
+    """The arguments of drawing images."""
+    parser = parts.add_parser(
         'sampler',
         help='drawing from millions of images',
         description=SAMPLER,
         example='python tools/benchmark.py sampler --unlabeled 1000000',
     )
-    sampler.add_argument(
+    parser.add_argument(
         '--labeled', type=positive, default=64_000, metavar='N', help='images (default: 64,000)'
     )
-    sampler.add_argument(
+    parser.add_argument(
         '--unlabeled',
         type=positive,
         default=14_000_000,
         metavar='N',
         help='images (default: 14,000,000)',
     )
-    sampler.add_argument(
+    parser.add_argument(
         '--batch-size', type=positive, default=64, metavar='N', help='images (default: 64)'
     )
-    sampler.add_argument(
+    parser.add_argument(
         '--repeats',
         type=positive,
         default=5,
         metavar='N',
         help='turns of all samplers (default: 5)',
     )
-    localization = parts.add_parser(
+    return parser
+
+
+def add_localization(parts: Any) -> Parser:
+    """The arguments of boxes of maps."""
+    parser = parts.add_parser(
         'localization',
         help='boxes of maps at all thresholds',
         description=LOCALIZATION,
         example='python tools/benchmark.py localization --maps 50',
     )
-    localization.add_argument(
+    parser.add_argument(
         '--maps', type=positive, default=20, metavar='N', help='random maps a size (default: 20)'
     )
-    localization.add_argument(
+    parser.add_argument(
         '--repeats', type=positive, default=5, metavar='N', help='turns of both ways (default: 5)'
     )
-    locality = parts.add_parser(
+    return parser
+
+
+def add_locality(parts: Any) -> Parser:
+    """The arguments of the locality penalty."""
+    parser = parts.add_parser(
         'locality',
         help='the locality penalty',
         description=LOCALITY,
         example='python tools/benchmark.py locality --sizes 7 28 --repeats 20',
     )
-    locality.add_argument(
+    parser.add_argument(
         '--sizes',
         nargs='+',
         type=positive,
@@ -141,27 +157,38 @@ def make_parser() -> Parser:
         metavar='N',
         help='sides of the maps (default: 7 14 28)',
     )
-    locality.add_argument(
+    parser.add_argument(
         '--images', type=positive, default=56, metavar='N', help='maps at once (default: 56)'
     )
-    locality.add_argument(
+    parser.add_argument(
         '--step-images',
         type=positive,
         metavar='N',
         help='images of a training step (default: 56 on a GPU, 4 on a CPU)',
     )
-    locality.add_argument(
+    parser.add_argument(
         '--image-size', type=positive, default=224, metavar='N', help='pixels (default: 224)'
     )
-    locality.add_argument(
+    parser.add_argument(
         '--repeats',
         type=positive,
         default=50,
         metavar='N',
         help='turns; a tenth of them for the training step (default: 50)',
     )
-    for part in (nbel, bias, sampler, locality, localization):
-        part.add_argument(
+    return parser
+
+
+def make_parser() -> Parser:
+    """The arguments of this tool: one subcommand per part."""
+    parser = Parser(
+        'Measure what parts of the package cost, in ratios within one run.',
+        'python tools/benchmark.py nbel',
+    )
+    parts = parser.add_subparsers(dest='part', required=True, metavar='PART')
+
+    for add in (add_nbel, add_bias, add_sampler, add_localization, add_locality):
+        add(parts).add_argument(
             '--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE'
         )
     return parser

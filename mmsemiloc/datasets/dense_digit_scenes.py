@@ -51,6 +51,7 @@ def dense_scene(
     y, x = rng.integers(0, np.array(photo.shape[:2]) - size + 1)
     scene: dict = dict(img=photo[y : y + size, x : x + size].copy(), labels=[], boxes=[], masks=[])
     count = int(rng.integers(num_digits[0], num_digits[1] + 1))
+
     for place in rng.choice(grid * grid, count, replace=False):
         row, column = divmod(int(place), grid)
         area = (slice(row * cell, (row + 1) * cell), slice(column * cell, (column + 1) * cell))
@@ -67,6 +68,7 @@ def dense_scene(
         scene['labels'].append(label)
         scene['boxes'].append(mask_to_box(mask))
         scene['masks'].append(mask)
+
     return scene
 
 
@@ -98,9 +100,11 @@ def write_dense_scenes(folder: Path, split: str, num_images: int, seed: int = 0)
             f'write_dense_scenes needs a split of {tuple(SPLITS)} and num_images >= 1, '
             f'got {split!r}, {num_images}'
         )
+
     folder = Path(folder)
     for kind in (f'images/{split}', f'masks/{split}', 'annotations'):
         (folder / kind).mkdir(parents=True, exist_ok=True)
+
     coco: dict = dict(
         images=[], annotations=[], categories=[dict(id=i, name=str(i)) for i in range(NUM_CLASSES)]
     )
@@ -124,4 +128,5 @@ def write_dense_scenes(folder: Path, split: str, num_images: int, seed: int = 0)
                     iscrowd=0,
                 )
             )
+
     (folder / 'annotations' / f'{split}.json').write_text(json.dumps(coco))

@@ -32,8 +32,10 @@ def read_boxes(path: Path) -> np.ndarray:
         raise ValueError(
             f'cannot read boxes from {path}: {type(error).__name__}: {error}'
         ) from error
+
     if not boxes:
         raise ValueError(f'{path} has no objects')
+
     return np.array(boxes, np.float32)
 
 

@@ -23,6 +23,7 @@ def with_one_policy(cfg: Config) -> Config:
     training = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     if 'SemiSupDataset' not in str(training.get('type')):
         return cfg
+
     for loader, kind in KINDS.items():
         dataset = (cfg.get(loader) or {}).get('dataset')
         if isinstance(dataset, dict) and 'TolerantDataset' not in str(dataset.get('type')):
@@ -43,6 +44,7 @@ def without_policy(cfg: Config) -> Config:
             and 'kind' in dataset
         ):
             cfg[loader].dataset = dataset['dataset']
+
     return cfg
 
 
@@ -63,11 +65,14 @@ def build_runner(cfg: Config) -> Runner:
     """Build the runner of a config, with the setup hook even if the config does not list it."""
     cfg = without_pauses(with_one_policy(copy.deepcopy(cfg)))
     cfg.setdefault('runner_type', 'mmsemiloc.SemiSupRunner')
+
     with ExitStack() as stack:
         if cfg.get('launcher', 'none') != 'none' and get_device() == 'cpu':
             # MMEngine selects a CUDA device for every backend, which fails without a GPU.
             stack.enter_context(mock.patch('torch.cuda.set_device'))
         runner = RUNNERS.build(cfg)
+
+    # It brings the other hooks along that every run needs.
     if not any(isinstance(hook, SemiSupSetupHook) for hook in runner.hooks):
         runner.register_hook(SemiSupSetupHook())
     return runner

@@ -22,8 +22,10 @@ def statistics_at_rest(model: nn.Module) -> Iterator[None]:
         for module in model.modules()
         if isinstance(module, _BatchNorm) and module.track_running_stats
     ]
+
     before = [(layer.momentum, layer.num_batches_tracked) for layer in layers]
     scratch = layers[0].num_batches_tracked.clone() if layers else None
+
     for layer in layers:
         layer.momentum, layer.num_batches_tracked = 0.0, scratch
     try:

@@ -44,6 +44,7 @@ def build_term(name: str, cfg: dict) -> WeightedTerm:
             'loss: derive it from mmsemiloc.models.Term and give it a method '
             'compute(predictions), as docs/terms.md shows'
         )
+
     check_number(f'loss_weight of term {name!r}', term.loss_weight, 0)
     return term
 
@@ -149,15 +150,17 @@ class CAMClsHead(LinearClsHead):
     ) -> list[DataSample]:
         """As ``ClsHead.predict``, and with ``predict_cam`` the maps."""
         samples = super().predict(feats, data_samples)
-        if self.predict_cam:
-            top1 = torch.cat([sample.pred_label for sample in samples])
-            true = torch.cat([sample.get('gt_label', sample.pred_label) for sample in samples])
-            for sample, cam_top1, cam_gt in zip(
-                samples, self.cam(feats, top1), self.cam(feats, true), strict=True
-            ):
-                sample.set_field(cam_top1, 'cam_top1')
-                if 'gt_label' in sample:
-                    sample.set_field(cam_gt, 'cam_gt')
+        if not self.predict_cam:
+            return samples
+
+        # Maps of the most probable class, and of the true one where it is known.
+        top1 = torch.cat([sample.pred_label for sample in samples])
+        true = torch.cat([sample.get('gt_label', sample.pred_label) for sample in samples])
+        top1_maps, true_maps = self.cam(feats, top1), self.cam(feats, true)
+        for sample, cam_top1, cam_gt in zip(samples, top1_maps, true_maps, strict=True):
+            sample.set_field(cam_top1, 'cam_top1')
+            if 'gt_label' in sample:
+                sample.set_field(cam_gt, 'cam_gt')
         return samples
 
     def active_terms(self) -> dict[str, WeightedTerm]:

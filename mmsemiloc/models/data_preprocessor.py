@@ -28,6 +28,7 @@ def check_normalisation(mean: Numbers, std: Numbers) -> None:
         raise ValueError(
             f'data_preprocessor needs mean and std, or neither, got mean={mean} and std={std}'
         )
+
     means, stds = (
         [values] if isinstance(values, float | int) else list(values) for values in (mean, std)
     )
@@ -35,6 +36,7 @@ def check_normalisation(mean: Numbers, std: Numbers) -> None:
         check_number(f'each number of data_preprocessor.mean={means}', value)
     for value in stds:
         check_number(f'each number of data_preprocessor.std={stds}', value, above=0)
+
     if len(means) != len(stds) or not means:
         raise ValueError(
             'data_preprocessor.mean and std need a number for each channel, got '
@@ -103,9 +105,11 @@ class SemiSupDataPreprocessor(ClsDataPreprocessor):
 
     def _check_channels(self, inputs: Tensor | Sequence[Tensor]) -> None:
         """Refuse images that do not fit ``mean``; grey ones may become several channels."""
-        numbers = self.mean.numel() if self._enable_normalize else 1
+        mean = getattr(self, 'mean', None)  # there is none without normalisation
+        numbers = 1 if mean is None else mean.numel()
         images = inputs[:1] if isinstance(inputs, Tensor) else inputs
         shapes = {image.shape for image in images}
+
         for shape in shapes:
             if len(shape) == 3 and 1 not in (numbers, shape[0]) and shape[0] != numbers:
                 raise ValueError(

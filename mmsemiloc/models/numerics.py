@@ -60,6 +60,8 @@ def check_number(
     number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
     if number and math.isfinite(value) and low <= value <= high and above < value < below:
         return value
+
+    # The message names the bounds that there are.
     if math.isfinite(low) and math.isfinite(high):
         bounds = f'between {low:g} and {high:g}'
     else:
@@ -73,5 +75,6 @@ def check_number(
             )
             if math.isfinite(bound)
         )
+
     kind = 'whole' if whole else 'finite'
     raise ValueError(f'{name} must be a {kind} number {bounds}'.rstrip() + f', got {value!r}')

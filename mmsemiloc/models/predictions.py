@@ -81,7 +81,7 @@ class Predictions:
         """Class activation maps that the locality penalty reads, and their weights.
 
         They hold 10 MiB for 56 images, 1,000 classes and 7x7 places with 'prob'; the penalty and
-        its gradient hold about 6 times as much at once.
+        its gradient need about 6 times as much.
 
         Returns:
             For 'top1' the maps of the most probable class (N, H, W), and None. For 'prob' those of

@@ -41,8 +41,10 @@ class SemiSupClassifier(ImageClassifier):
                 'type': 'mmsemiloc.SemiSupDataPreprocessor',
                 **(data_preprocessor or {}),
             }
+
         super().__init__(data_preprocessor=data_preprocessor, **kwargs)
         self.set_teacher(None)
+
         if not isinstance(self.head, CAMClsHead):
             raise ValueError(
                 f'SemiSupClassifier needs a head of type CAMClsHead, got {type(self.head).__name__}'
@@ -77,7 +79,7 @@ class SemiSupClassifier(ImageClassifier):
             return predictions.taught(places, self.teacher(inputs[places], mode='tensor'))
 
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
-        """Losses of views (N, 3, H, W) that are the whole batch of an optimizer step."""
+        """Losses of views (N, 3, H, W) that are the whole effective batch."""
         return self.head.losses_alone(self.predictions(inputs, data_samples), data_samples)
 
     def set_teacher(self, teacher: nn.Module | None) -> None:

@@ -65,6 +65,7 @@ class Views:
         repeats = torch.tensor(numbers, dtype=torch.long)
         labeled = torch.tensor([is_labeled(sample) for sample in samples], dtype=torch.bool)
         places = [place for number in numbers for place in range(number)]
+
         return cls(
             number=torch.tensor(places, dtype=torch.long),
             labeled=labeled.repeat_interleave(repeats),

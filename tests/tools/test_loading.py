@@ -107,7 +107,8 @@ def renamed(prefix, state=None):
 # ('' where it is taken).
 FIT = '65 of 67 tensors of FILE fit SemiSupClassifier: '
 NO_HEAD = (
-    FIT + '2 missing, first head.fc.weight; the file has no classifier: it can start a training'
+    FIT
+    + '2 missing, first head.fc.weight; the file has no classifier: it can only initialise a run'
 )
 OTHER_HEAD = (
     FIT + '2 of another shape, first head.fc.weight is (5, 16), expected (10, 16); the '

@@ -49,6 +49,7 @@ def check_labeled_once(labeled: BaseDataset, held_out: Mapping[str, int]) -> dic
     """
     known: dict[str, int] = {}
     repeats = any(getattr(leaf, 'repeats_images', False) for leaf in leaves(labeled))
+
     for index, path in image_paths(labeled, 'labelled'):
         if path in known and not repeats:
             raise ValueError(
@@ -60,6 +61,7 @@ def check_labeled_once(labeled: BaseDataset, held_out: Mapping[str, int]) -> dic
                 'accuracy on it would say nothing about new images'
             )
         known[path] = index
+
     return known
 
 

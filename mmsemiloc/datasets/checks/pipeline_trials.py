@@ -56,6 +56,7 @@ def branches(transform: Transform) -> list[list[Transform]] | None:
         return [list(transform.transforms.transforms), []]
     if isinstance(transform, RandAugment):
         return [[part] for part in transform.transforms]
+
     return None
 
 
@@ -91,6 +92,7 @@ def call(transform: Transform, state: dict, description: str) -> list[dict]:
         raise TransformError(
             f'transform {name} fails on {description}: {in_words(error)}'
         ) from error
+
     return [] if results is None else [results]
 
 

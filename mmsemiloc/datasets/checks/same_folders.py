@@ -44,6 +44,7 @@ def labeled_paths(dataset: BaseDataset) -> tuple[list[str], list[int]]:
             if isinstance(path, str) and isinstance(label, int):
                 paths.append(relative_path(path, prefix))
                 labels.append(label)
+
     return paths, labels
 
 
@@ -68,6 +69,7 @@ def check_folder_names(
     """
     given = classes if classes is not None else dataset.metainfo.get('classes')
     names = [same_name(str(name)) for name in given or ()]
+
     for folder, label in folder_classes(*labeled_paths(dataset)).items():
         if folder in names and names.index(folder) != label:
             other = f' ({names[label]})' if label < len(names) else ''

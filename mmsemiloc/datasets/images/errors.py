@@ -57,6 +57,7 @@ def failing_transform(error: BaseException) -> object | None:
             found = frame.f_locals.get('t', found)
         elif isinstance(owner, BaseTransform):
             found = owner
+
     return found
 
 

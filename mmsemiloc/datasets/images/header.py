@@ -85,6 +85,7 @@ def jpeg_header(content: bytes) -> Header | None:
             return Header(width, height)
         else:
             place += 2 + int.from_bytes(content[place + 2 : place + 4], 'big')
+
     return None
 
 

@@ -37,11 +37,14 @@ def folders_below(root: str, prefix: str = '') -> list[str]:
     found = []
     with os.scandir(os.path.join(root, prefix)) as entries:
         inner = [entry for entry in entries if not is_foreign(entry.name) and entry.is_dir()]
+
     for entry in inner:
         if entry.is_symlink():
             check_link(entry.path)
+
     for name in sorted(entry.name for entry in inner):
         found += [f'{prefix}{name}', *folders_below(root, f'{prefix}{name}/')]
+
     return found
 
 

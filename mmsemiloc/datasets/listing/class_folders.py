@@ -104,8 +104,10 @@ def list_folder(root: Path, progress: Progress = no_progress) -> Listing:
             f'class folder {root / found.empty[0]} has no image '
             f'({", ".join(EXTENSIONS)}): fill it or delete it'
         )
+
     for path, _ in found.images:
         to_line(path)
+
     labels = np.array([label for _, label in found.images], np.int32)
     return Listing(
         [path for path, _ in found.images],
@@ -130,4 +132,5 @@ def read_list(file: Path) -> Listing:
             f'{file}: no image of class {", ".join(map(str, missing[:10]))}, but one '
             f'of class {labels.max()}{hint}'
         )
+
     return Listing(list(lines), labels.astype(np.int32), [str(i) for i in range(labels.max() + 1)])

@@ -38,12 +38,14 @@ def read_class_names(file: str | Path) -> tuple[str, ...]:
         text = fileio.get(str(file)).decode('utf-8-sig')
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f'cannot read the class names {file}: {error}') from error
+
     names = tuple(same_name(line.strip()) for line in text.removesuffix('\n').split('\n'))
     blank = next((number for number, name in enumerate(names, 1) if not name), None)
     if blank is not None:
         raise ValueError(
             f'{file}, line {blank}: a blank line is not the name of a class: delete it'
         )
+
     check_class_names(names, str(file))
     return names
 

@@ -52,6 +52,7 @@ def describe_endings(counts: Counter[str], folder: object) -> str:
     """
     if not counts:
         return ''
+
     listed = ', '.join(
         f'{ending or "none"} ({number})' for ending, number in counts.most_common(10)
     )

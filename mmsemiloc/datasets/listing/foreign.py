@@ -53,6 +53,7 @@ def describe_foreign(counts: Counter[str], folder: object) -> str:
     """
     if not counts:
         return ''
+
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     names = ', '.join(f'{name} ({number})' for name, number in ranked[:10])
     more = ', ...' if len(counts) > 10 else ''

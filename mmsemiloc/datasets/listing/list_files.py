@@ -183,10 +183,13 @@ def to_line(path: str, label: int | None = None) -> str:
             'a list cannot hold a path with a line break, a back slash or a blank at '
             f'its end: rename {path!r}'
         )
+
     try:
         path.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f'a list cannot hold a name that is not UTF-8: rename {path!r}') from error
+
     if path[0] in f'#"\'{BLANKS}':
         path = f'./{path}'
+
     return path if label is None else f'{path} {label}'

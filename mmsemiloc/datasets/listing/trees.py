@@ -77,6 +77,7 @@ def files_below(folder: str, prefix: str, foreign: Counter[str]) -> list[str]:
                 found += files_below(entry.path, f'{prefix}{entry.name}/', foreign)
             else:
                 found.append(f'{prefix}{entry.name}')
+
     return found
 
 
@@ -91,6 +92,7 @@ def remote_files(root: str, foreign: Counter[str]) -> tuple[list[str], list[str]
     """Folders of the first level, and all files below, through MMEngine's file backend."""
     backend = get_file_backend(root, enable_singleton=True)
     kept: dict[bool, list[str]] = {}
+
     for is_file in (False, True):
         kept[is_file] = []
         for path in backend.list_dir_or_file(
@@ -101,6 +103,7 @@ def remote_files(root: str, foreign: Counter[str]) -> tuple[list[str], list[str]
                 kept[is_file].append(path.rstrip('/'))
             else:
                 foreign[name] += 1
+
     return kept[False], kept[True]
 
 

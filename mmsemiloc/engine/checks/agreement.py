@@ -37,11 +37,14 @@ def check_sampler(loader: DataLoader, optim_wrapper: object = None) -> None:
                 "labelled from unlabelled images: set type='mmsemiloc.SemiSupSampler'"
             )
         return
+
     if sampler.batch_size != loader.batch_size:
         raise ValueError(
             f"train_dataloader.batch_size={loader.batch_size} differs from its sampler's "
             f'batch_size={sampler.batch_size}; set both at once by batch_size={loader.batch_size}'
         )
+
+    # A wrapper that runs the batch at once needs no plan.
     micro_batch_size = getattr(optim_wrapper, 'micro_batch_size', None)
     if (
         micro_batch_size not in (None, sampler.micro_batch_size)

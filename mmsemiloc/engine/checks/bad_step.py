@@ -97,12 +97,14 @@ def bad_image(data: object) -> str | None:
     """The first image of a batch whose pixels or soft label are not finite, in words."""
     samples = samples_of(data)
     batches = pixels_of(data)
+
     for place, sample in enumerate(samples):
         pixels = [batch[place] for batch in batches if len(batch) == len(samples)]
         if first_not_finite([*pixels, sample.get('views')]) is not None:
             return f'{image_name(sample)}: its pixels are not finite'
         if first_not_finite(sample.get('gt_score')) is not None:
             return f'{image_name(sample)}: its soft label is not finite'
+
     return None
 
 
@@ -199,5 +201,5 @@ def refuse_bad_step(
     images = f'; images: {fault.images}' if fault.images else ''
     where = at_step(optimizer)
     raise NotFiniteError(
-        f'{who}{fault.text}{where}, so the step was not made{images}. To go on, {fault.advice}'
+        f'{who}{fault.text}{where}, so the step was skipped{images}. To go on, {fault.advice}'
     )

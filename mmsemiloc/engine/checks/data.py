@@ -75,5 +75,6 @@ def check_files(dataset: BaseDataset, kind: str, policy: FaultPolicy | None) -> 
             f'{len(missing)} {kind} images are not there, the first is {missing[0]}, but '
             f'faults.budget tolerates {policy.budget}'
         )
+
     try_pipelines(dataset, kind, skip)
     check_moves_boxes(dataset, kind)

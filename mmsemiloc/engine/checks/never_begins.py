@@ -53,10 +53,12 @@ def of_hook(hook: Hook, epochs: int, iterations: int) -> Iterator[str]:
                 f'{name} begins at iteration {hook.begin_iter}, epoch {hook.begin_epoch} of '
                 f'{iterations} and {epochs}'
             )
+
     if isinstance(hook, CheckpointHook):
         end, unit = (epochs, 'epochs') if hook.by_epoch else (iterations, 'iterations')
         if hook.save_begin >= end > 1:
             yield f'{name} saves from {hook.save_begin} of {end} {unit} on'
+
     if isinstance(hook, CAMEvolutionHook):
         end, unit = (epochs, 'epochs') if hook.by_epoch else (iterations, 'iterations')
         if hook.interval > end:

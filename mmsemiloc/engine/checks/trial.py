@@ -43,6 +43,8 @@ def training_places(loader: DataLoader) -> list[int]:
     dataset = loader.dataset
     if not isinstance(dataset, SemiSupDataset):
         return list(range(min(2 * IMAGES, len(cast(Sized, dataset)))))
+
+    # A batch of the sampler may have labelled or unlabelled images alone.
     counts = getattr(loader.sampler, 'counts', {True: 1, False: 1})
     labeled = range(min(IMAGES, dataset.num_labeled)) if counts[True] else ()
     unlabeled = (

@@ -18,7 +18,7 @@ from mmsemiloc.engine.optimizers.accum_optim_wrapper import AccumOptimWrapper
 from mmsemiloc.models import inner_model
 from mmsemiloc.registry import HOOKS
 
-# What a checkpoint holds that training goes on with.
+# What a checkpoint holds that training resumes from.
 SAVED = ('state_dict', 'ema_state_dict', 'optimizer')
 
 
@@ -40,7 +40,7 @@ def refuse_tensor(name: str | None) -> None:
     if name is not None:
         raise NotFiniteError(
             f'{name} is not finite, so no checkpoint is written over good ones; lower the learning '
-            'rate (optim_wrapper.optimizer.lr) and go on from the last checkpoint with --resume'
+            'rate (optim_wrapper.optimizer.lr) and resume from the last checkpoint with --resume'
         )
 
 
@@ -52,6 +52,7 @@ def saves_now(hook: Hook, runner: Runner, by_epoch: bool) -> bool:
         return hook.every_n_epochs(runner, hook.interval, hook.save_begin) or (
             hook.save_last and hook.is_last_train_epoch(runner)
         )
+
     return hook.every_n_train_iters(runner, hook.interval, hook.save_begin) or (
         hook.save_last and hook.is_last_train_iter(runner)
     )
@@ -95,9 +96,12 @@ class FiniteHook(Hook):
                 f'{name} is not finite before the first step: look at load_from, '
                 'resume and init_cfg'
             )
+
+        # Our own wrapper checks its steps itself; several wrappers have no optimizer.
         optimizer = getattr(runner.optim_wrapper, 'optimizer', None)  # several wrappers have none
         if optimizer is None or isinstance(runner.optim_wrapper, AccumOptimWrapper):
             return
+
         check_optimizer(optimizer)
         self._optimizer: Optimizer = optimizer
         self._parts: list[Part] = []

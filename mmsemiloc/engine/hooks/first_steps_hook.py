@@ -87,10 +87,13 @@ class FirstStepsHook(Hook):
         self._done += 1
         if self._done not in (1, *self.steps):
             return
+
+        # The first step is slower than the others, so these are timed without it.
         now = time.perf_counter()
         seconds = now - self._start if self._done == 1 else (now - self._first) / (self._done - 1)
         if self._done == 1:
             self._first = now
+
         if self._done in self.steps and runner.iter + 1 < runner.max_iters:
             logged = runner.message_hub.log_scalars.get('train/loss')
             loss = logged and logged.current()

@@ -56,10 +56,12 @@ def expected_shares(runner: Runner, head: Any) -> Tensor:
     log_prior = getattr(head.terms['nbel'], 'log_prior', None) if 'nbel' in head.terms else None
     if log_prior is not None and len(log_prior) == num_classes:
         return log_prior.exp().float().cpu()
+
     loader = getattr(getattr(runner, 'train_loop', None), 'dataloader', None)
     count = getattr(getattr(loader, 'dataset', None), 'labeled_class_counts', None)
     counts = count(num_classes) if count else []
     known = len(counts) == num_classes and sum(counts) > 0
+
     shares = torch.tensor(counts if known else [1] * num_classes).float()
     return shares / shares.sum()
 
@@ -127,6 +129,7 @@ class HealthHook(Hook):
         self._watches = hasattr(self.head, 'cam') and hasattr(self.head, 'terms')
         if not self._watches:
             return
+
         self._reset()
         self._labeled: Tensor | None = None
         self._reported = -1  # iteration of the last report
@@ -164,9 +167,12 @@ class HealthHook(Hook):
         """Add a training batch; validation, and forwards without a graph, do not count."""
         if not (head.training and logits.requires_grad):
             return
+
         q = at_least_float32(logits.detach()).softmax(1)
         confidence, top1 = q.max(1)
         sums = prediction_sums(q, confidence, top1)
+
+        # Samples tell which images are labelled, if the model was called with them.
         known = self._labeled is not None and len(self._labeled) == len(q)
         if known and not self._labeled.all():
             unlabeled = ~self._labeled
@@ -215,10 +221,13 @@ class HealthHook(Hook):
         every, unlabeled = split_sums(everything), split_sums(others)
         if not every.images:
             return
+
+        # All images, then the unlabelled ones alone.
         means = (maps / every.images).tolist()
         report = {**every.report(), **dict(zip(self._means, means, strict=True))}
         if unlabeled.images:
             report |= {f'{name}_unlabeled': value for name, value in unlabeled.report().items()}
+
         if logged:
             for name, value in report.items():
                 runner.message_hub.update_scalar(f'train/{name}', value)
@@ -249,6 +258,8 @@ class HealthHook(Hook):
             (group for group in groups if has_collapsed(group[1], expected, self.min_class_share)),
             None,
         )
+
+        # A new network predicts few classes: it takes two reports in a row at first.
         begin = min(self.begin, getattr(runner, 'max_iters', math.inf) // BEGIN_SHARE)
         certain = found is not None and (self._collapsed or iteration >= begin)
         if found is not None and certain and not self._warned:
@@ -262,10 +273,12 @@ class HealthHook(Hook):
             advice = f'raise head.loss_nbel.loss_weight (now {weights["nbel"]:g})'
         else:
             advice = 'add head.loss_nbel'
+
         if weights.get('mel'):
             advice += (
                 f', or lower head.loss_mel.loss_weight (now {weights["mel"]:g}) or begin it later'
             )
+
         used, confidence = predicted.used(expected), predicted.report()['confidence']
         return (
             f'Predictions have collapsed: {used} of {self.head.num_classes} classes used by the '

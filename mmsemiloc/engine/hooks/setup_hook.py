@@ -36,14 +36,15 @@ class SemiSupSetupHook(Hook):
     It also hands the labelled class counts to ``prior='labeled'``, and keeps the order of images of
     a resumed run.
 
-    Checked are the classes of all data sets by name and number, the images (see
-    :meth:`SemiSupDataset.check`), the sampler, the schedules, and by a trial on a few images every
-    term of the loss and every metric. Before a test, the classes of the checkpoint too. A resumed
-    run goes on with the sampler's seed of the run that it resumes, also if that was a random one.
+    It checks the classes of all data sets by name and number, the images (see
+    :meth:`SemiSupDataset.check`), the sampler and the schedules. A trial on a few images computes
+    every term of the loss and every metric. Before a test it checks the classes of the checkpoint
+    too. A resumed run continues with the sampler's seed of the run that it resumes, also if that
+    was a random one.
 
-    In our configs it is ``default_hooks.setup``, which an own list of ``custom_hooks`` leaves as it
-    is. It brings :class:`FiniteHook` and :class:`LossScheduleHook` along where a config does not
-    list them.
+    In our configs it is ``default_hooks.setup``, so a ``custom_hooks`` list of your own does not
+    replace it. It brings :class:`FiniteHook` and :class:`LossScheduleHook` along where a
+    config does not list them.
 
     Raises:
         ValueError: Before the work starts, with what does not fit and the remedy.
@@ -132,7 +133,7 @@ class SemiSupSetupHook(Hook):
         """
         if runner.iter and self.saved_seed not in (None, sampler.seed):
             print_log(
-                f'the order of images goes on with seed {self.saved_seed} of the checkpoint, not '
+                f'the order of images continues with seed {self.saved_seed} of the checkpoint, not '
                 f'{sampler.seed}',
                 logger='current',
                 level=logging.INFO,

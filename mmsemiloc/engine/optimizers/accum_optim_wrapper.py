@@ -100,12 +100,14 @@ class AccumOptimWrapper(OptimWrapper):
                 "accumulate over iterations; enlarge the dataloader's batch_size and set "
                 'micro_batch_size instead'
             )
+
         for name, value in (
             ('micro_batch_size', micro_batch_size),
             ('nbel_batch_size', nbel_batch_size),
         ):
             if value is not None:
                 check_number(name, value, 1, whole=True)
+
         if nbel_batch_size is not None and (
             not micro_batch_size or nbel_batch_size % micro_batch_size
         ):
@@ -113,12 +115,13 @@ class AccumOptimWrapper(OptimWrapper):
                 f'nbel_batch_size must be a multiple of micro_batch_size={micro_batch_size}, '
                 f'got {nbel_batch_size}'
             )
+
+        # Numbers that can never be meant are refused before the first step.
         check_clipping(kwargs.get('clip_grad'))
         super().__init__(**kwargs)
         check_optimizer(self.optimizer)
-        self._norm: tuple[Tensor, float] | None = (
-            None  # that of the gradients before a step, if it is known
-        )
+        # That of the gradients before a step, if it is known.
+        self._norm: tuple[Tensor, float] | None = None
         self.micro_batch_size, self.nbel_batch_size = micro_batch_size, nbel_batch_size
 
     def update_params(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:

@@ -31,7 +31,7 @@ class AmpAccumOptimWrapper(AccumOptimWrapper):
         init_scale: First factor of the loss with float16; halved when gradients overflow, which
             skips the step. Steps skipped since the beginning of training are logged as
             ``skipped_steps``. Gradients that overflow are no fault, so that only the terms of the
-            loss are checked then; but a scale that falls for ever ends the run.
+            loss are checked then; but a scale that keeps falling ends the run.
         **kwargs: For ``AccumOptimWrapper``.
 
     Raises:
@@ -43,10 +43,13 @@ class AmpAccumOptimWrapper(AccumOptimWrapper):
     ) -> None:
         super().__init__(**kwargs)
         self.device_type = get_device()
+
+        # CPUs compute bfloat16 well.
         dtype = dtype or ('bfloat16' if self.device_type == 'cpu' else 'float16')
         if dtype not in DTYPES:
             raise ValueError(f'dtype must be one of {DTYPES}, got {dtype!r}')
         self.cast_dtype = getattr(torch, dtype)
+
         check_number('init_scale', init_scale, above=0)
         self.loss_scaler = torch.amp.GradScaler(
             self.device_type, init_scale=init_scale, enabled=dtype == 'float16'

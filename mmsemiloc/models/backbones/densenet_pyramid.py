@@ -111,12 +111,15 @@ class DenseNetPyramid(DenseNet):
             )
         if frozen_stages not in range(-1, stages + 1):
             raise ValueError(f'frozen_stages must be from -1 to {stages}, got {frozen_stages}')
+
         strides = [STEM_STRIDE * 2**i for i in range(stages)]
         if output_stride not in (None, *strides):
             raise ValueError(f'output_stride must be None or one of {strides}, got {output_stride}')
+
         self.norm_eval = norm_eval
         self.strides = [min(strides[i], output_stride or strides[-1]) for i in out_indices]
         self.out_channels = [self._channels(i) for i in out_indices]
+
         if output_stride is not None:
             dilate(self, output_stride)
         for stage in self.stages:
@@ -134,12 +137,14 @@ class DenseNetPyramid(DenseNet):
         """
         x = self.stem(x)
         outputs = []
+
         for i in range(self.out_indices[-1] + 1):
             if i > 0:
                 x = self.transitions[i - 1](x)
             x = self.stages[i](x)
             if i in self.out_indices:
                 outputs.append(self.transitions[i](x) if i == self.num_stages - 1 else x)
+
         return tuple(outputs)
 
     def _freeze_stages(self) -> None:

@@ -67,6 +67,8 @@ def pretrained_fits(model: nn.Module) -> Iterator[None]:
     given = {module: module.init_cfg for module in modules}
     split = {module: [cfg] if isinstance(cfg, dict) else list(cfg) for module, cfg in given.items()}
     first = [module for module in modules if not getattr(module, 'is_init', False)]
+
+    # MMEngine's own loading takes what it can, and says nothing of the rest.
     for module, configs in split.items():
         module.init_cfg = [cfg for cfg in configs if not is_pretrained(cfg)]
     try:
@@ -74,6 +76,7 @@ def pretrained_fits(model: nn.Module) -> Iterator[None]:
     finally:
         for module, cfg in given.items():
             module.init_cfg = cfg
+
     for module in reversed(first):  # parts before the whole, which has the last word
         purpose: Purpose = 'start' if hasattr(module, 'backbone') else 'part'
         for cfg in filter(is_pretrained, split[module]):

@@ -100,6 +100,7 @@ def dry_load(model: nn.Module, state: Mapping[str, Tensor], metadata: Mapping[st
                 begin = f'{prefix}{name}.'
                 inside = {key: value for key, value in part.items() if key.startswith(begin)}
                 load(child, inside, begin)
+
         for hook in module._load_state_dict_post_hooks.values():
             hook(module, _IncompatibleKeys(missing, unknown))
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from mmsemiloc.models.checkpoints.dry_load import COUNT, Report, dry_load
 from mmsemiloc.models.checkpoints.state_layout import Arranged, arrange
 
-# What the weights are for: to test a model, to go on with a run, to start a run of a model (whose
+# What the weights are for: to test a model, to resume a run, to start a run of a model (whose
 # head may be of another size), or to start a part of a model, such as the backbone.
 Purpose = Literal['test', 'resume', 'start', 'part']
 
 SHOWN = 3  # names to give
-RESUMED = ('meta', 'message_hub', 'optimizer')  # what one goes on from, besides weights
+RESUMED = ('meta', 'message_hub', 'optimizer')  # what a run resumes from, besides weights
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ def classifier_names(model: nn.Module) -> list[str]:
     classes = getattr(head, 'num_classes', None)
     if not isinstance(head, nn.Module) or not classes:
         return []
+
+    # A linear layer, or a convolution over single places, with an output per class.
     layers = {
         name: layer
         for name, layer in head.named_modules(prefix='head')
@@ -78,6 +80,7 @@ def head_left_out(
     """Why a classifier does not fit, for people; '' if it does."""
     if not any(name in state for name in classifier):
         return 'none in the file' if classifier else ''
+
     for name in classifier:
         if name in report.shapes:
             theirs, mine = state[name].shape, own[name].shape
@@ -94,13 +97,14 @@ def advice(report: Report, classifier: list[str], left_out: str) -> str:
     if not report.without(classifier).faults():
         if left_out == 'none in the file':
             return (
-                'the file has no classifier: it can start a training (load_from, or init_cfg '
-                'of the backbone), not more'
+                'the file has no classifier: it can only initialise a run (load_from, or '
+                'init_cfg of the backbone)'
             )
         return (
             f'the head differs: {left_out}; set num_classes to that of the file, or start a '
             'training by load_from'
         )
+
     return 'the config must describe the network that the file was made with'
 
 
@@ -205,6 +209,8 @@ def fit_mean(
     others = {name: value for name, value in mean.items() if name not in inside}
     if purpose == 'resume' and 'steps' not in others:
         raise ValueError(f"{source} cannot be resumed: 'ema_state_dict' has no 'steps'")
+
+    # MMEngine puts the running mean below `module.`.
     content = with_metadata(inside, getattr(mean, '_metadata', {}))
     fitted = fit_state(model, content, f'{source} (ema_state_dict)', purpose).tensors
     metadata = fitted._metadata.items()  # type: ignore[attr-defined]
@@ -229,12 +235,14 @@ def fit_checkpoint(model: nn.Module, checkpoint: object, source: str, purpose: P
     """
     fitted = fit_state(model, checkpoint, source, purpose)
     assert isinstance(checkpoint, MutableMapping)  # or there would have been no tensors
+
     absent = [key for key in RESUMED if key not in checkpoint]
     if purpose == 'resume' and absent:
         raise ValueError(
             f'{source} cannot be resumed: it has no {", ".join(absent)}; start a '
             'training from its weights by load_from'
         )
+
     mean = checkpoint.get('ema_state_dict')
     if isinstance(mean, Mapping) and checkpoint.get('state_dict') is not None:
         checkpoint['ema_state_dict'] = fit_mean(model, mean, source, purpose)

@@ -43,10 +43,12 @@ def state_dicts(content: object, place: str = '', depth: int = 3) -> Iterator[St
     """The mappings of names to tensors in what ``torch.load`` returned, outermost first."""
     if not isinstance(content, Mapping):
         return
+
     inside = {name: value for name, value in content.items() if isinstance(name, str)}
     tensors = {name: value for name, value in inside.items() if isinstance(value, Tensor)}
     if tensors:
         yield StateDict(place, tensors, dict(getattr(content, '_metadata', None) or {}))
+
     for key, value in inside.items():
         if depth:
             yield from state_dicts(value, f'{place}.{key}' if place else key, depth - 1)
@@ -67,6 +69,7 @@ def candidates(content: object, source: str) -> list[StateDict]:
             keys = ', '.join(map(str, list(content)[:5]))
             what += f' with the keys {keys}' if keys else ' without entries'
         raise ValueError(f'{source} has no weights by name, it is {what}; save model.state_dict()')
+
     return [state for state in found if state.place.split('.')[0] == 'state_dict'] or found
 
 

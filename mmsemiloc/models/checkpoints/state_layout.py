@@ -18,7 +18,7 @@ from mmsemiloc.models.checkpoints.state_dicts import (
 
 Shapes = Mapping[str, tuple[int, ...]]  # of a model's own tensors, by name
 
-COUNTERS = ('steps', 'n_averaged')  # entries of averaged models that are no weights
+COUNTERS = ('steps', 'n_averaged')  # entries of averaged models that are not weights
 # What other projects call the linear layer that gives class scores.
 CLASSIFIERS = (
     'head.fc.',
@@ -63,12 +63,14 @@ class Match:
         done = []
         if self.source.place not in ('', 'state_dict'):
             done.append(f"in '{self.source.place}'")
+
         if self.prefix and self.inserted and self.prefix != self.inserted:
             done.append(f"'{self.prefix}' read as '{self.inserted}'")
         elif self.prefix != self.inserted:
             done.append(
                 f"without '{self.prefix}'" if self.prefix else f"with '{self.inserted}' put before"
             )
+
         if any(name != mine for name, mine in self.names.items()):
             done.append("names of torchvision's DenseNet")
         return ', '.join(done)
@@ -132,6 +134,7 @@ def best_match(states: list[StateDict], own: Shapes, source: str) -> Match:
     """
     found = [match for state in states for match in matches(state, own)]
     best = max(found, key=Match.rank)  # the first, which has the shortest prefix
+
     for other in found:
         differs = other.pairs != best.pairs or other.source is not best.source
         if best.pairs and other.rank() == best.rank() and differs:
@@ -224,6 +227,7 @@ def surplus_of(match: Match, names: list[str], whole: bool) -> dict[str, str]:
     roots = {name.split('.')[0] for name in below(match.names, match.inserted)}
     if not whole and not match.inserted and 'backbone' in roots:
         roots = {'backbone'}
+
     inside = {name: name.removeprefix(match.prefix) for name in names}
     return {
         name: match.inserted + short

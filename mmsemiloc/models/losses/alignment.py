@@ -1,4 +1,4 @@
-"""Distribution alignment: the class shares of soft targets are moved to those of a prior."""
+"""Distribution alignment: the class shares of soft targets are aligned with a prior."""
 
 from collections.abc import Sequence
 

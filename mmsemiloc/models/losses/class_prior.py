@@ -20,6 +20,7 @@ def read_prior(file: str) -> list[float]:
         raise ValueError(
             f"prior must be None, C numbers, 'labeled' or a file of numbers, got {file!r}: {error}"
         ) from error
+
     numbers = []
     for number, line in enumerate(lines, 1):
         try:
@@ -74,6 +75,7 @@ class ClassPrior(BaseModule):
                 f'prior must be C positive numbers; classes {bad[:10]} have '
                 f'{[shares[i] for i in bad[:10]]}'
             )
+
         device = self.log_prior.device if self.log_prior is not None else None
         self.log_prior = (values / values.sum()).log().to(device)
 
@@ -89,6 +91,7 @@ class ClassPrior(BaseModule):
                 "default_hooks.setup=dict(type='mmsemiloc.SemiSupSetupHook'), or call "
                 'set_prior(counts)'
             )
+
         if self.log_prior is not None and len(self.log_prior) != num_classes:
             raise ValueError(
                 f'prior has {len(self.log_prior)} classes, cls_score has {num_classes}'

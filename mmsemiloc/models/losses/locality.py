@@ -161,6 +161,7 @@ class LocalityLoss(Term):
                 'LocalityLoss needs cam (T, H, W), or cam (T, K, H, W) with weight (T, K); got cam '
                 f'{tuple(cam.shape)} and weight {None if weight is None else tuple(weight.shape)}'
             )
+
         penalty = locality_penalty(unit_norm(cam) if self.scale_free else cam)
         if weight is not None:
             penalty = (penalty * weight.detach()).sum(1)

@@ -51,6 +51,7 @@ class Schedule:
                     f'{name} of a schedule is a share of the run, from 0 to 1, got {value!r}: '
                     f'divide it by the length of the run, for example {name}={value!r} / steps'
                 )
+
         check_number('begin of a schedule', self.begin, 0, below=1)
         check_number('end of a schedule', self.last, self.begin, 1)
         check_number('start_value of a schedule', self.start_value, 0)

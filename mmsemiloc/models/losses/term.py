@@ -70,6 +70,7 @@ class WeightedTerm(BaseModule):
                 f'{type(self).__name__} has a schedule, but nothing sets its weight: add '
                 "default_hooks.loss_schedule=dict(type='mmsemiloc.LossScheduleHook')"
             )
+
         values, share = self.values(predictions, batch)
         weighted = {
             name: self.loss_weight * value if 'loss' in name else value

@@ -64,7 +64,7 @@ def test_an_image_is_named_and_nothing_is_updated(size, value):
     model, before = make_model(**WEIGHTS), make_model(**WEIGHTS).state_dict()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     with pytest.raises(
-        NotFiniteError, match=r'folder/3\.png: its pixels are not finite .*so the step was not made'
+        NotFiniteError, match=r'folder/3\.png: its pixels are not finite .*so the step was skipped'
     ) as error:
         train(model, spoilt(batch_with_files(), 3, value), optimizer, micro_batch_size=size)
     assert '\n' not in str(error.value) and '(learning rate 0.1)' in str(error.value)
