@@ -8,16 +8,8 @@ from mmsemiloc.engine import SemiSupDistributedDataParallel
 from mmsemiloc.models import effective_batch, prediction_sum
 from tests.conftest import Alone, KeepGradients, gradients, in_double, make_batch, make_model
 
-LABELS = [
-    0,
-    3,
-    None,
-    1,
-    None,
-    None,
-    None,
-    None,
-]  # three labelled images in the first half, none in the second
+# Three labelled images in the first half, none in the second.
+LABELS = [0, 3, None, 1, None, None, None, None]
 WEIGHTS = dict(mel=0.8, nbel=0.5, locality=0.1)
 
 
@@ -32,6 +24,13 @@ def step(model, batch, size=None):
 def part(batch, rank, ranks):
     half = len(batch['inputs']) // ranks
     return {key: value[rank * half : (rank + 1) * half] for key, value in batch.items()}
+
+
+def with_unused():
+    """A model with a parameter that no loss reads."""
+    model = in_double(make_model(**WEIGHTS))
+    model.unused = torch.nn.Parameter(torch.zeros(3, dtype=torch.float64))
+    return model
 
 
 def running_mean(wrap, batch):
@@ -71,6 +70,12 @@ def worker(rank, ranks, folder):
         MMDistributedDataParallel(in_double(make_model(**WEIGHTS)), broadcast_buffers=False),
         part(make_batch(LABELS), rank, ranks),
     )
+    for size in (None, 3):
+        results['unused parameters', size] = step(
+            SemiSupDistributedDataParallel(with_unused(), find_unused_parameters=True),
+            part(make_batch(LABELS), rank, ranks),
+            size,
+        )
     with pytest.raises(RuntimeError, match='SemiSupDistributedDataParallel'):
         step(
             MMDistributedDataParallel(in_double(make_model(**WEIGHTS))),
@@ -104,6 +109,16 @@ def test_two_ranks_give_the_gradients_of_one_process(ranks, name):
             torch.testing.assert_close(rank[name][0][key], expected[key], rtol=1e-9, atol=1e-12)
     for key in [key for key in log if key.startswith('loss_')]:  # DDP averages the ranks' losses
         assert sum(rank[name][1][key] for rank in ranks) / 2 == pytest.approx(log[key], rel=1e-9)
+
+
+@pytest.mark.parametrize('size', [None, 3])
+def test_parameters_that_no_loss_reads_may_be_looked_for(ranks, size):
+    """The losses are computed outside of DDP, from the predictions that it returns."""
+    expected, _ = single('full')
+    for rank in ranks:
+        actual = rank['unused parameters', size][0]
+        for key in expected:
+            torch.testing.assert_close(actual[key], expected[key], rtol=1e-9, atol=1e-12)
 
 
 def test_every_rank_knows_the_nbel_of_all(ranks):
