@@ -5,15 +5,26 @@ from pathlib import Path
 from _cli import Parser, add_cfg_options, positive, run_command
 
 DESCRIPTION = """\
-Show how well the class activation maps of checkpoints find the object: of one run, a row a checkpoint, or of several runs
-side by side (--run). Prints a table, and writes to DIR cam_analysis.csv and .md, cam_evolution.png if a run has several
-checkpoints, and strips/*.png, some images of all classes with their maps: a column a checkpoint,
-or with several runs a column a run at its last checkpoint. Values are of the map of the predicted
-class; without boxes in the dataset (gt_bboxes) there are only accuracy and area. Needs a linear head
-over average-pooled maps, as in mmpretrain's ResNet and in ours."""
-EXAMPLES = """python tools/analyze_cam.py configs/pets.py work_dirs/pets --num-images 500 --out cams --html
-  python tools/analyze_cam.py --run ce configs/ce.py work_dirs/ce --run full configs/full.py work_dirs/full --out cams
-  python tools/analyze_cam.py configs/pets.py work_dirs/pets --images photos/ --out cams"""
+Show how well the class activation maps of checkpoints find the object: of one
+run, one row per checkpoint, or of several runs side by side (--run).
+
+Prints a table, and writes to DIR:
+cam_analysis.csv, .md   the table
+cam_evolution.png       the values over the checkpoints, if a run has several
+strips/*.png            some images of all classes with their maps: one column
+                        per checkpoint, or with several runs one column per
+                        run at its last checkpoint
+
+Values are of the map of the predicted class. Without boxes in the dataset
+(gt_bboxes) there are only accuracy and area. Needs a linear head over
+average-pooled maps, as in mmpretrain's ResNet and in ours."""
+EXAMPLES = """\
+python tools/analyze_cam.py configs/pets.py work_dirs/pets --num-images 500 \\
+      --out cams --html
+  python tools/analyze_cam.py --run ce configs/ce.py work_dirs/ce \\
+      --run full configs/full.py work_dirs/full --out cams
+  python tools/analyze_cam.py configs/pets.py work_dirs/pets --images photos/ \\
+      --out cams"""
 
 
 def make_parser() -> Parser:
@@ -44,7 +55,7 @@ def make_parser() -> Parser:
         '--num-images',
         type=positive,
         metavar='N',
-        help='score N images, the classes evenly, the same ones of all runs; all by default',
+        help='score N images, the classes evenly, the same for all runs; all by default',
     )
     parser.add_argument(
         '--images',

@@ -5,9 +5,11 @@ from pathlib import Path
 from _cli import Parser, add_cfg_options, positive, run_command
 
 DESCRIPTION = """\
-Draw the first batches of a config as the model sees them, after all augmentation and with the normalisation undone: labelled
-images in a green frame with their class, unlabelled ones in a grey frame. Views of an image stand side by side, with the
-number of the image in the batch and 'weak' (the first view) or 'strong'."""
+Draw the first batches of a config as the model sees them, after all
+augmentation and with the normalisation undone: labelled images in a green frame
+with their class, unlabelled ones in a grey frame. Views of an image stand side
+by side, with the number of the image in the batch and 'weak' (the first view)
+or 'strong'."""
 
 
 def make_parser() -> Parser:

@@ -5,13 +5,17 @@ from pathlib import Path
 from _cli import Parser, run_command
 
 DESCRIPTION = """\
-Write the weights of a checkpoint, without optimizer and training state, under the names that
-another project expects:
-mmdet, mmseg     the backbone alone, for init_cfg=dict(type='Pretrained', checkpoint=FILE)
-mmpretrain       backbone and linear layer, for load_from=FILE
-timm             a DenseNet for timm.create_model('densenet161', checkpoint_path=FILE);
-                 torchvision has the same names
-The file's name ends in the first digits of its SHA-256; its meta data say what it was made of."""
+Write the weights of a checkpoint, without optimizer and training state, under
+the names that another project expects:
+mmdet, mmseg   the backbone alone, for
+               init_cfg=dict(type='Pretrained', checkpoint=FILE)
+mmpretrain     backbone and linear layer, for load_from=FILE
+timm           a DenseNet, for
+               timm.create_model('densenet161', checkpoint_path=FILE);
+               torchvision has the same names
+
+The file's name ends in the first digits of its SHA-256. Its meta data say what
+it was made of."""
 
 
 def make_parser() -> Parser:

@@ -6,12 +6,17 @@ from pathlib import Path
 from _cli import Parser, add_cfg_options, positive, run_command
 
 DESCRIPTION = """\
-Classify images with a checkpoint. Prints the most probable classes, and writes to DIR
-predictions.csv: one row per image with its file, its picture, the K classes and confidences (0 to 1),
-and x1 y1 x2 y2, the box around the largest part of the activation map of its class, in pixels of
-the photo as it is shown (upright; x2 and y2 outside). Pictures show the first images as the model
-sees them, with map and box. Maps need a linear head over average-pooled maps; other models (ViT
-...) give classes without boxes. An image that cannot be read is named at the end; then the exit code is 1."""
+Classify images with a checkpoint. Prints the most probable classes, and writes
+to DIR:
+predictions.csv   one row per image: its file, its picture, the K classes and
+                  confidences (0 to 1), and x1 y1 x2 y2, the box around the
+                  largest part of the activation map of its class, in pixels of
+                  the photo as it is shown (upright; x2 and y2 outside)
+*.png             the first images as the model sees them, with map and box
+
+Maps need a linear head over average-pooled maps; other models (ViT ...) give
+classes without boxes. An image that cannot be read is named at the end; then
+the exit code is 1."""
 
 
 def share(text: str) -> float:
@@ -47,7 +52,7 @@ def make_parser() -> Parser:
         '--out', type=Path, required=True, metavar='DIR', help='folder of the results'
     )
     parser.add_argument(
-        '--topk', type=positive, default=3, metavar='K', help='classes an image (default: 3)'
+        '--topk', type=positive, default=3, metavar='K', help='classes per image (default: 3)'
     )
     parser.add_argument(
         '--batch-size', type=positive, default=32, metavar='N', help='images at once (default: 32)'

@@ -11,6 +11,7 @@ from mmpretrain.structures import DataSample
 from rich.console import Console
 
 from mmsemiloc.commands.common import load_config, read_options
+from mmsemiloc.files import write_whole
 from mmsemiloc.models.views import Views, is_labeled
 from mmsemiloc.registry import MODELS
 from mmsemiloc.visualization.plots import batch_plot
@@ -64,22 +65,24 @@ def run(args: argparse.Namespace) -> int:
     torch.manual_seed(args.seed)
     np.random.seed(args.seed)
     loader = Runner.build_dataloader(cfg.train_dataloader, seed=args.seed)
+
+    # The model's own preprocessor: some augmentations and mixed labels are its work.
     preprocessor = build_preprocessor(cfg)
     classes = loader.dataset.metainfo.get('classes', ())
+
     args.out.mkdir(parents=True, exist_ok=True)
     for number, data in zip(range(args.batches), loader, strict=False):
         batch = preprocessor(data, training=True)
         samples = batch['data_samples']
-        file = args.out / f'batch_{number}.png'
+
+        # Views of an image stand side by side.
         places = by_image(samples)[: args.images]
         shown = [samples[i] for i in places]
-        file.write_bytes(
-            batch_plot(
-                to_images(batch['inputs'][places], preprocessor),
-                titles_of(shown, classes),
-                [is_labeled(sample) for sample in shown],
-            )
-        )
+        images = to_images(batch['inputs'][places], preprocessor)
+        labeled = [is_labeled(sample) for sample in shown]
+        file = args.out / f'batch_{number}.png'
+        write_whole(file, batch_plot(images, titles_of(shown, classes), labeled))
+
         kind = 'views' if len(samples) > len(data['data_samples']) else 'images'
         console.print(
             f'{file}: {len(shown)} of {len(samples)} {kind}; {sum(map(is_labeled, samples))} of '

@@ -5,7 +5,7 @@ import argparse
 from rich.console import Console
 
 from mmsemiloc.commands.common import check_checkpoint
-from mmsemiloc.study.export import export
+from mmsemiloc.models.checkpoints.export import export
 
 
 def run(args: argparse.Namespace) -> int:

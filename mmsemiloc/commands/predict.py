@@ -1,7 +1,6 @@
 """The work of tools/predict.py."""
 
 import argparse
-import csv
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.progress import Progress
 
 from mmsemiloc.commands.common import check_checkpoint, load_config, read_options
 from mmsemiloc.datasets.checks.classes import checkpoint_classes
+from mmsemiloc.files import write_csv, write_whole
 from mmsemiloc.inference.photo_predictions import Prediction, predict_files
 from mmsemiloc.inference.photos import find_images, image_pipeline
 from mmsemiloc.study.evaluate import load_model
@@ -18,10 +18,11 @@ from mmsemiloc.study.tables import Table, print_table
 from mmsemiloc.visualization.pictures import image_picture
 
 TABLE_ROWS = 20
+BOX = ('x1', 'y1', 'x2', 'y2')
 
 
 class Results:
-    """Writes pictures and rows as they come, and keeps the rows of the table at the end.
+    """Draws pictures as predictions come, and keeps the rows of the csv file and of the table.
 
     Args:
         folder: Where to write.
@@ -33,36 +34,43 @@ class Results:
     def __init__(self, folder: Path, classes: Sequence[str], topk: int, num_pictures: int) -> None:
         self.folder, self.classes = folder, classes
         self.topk, self.num_pictures = topk, num_pictures
+        self.csv_rows: list[dict[str, object]] = []
         self.rows: list[list[str]] = []  # of the table
-        self.count = self.drawn = self.without_place = 0
+        self.drawn = self.without_place = 0
         self.without_maps = False
         self.faults: dict[Path, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        ranks = [f'{name}_{k + 1}' for k in range(topk) for name in ('class', 'confidence')]
-        self._write([['image', 'picture', *ranks, 'x1', 'y1', 'x2', 'y2']], mode='w')
 
-    def _write(self, rows: Sequence[Sequence], mode: str = 'a') -> None:
-        with (self.folder / 'predictions.csv').open(mode, newline='', encoding='utf-8') as file:
-            csv.writer(file).writerows(rows)
+    @property
+    def count(self) -> int:
+        """Images that were predicted."""
+        return len(self.csv_rows)
 
     def add(self, predictions: Sequence[Prediction], faults: dict[Path, str]) -> None:
-        """Write a batch."""
+        """Take in a batch."""
         self.faults.update(faults)
-        rows: list[list] = []
         for prediction in predictions:
             names = [self.name(label) for label in prediction.labels]
             pairs = list(zip(names, prediction.confidences, strict=True))
-            ranks = [text for name, value in pairs for text in (name, f'{value:.4f}')]
-            ranks += [''] * (2 * self.topk - len(ranks))  # with fewer classes than that
-            box = map(str, prediction.photo_box) if prediction.photo_box else [''] * 4
-            rows.append([prediction.path, self._draw(prediction), *ranks, *box])
             if len(self.rows) < TABLE_ROWS:
                 shown = [f'{name} {100 * value:.1f}' for name, value in pairs]
                 self.rows.append([prediction.path.name, *shown])
-            self.count += 1
+
+            # The number in a picture's name is that of its row.
+            row: dict[str, object] = dict(image=prediction.path, picture=self._draw(prediction))
+            for rank, (name, value) in enumerate(pairs, 1):
+                row |= {f'class_{rank}': name, f'confidence_{rank}': f'{value:.4f}'}
+            row |= zip(BOX, prediction.photo_box or (), strict=False)
+            self.csv_rows.append(row)
+
             self.without_maps |= prediction.cam is None
             self.without_place += prediction.box is not None and prediction.photo_box is None
-        self._write(rows)
+
+    def write(self) -> None:
+        """Write the csv file; with fewer classes than ``topk`` the last columns are empty."""
+        ranks = [f'{name}_{k + 1}' for k in range(self.topk) for name in ('class', 'confidence')]
+        columns = ['image', 'picture', *ranks, *BOX]
+        write_csv(self.folder / 'predictions.csv', self.csv_rows, columns)
 
     def _draw(self, prediction: Prediction) -> str:
         """Write the picture of an image, and return its name; none after the first ones."""
@@ -72,7 +80,7 @@ class Results:
         picture = f'{self.count:05d}_{prediction.path.stem}.png'
         boxes = [prediction.box] if prediction.box else []
         drawn = image_picture(prediction.image, prediction.cam, boxes, size=400)
-        (self.folder / picture).write_bytes(drawn)
+        write_whole(self.folder / picture, drawn)
         return picture
 
     def name(self, label: int) -> str:
@@ -89,8 +97,11 @@ class Results:
 
     def notes(self) -> Iterator[str]:
         """What is to be said beside the table."""
+        # The table shows the first images only.
         if self.count > len(self.rows):
             yield f'{self.count - len(self.rows)} more images: {self.folder / "predictions.csv"}'
+
+        # Why there are no boxes.
         if self.without_maps:
             yield (
                 'no maps and boxes, class and confidence only: maps need a linear head over '
@@ -101,6 +112,7 @@ class Results:
                 f'{self.without_place} boxes are left empty: the test pipeline is random or '
                 'turns the images, so that their places in the photos are not known'
             )
+
         pictures = '1 picture' if self.drawn == 1 else f'{self.drawn} pictures'
         if self.drawn < self.count:
             pictures += f' of the first {self.drawn} images (--pictures N for more)'
@@ -127,15 +139,18 @@ def predict(args: argparse.Namespace, console: Console) -> Results:
             results.add(predictions, faults)
             progress.advance(task, len(predictions) + len(faults))
 
-        predict_files(
-            model,
-            paths,
-            pipeline,
-            batch_size=args.batch_size,
-            topk=args.topk,
-            threshold=args.threshold,
-            done=done,
-        )
+        try:
+            predict_files(
+                model,
+                paths,
+                pipeline,
+                batch_size=args.batch_size,
+                topk=args.topk,
+                threshold=args.threshold,
+                done=done,
+            )
+        finally:
+            results.write()  # also what was done before an interruption
     return results
 
 

@@ -1,11 +1,6 @@
 from mmsemiloc.evaluation.cam_localization import CAMLocalization
-from mmsemiloc.evaluation.map_scores import (
-    MapScore,
-    score_centre_map,
-    score_map,
-    summarize_maps,
-    summarize_predictions,
-)
+from mmsemiloc.evaluation.image_scores import summarize_predictions
+from mmsemiloc.evaluation.map_scores import MapScore, score_centre_map, score_map, summarize_maps
 from mmsemiloc.evaluation.maps import resize_maps
 from mmsemiloc.evaluation.scoring import (
     ScoredImage,

@@ -1,8 +1,9 @@
 """Boxes of a map at all thresholds, and how well they fit the true ones.
 
-After "Evaluating Weakly Supervised Object Localization Methods Right" (Choe et al., CVPR 2020). A
-map in 256 grey levels has at most 255 different binarisations, so contours are looked for once for
-each of those instead of for all 1,000 thresholds.
+After `Evaluating Weakly Supervised Object Localization Methods Right
+<https://arxiv.org/abs/2001.07437>`_ (Choe et al., CVPR 2020). A map in 256 grey levels has at most
+255 different binarisations, so contours are looked for once for each of those instead of for all
+1,000 thresholds.
 """
 
 from collections.abc import Sequence
@@ -45,6 +46,8 @@ def contour_boxes(normalized: np.ndarray) -> ContourBoxes:
     """
     grey = (normalized * 255).astype(np.uint8)
     values = np.unique(grey)
+
+    # One binarisation for each value that occurs: above the largest one there is no pixel.
     rects: list[Sequence[int]] = []
     starts, largest = [], []
     for value in values[:-1].tolist():
@@ -54,26 +57,25 @@ def contour_boxes(normalized: np.ndarray) -> ContourBoxes:
         starts.append(len(rects))
         largest.append(len(rects) + areas.index(max(areas)))
         rects += [cv2.boundingRect(contour) for contour in contours]
-    if not starts:  # a constant map
-        return ContourBoxes(
-            np.zeros((1, 4), int), np.array([0]), np.array([0]), np.zeros(LEVELS, int)
-        )
+    # A constant map has no contour at any level.
+    if not starts:
+        nothing = np.array([0])
+        return ContourBoxes(np.zeros((1, 4), int), nothing, nothing, np.zeros(LEVELS, int))
+
     x, y, width, height = np.array(rects).T
-    boxes = np.stack(
-        [x, y, np.minimum(x + width, grey.shape[1] - 1), np.minimum(y + height, grey.shape[0] - 1)],
-        axis=1,
-    )
-    return ContourBoxes(
-        boxes,
-        np.array(starts),
-        np.array(largest),
-        np.searchsorted(values, np.arange(LEVELS), 'right') - 1,
-    )
+    x2 = np.minimum(x + width, grey.shape[1] - 1)
+    y2 = np.minimum(y + height, grey.shape[0] - 1)
+    boxes = np.stack([x, y, x2, y2], axis=1)
+
+    # A grey level gives the same pixels as the largest value that is not above it.
+    binarization = np.searchsorted(values, np.arange(LEVELS), 'right') - 1
+    return ContourBoxes(boxes, np.array(starts), np.array(largest), binarization)
 
 
 def box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union (M, N) of boxes (M, 4) and (N, 4) whose last pixels count, so that a
-    side is x2 - x1 + 1.
+    """Intersection over union (M, N) of boxes (M, 4) and (N, 4).
+
+    As published, the last pixels count, so that a side is x2 - x1 + 1.
     """
     a, b = boxes[:, None], others[None]
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]) + 1
@@ -91,12 +93,11 @@ def box_hits(contours: ContourBoxes, true_boxes: np.ndarray) -> np.ndarray:
 
     Returns:
         bool (4, 255). Row 0: the box of the largest contour has an IoU of at least 0.5 with a true
-        box (MaxBoxAcc). Rows 1 to
-        3: some contour's box has an IoU of at least 0.3, 0.5, 0.7 (MaxBoxAccV2).
+        box (MaxBoxAcc). Rows 1 to 3: some contour's box has an IoU of at least 0.3, 0.5, 0.7
+        (MaxBoxAccV2).
     """
-    whole = np.floor(
-        np.asarray(true_boxes, np.float64) + 1e-4
-    )  # 112 may have become 111.99999 when it was scaled
+    # 112 may have become 111.99999 when it was scaled.
+    whole = np.floor(np.asarray(true_boxes, np.float64) + 1e-4)
     ious = box_iou(contours.boxes, whole).max(1)
     best = np.maximum.reduceat(ious, contours.starts)
     hits = np.stack([ious[contours.largest] >= 0.5, *(best >= iou for iou in IOUS)])

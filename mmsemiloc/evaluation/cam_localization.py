@@ -7,14 +7,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
-from mmsemiloc.evaluation.map_scores import (
-    MapScore,
-    box_accuracy,
-    max_box_acc,
-    score_centre_map,
-    score_map,
-    summarize_maps,
-)
+from mmsemiloc.evaluation.image_scores import ImageScore, compute, update
 from mmsemiloc.evaluation.maps import resize_maps
 from mmsemiloc.evaluation.scoring import image_name, naming
 from mmsemiloc.registry import METRICS
@@ -33,13 +26,16 @@ NEEDED = {
 }
 
 
-def to_numpy(value: Tensor | Sequence) -> np.ndarray:
+def to_numpy(value: Tensor | np.ndarray | Sequence) -> np.ndarray:
     """An array on the CPU."""
     return value.cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
 
 
 def image_map(cam: Tensor, sample: dict) -> np.ndarray:
-    """A map (h, w) at the size (H, W) of its image, without the padding of the network's input."""
+    """A map (h, w) at the size (H, W) of its image.
+
+    It is resized to the padded input of the network, of which the padding is then cut off.
+    """
     height, width = sample['img_shape'][:2]
     return resize_maps(cam[None], sample['batch_input_shape'])[0, :height, :width].cpu().numpy()
 
@@ -48,12 +44,10 @@ def image_map(cam: Tensor, sample: dict) -> np.ndarray:
 class CAMLocalization(BaseMetric):
     """Localisation by class activation maps.
 
-    The measures are those of `Evaluating Weakly Supervised Object Localization Methods Right
-    <https://arxiv.org/abs/2001.07437>`_ (Choe et al. 2020).
-
-    Each value comes for the map of the true class (``gt_...``), of the most probable class
-    (``top1_...``), for a Gaussian at the image's centre (``centre_...``) and for a constant map
-    (``uniform_...``). In %:
+    As in `Evaluating Weakly Supervised Object Localization Methods Right
+    <https://arxiv.org/abs/2001.07437>`_ (Choe et al., CVPR 2020). Each value comes for the map of
+    the true class (``gt_...``), of the most probable class (``top1_...``), for a Gaussian at the
+    image's centre (``centre_...``) and for a constant map (``uniform_...``). In %:
 
     - ``MaxBoxAcc``: images with a right box (IoU 0.5, largest contour), at the threshold that is
       best on this set;
@@ -87,7 +81,8 @@ class CAMLocalization(BaseMetric):
 
             model = dict(head=dict(predict_cam=True))
             test_evaluator = [
-                dict(type='Accuracy', topk=(1, )), dict(type='mmsemiloc.CAMLocalization')]
+                dict(type='Accuracy', topk=(1,)), dict(type='mmsemiloc.CAMLocalization')
+            ]
     """
 
     default_prefix = 'localization'
@@ -108,44 +103,26 @@ class CAMLocalization(BaseMetric):
             with naming(f'CAMLocalization: {name}'):
                 self.results.append(self._score(sample))
 
-    def _score(self, sample: dict) -> dict:
-        """Scores of one image by map, and whether it is correctly classified."""
+    def _score(self, sample: dict) -> ImageScore:
+        """Scores of one image."""
         for key, remedy in NEEDED.items():
             if key not in sample:
                 raise ValueError(f'no {key}; {remedy}')
         boxes = to_numpy(sample['gt_bboxes']).reshape(-1, 4)
         if len(boxes) == 0:
             raise ValueError('gt_bboxes is empty, but every image needs a box')
-        mask = None if sample.get('gt_seg_map') is None else to_numpy(sample['gt_seg_map'])
 
-        def score(cam: np.ndarray) -> MapScore:
-            return score_map(cam, boxes, mask, self.area_threshold)
-
-        top1 = image_map(sample['cam_top1'], sample)
-        scores: dict = dict(
-            top1=score(top1),
-            centre=score_centre_map(top1.shape, boxes, mask, self.area_threshold),
-            uniform=score(np.ones_like(top1)),
-        )
+        # Without a label there is no map of the true class.
+        top1, gt, correct = image_map(sample['cam_top1'], sample), None, None
         if 'cam_gt' in sample:
-            scores['right'] = bool((sample['pred_label'] == sample['gt_label']).all())
-            scores['gt'] = (
-                scores['top1'] if scores['right'] else score(image_map(sample['cam_gt'], sample))
-            )
-        return scores
+            correct = bool((sample['pred_label'] == sample['gt_label']).all())
+            gt = top1 if correct else image_map(sample['cam_gt'], sample)
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Summaries of all maps that every image has."""
-        metrics = {}
-        for name in ('gt', 'top1', 'centre', 'uniform'):
-            if all(name in result for result in results):
-                # The threshold is chosen for the model's maps.
-                threshold = self.threshold if name in ('gt', 'top1') else None
-                summary = summarize_maps([result[name] for result in results], threshold)
-                metrics.update({f'{name}_{key}': value for key, value in summary.items()})
-        if 'gt_MaxBoxAcc' in metrics:
-            right = np.array([result['right'] for result in results])
-            metrics['top1_loc'] = max_box_acc(
-                box_accuracy([result['gt'].hits for result in results], right)
-            )
-        return metrics
+        mask = None if sample.get('gt_seg_map') is None else to_numpy(sample['gt_seg_map'])
+        return update(
+            top1.shape, boxes, top1, gt, correct, mask=mask, area_threshold=self.area_threshold
+        )
+
+    def compute_metrics(self, results: list[ImageScore]) -> dict[str, float]:
+        """The metrics of all maps that every image has."""
+        return compute(results, self.threshold)

@@ -1,4 +1,4 @@
-"""What the map of one image is worth, and the summary over images."""
+"""How well the map of one image finds the object, and the summary over images."""
 
 import functools
 from collections.abc import Sequence
@@ -22,9 +22,7 @@ from mmsemiloc.evaluation.pixel_precision import pixel_average_precision, pixel_
 
 @dataclass(frozen=True)
 class MapScore:
-    """One map against the true boxes of its image.
-
-    It is small, so that those of all images can be collected.
+    """One map against the true boxes of its image; small enough to collect those of all images.
 
     Attributes:
         area: Share (0 to 1) of pixels above half of the maximum, or another threshold.
@@ -67,6 +65,8 @@ def score_map(
     histogram = None if mask is None else pixel_histogram(normalized, mask)
     if len(boxes) == 0:
         return MapScore(share, histogram=histogram)
+
+    # Measures that need the true boxes.
     check_boxes(boxes, cam.shape)
     inside = boxes_mask(boxes, cam.shape)
     hits = box_hits(contours or contour_boxes(normalized), boxes)
@@ -76,7 +76,7 @@ def score_map(
 
 
 def centre_map(size: Sequence[int]) -> np.ndarray:
-    """An uninformed map (H, W): a Gaussian at the image's centre, of its aspect ratio."""
+    """An uninformed baseline (H, W): a Gaussian at the image's centre, of its aspect ratio."""
     y, x = (np.linspace(-1, 1, length, dtype=np.float32) for length in size)
     return np.exp(-(y[:, None] ** 2 + x**2) / 2)
 
@@ -93,7 +93,7 @@ def score_centre_map(
     mask: np.ndarray | None = None,
     area_threshold: float = 0.5,
 ) -> MapScore:
-    """:func:`score_map` of the :func:`centre_map`, the baseline."""
+    """:func:`score_map` of the :func:`centre_map`, an uninformed baseline."""
     height, width = size
     return score_map(
         centre_map(size), boxes, mask, area_threshold, _centre_contours((height, width))
@@ -118,17 +118,17 @@ def box_accuracy(
 
 
 def max_box_acc(accuracy: np.ndarray) -> float:
-    """MaxBoxAcc (%) from :func:`box_accuracy`: IoU 0.5, the largest contour.
+    """MaxBoxAcc (%) from :func:`box_accuracy`.
 
-    It is that of the best threshold on this set.
+    IoU 0.5, the largest contour, at the best threshold of this set.
     """
     return 100 * float(accuracy[0].max())
 
 
 def max_box_acc_v2(accuracy: np.ndarray) -> float:
-    """MaxBoxAccV2 (%) from :func:`box_accuracy`: mean over IoU 0.3, 0.5, 0.7.
+    """MaxBoxAccV2 (%) from :func:`box_accuracy`.
 
-    Each is that of its best threshold on this set.
+    Mean over IoU 0.3, 0.5, 0.7, all contours, each at its best threshold of this set.
     """
     return 100 * float(accuracy[1:].max(1).mean())
 
@@ -136,7 +136,7 @@ def max_box_acc_v2(accuracy: np.ndarray) -> float:
 def best_threshold(accuracy: np.ndarray) -> float:
     """The first threshold with the best mean box accuracy over IoU 0.3, 0.5, 0.7.
 
-    It is one for all of them, to be used on another set.
+    It is one for all three, and to be used on another set.
     """
     levels = [level_of(tau) for tau in TAUS.tolist()]
     return round(float(TAUS[accuracy[1:].mean(0)[levels].argmax()]), 3)
@@ -146,48 +146,32 @@ def summarize_maps(scores: Sequence[MapScore], threshold: float | None = None) -
     """Means over images, in %.
 
     Args:
-        scores: Of all images; all have boxes.
+        scores: Of all images, at least one; those without boxes count in ``area`` only.
         threshold: One that was chosen on other images.
 
     Returns:
         ``MaxBoxAcc``, ``MaxBoxAccV2``, ``best_threshold`` (not in %), with a threshold ``BoxAcc``
         and ``BoxAccV2`` at it, ``pointing``, ``in_box``, ``area``, and ``PxAP`` if all images have
-        masks.
+        masks. Without boxes there are only ``area`` and ``PxAP``.
     """
-    accuracy = box_accuracy([score.hits for score in scores if score.hits is not None])
-    summary = dict(
-        MaxBoxAcc=max_box_acc(accuracy),
-        MaxBoxAccV2=max_box_acc_v2(accuracy),
-        best_threshold=best_threshold(accuracy),
-    )
-    if threshold is not None:
-        at = 100 * accuracy[:, level_of(threshold)]
-        summary.update(BoxAcc=float(at[0]), BoxAccV2=float(at[1:].mean()))
-    for name in ('pointing', 'in_box', 'area'):
-        summary[name] = 100 * float(np.mean([getattr(score, name) for score in scores]))
+    summary: dict[str, float] = {}
+    boxed = [score for score in scores if score.hits is not None]
+    if boxed:
+        accuracy = box_accuracy([score.hits for score in boxed if score.hits is not None])
+        summary.update(
+            MaxBoxAcc=max_box_acc(accuracy),
+            MaxBoxAccV2=max_box_acc_v2(accuracy),
+            best_threshold=best_threshold(accuracy),
+        )
+        if threshold is not None:
+            at = 100 * accuracy[:, level_of(threshold)]
+            summary.update(BoxAcc=float(at[0]), BoxAccV2=float(at[1:].mean()))
+        summary['pointing'] = 100 * float(np.mean([score.pointing for score in boxed]))
+        summary['in_box'] = 100 * float(np.mean([score.in_box for score in boxed]))
+    summary['area'] = 100 * float(np.mean([score.area for score in scores]))
+
+    # Pixels are pooled over all images, so one without a mask would change what is measured.
     histograms = [score.histogram for score in scores if score.histogram is not None]
     if len(histograms) == len(scores):
         summary['PxAP'] = 100 * pixel_average_precision(np.stack(histograms).sum(0, dtype=np.int64))
     return summary
-
-
-def summarize_predictions(
-    correct: Sequence[bool], scores: Sequence[MapScore]
-) -> dict[str, float | None]:
-    """What is followed over a run, in %: accuracy, and how correct and how large the maps are.
-
-    Args:
-        correct: Whether the class is right, for the images that have a label.
-        scores: Of all images, at least one; those without boxes count in ``area`` only.
-
-    Returns:
-        ``accuracy``, ``MaxBoxAccV2``, ``in_box``, ``pointing`` and ``area``; None where no image
-        has a label or a box.
-    """
-    boxed = [score for score in scores if score.hits is not None]
-    summary = summarize_maps(boxed) if boxed else {}
-    return dict(
-        accuracy=100 * float(np.mean(correct)) if len(correct) else None,
-        **{name: summary.get(name) for name in ('MaxBoxAccV2', 'in_box', 'pointing')},
-        area=100 * float(np.mean([score.area for score in scores])),
-    )

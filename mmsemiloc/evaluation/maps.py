@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 
 def resize_maps(cam: Tensor, size: Sequence[int]) -> Tensor:
-    """Maps (T, h, w) at the size (H, W) of the network's input, bicubic as in the published
-    evaluation.
+    """Maps (T, h, w) at the size (H, W) of the network's input.
+
+    Bicubic, as in the published evaluation.
     """
-    return F.interpolate(cam[:, None].float(), tuple(size), mode='bicubic', align_corners=False)[
-        :, 0
-    ]
+    maps = cam[:, None].float()
+    return F.interpolate(maps, tuple(size), mode='bicubic', align_corners=False)[:, 0]
 
 
 def normalize_map(cam: np.ndarray) -> np.ndarray:
@@ -23,7 +23,7 @@ def normalize_map(cam: np.ndarray) -> np.ndarray:
         cam: Map (H, W), any unit.
 
     Raises:
-        ValueError: If the map is no finite matrix.
+        ValueError: If the map is not a finite matrix.
     """
     if cam.ndim != 2 or not np.isfinite(cam).all():
         raise ValueError(
@@ -35,8 +35,9 @@ def normalize_map(cam: np.ndarray) -> np.ndarray:
 
 
 def boxes_mask(boxes: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Which pixels (H, W) lie in any of the boxes (N, 4) [x1, y1, x2, y2], x2 and y2 outside,
-    rounded to whole pixels.
+    """Which pixels (H, W) lie in any of the boxes (N, 4).
+
+    Boxes are [x1, y1, x2, y2], x2 and y2 outside, and are rounded to whole pixels.
     """
     inside = np.zeros(tuple(size), bool)
     for x1, y1, x2, y2 in np.rint(boxes).astype(int):
@@ -45,10 +46,10 @@ def boxes_mask(boxes: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
 
 def energy_inside(cam: np.ndarray, inside: np.ndarray) -> float:
-    """Share (0 to 1) of a map's positive part that lies on the pixels ``inside`` (energy-based
-    pointing game).
+    """Share (0 to 1) of a map's positive part that lies on the pixels ``inside``.
 
-    0 for a map without a positive value; a constant positive map gives the share of the area.
+    This is the `energy-based pointing game <https://arxiv.org/abs/1910.01279>`_. It is 0 for a map
+    without a positive value; a constant positive map gives the share of the area.
     """
     energy = np.maximum(cam, 0).astype(np.float64)
     total = energy.sum()
@@ -64,7 +65,8 @@ def maximum_inside(cam: np.ndarray, inside: np.ndarray) -> float:
 
 
 def area(cam: np.ndarray, threshold: float = 0.5) -> float:
-    """Share (0 to 1) of a map (H, W) above ``threshold`` times its maximum: 0 if that is not
-    positive, 1 for a constant map.
+    """Share (0 to 1) of a map (H, W) above ``threshold`` times its maximum.
+
+    0 if the maximum is not positive, 1 for a constant positive map.
     """
     return float((cam > threshold * cam.max()).mean()) if cam.max() > 0 else 0.0

@@ -1,5 +1,6 @@
-"""Average precision over the pixels of all images (PxAP): how well maps tell the pixels of the
-object from others.
+"""Average precision over the pixels of all images (PxAP).
+
+It says how well maps tell the pixels of the object from others.
 """
 
 import numpy as np
@@ -29,9 +30,8 @@ def pixel_histogram(normalized: np.ndarray, mask: np.ndarray) -> np.ndarray:
             f'(ignored), got {mask.shape} and {np.unique(mask)[:5].tolist()}'
         )
     counts = np.stack([np.histogram(normalized[mask == value], EDGES)[0] for value in (1, 0)])
-    return counts.astype(
-        np.min_scalar_type(mask.size)
-    )  # small: one an image goes from process to process
+    # Small: one per image goes from process to process.
+    return counts.astype(np.min_scalar_type(mask.size))
 
 
 def pixel_average_precision(histogram: np.ndarray) -> float:

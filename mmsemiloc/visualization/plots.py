@@ -39,8 +39,12 @@ def draw_lines(axes: Axes, lines: Lines, levels: Mapping[str, float], dark: bool
             label=name,
             marker='o' if len(points) == 1 else None,
         )
+
+    # Values to compare with.
     for name, level in levels.items():
         axes.axhline(level, color=TEXT[dark], linewidth=1, linestyle=':', label=name)
+
+    # Quiet axes, in the colour of the page's text.
     axes.spines[['top', 'right']].set_visible(False)
     axes.spines[['left', 'bottom']].set_color(TEXT[dark])
     axes.tick_params(colors=TEXT[dark], labelsize=8)
@@ -77,6 +81,8 @@ def panels_plot(panels: Mapping[str, tuple[Lines, Mapping[str, float]]], label: 
         label: What the horizontal axes show.
     """
     figure = Figure(figsize=(3 * len(panels), 2.6), layout='constrained')
+
+    # Lines of the same name share one entry of the legend.
     handles: dict[str, Artist] = {}
     for i, (title, (lines, levels)) in enumerate(panels.items()):
         axes = figure.add_subplot(1, len(panels), i + 1)
@@ -86,6 +92,7 @@ def panels_plot(panels: Mapping[str, tuple[Lines, Mapping[str, float]]], label: 
         handles.update(
             {name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
         )
+
     figure.legend(
         list(handles.values()),
         list(handles),
@@ -98,7 +105,7 @@ def panels_plot(panels: Mapping[str, tuple[Lines, Mapping[str, float]]], label: 
 
 
 def seed_plot(metrics: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
-    """One panel a metric, one row a config: a dot for each seed and a bar at their mean, on white.
+    """One panel per metric, one row per config: a dot for each seed, a bar at their mean, on white.
 
     Args:
         metrics: For each metric, by what it is called, the values of each config, at least one; all
@@ -117,11 +124,14 @@ def seed_plot(metrics: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
             axes.plot(
                 [np.mean(points)] * 2, [row - 0.3, row + 0.3], color=LINES[False][1], linewidth=2.5
             )
+
+        # The configs have their names beside the first panel only.
         axes.set_yticks(range(len(names)), names if column == 0 else [''] * len(names))
         axes.invert_yaxis()
         axes.set_xlabel(label)
         axes.spines[['top', 'right']].set_visible(False)
         axes.grid(axis='x', alpha=0.25)
+
     figure.supxlabel('dots: seeds, bars: means', fontsize=8)
     return to_png(figure, transparent=False)
 
@@ -142,6 +152,8 @@ def confusion_plot(
     figure = Figure(figsize=(4, 4), layout='constrained')
     axes = figure.add_subplot()
     axes.imshow(share, cmap='viridis' if dark else 'Blues', vmin=0, vmax=100)
+
+    # More classes have no room for numbers.
     if len(classes) <= 20:
         axes.set_xticks(range(len(classes)), classes)
         axes.set_yticks(range(len(classes)), classes)
@@ -156,6 +168,7 @@ def confusion_plot(
                 fontsize=8,
                 color='#222' if bright else '#fff',
             )
+
     axes.set_xlabel('predicted class', color=TEXT[dark])
     axes.set_ylabel('true class', color=TEXT[dark])
     axes.tick_params(colors=TEXT[dark], labelsize=8, length=0)
@@ -177,12 +190,14 @@ def batch_plot(
     """
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(1.3 * columns, 1.5 * rows), layout='constrained')
+
     for i, (image, title, mark) in enumerate(zip(images, titles, marked, strict=True)):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(image)
         axes.set_title(title, fontsize=8)
         axes.set_xticks([])
         axes.set_yticks([])
+
         for spine in axes.spines.values():
             spine.set(edgecolor='#009e73' if mark else '#aaaaaa', linewidth=3)
     return to_png(figure, dpi=110, transparent=False)

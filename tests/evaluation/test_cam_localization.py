@@ -211,7 +211,7 @@ def test_collected_results_are_small():
     metric = CAMLocalization()
     metric.process({}, [sample.to_dict() for sample in make_predictions(masks=False)])
     for result in metric.results:
-        for score in (result[name] for name in ('gt', 'top1', 'centre', 'uniform')):
+        for score in (result.maps[name] for name in ('gt', 'top1', 'centre', 'uniform')):
             assert score.hits.nbytes == 128 and score.histogram is None
 
 

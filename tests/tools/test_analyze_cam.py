@@ -23,21 +23,25 @@ model = dict(
     type='ImageClassifier',
     backbone=dict(type='ResNet', depth=50, stem_channels=8, base_channels=4),
     neck=dict(type='GlobalAveragePooling'),
-    head=dict(type='LinearClsHead', num_classes=2, in_channels=128, loss=dict(type='CrossEntropyLoss')))
+    head=dict(
+        type='LinearClsHead', num_classes=2, in_channels=128, loss=dict(type='CrossEntropyLoss')))
 test_dataloader = dict(
     batch_size=4,
     num_workers=0,
     dataset=dict(
         type='CustomDataset',
         data_root='DATA',
-        pipeline=[dict(type='LoadImageFromFile'), dict(type='Resize', scale=64), dict(type='PackInputs')]),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=64),
+            dict(type='PackInputs')]),
     sampler=dict(type='DefaultSampler', shuffle=False))
 """
 
 
 @pytest.fixture(scope='module')
 def runs(tmp_path_factory):
-    """Two runs of 4 steps with a checkpoint every 2, and what CAMLocalization says of the last one."""
+    """Two runs of 4 steps with a checkpoint every 2, and the metrics of the last one."""
     folder = tmp_path_factory.mktemp('runs')
     init_default_scope('mmpretrain')
     configs, metrics = {}, {}

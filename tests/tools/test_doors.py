@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import command
 from mmsemiloc.datasets.splits import BALANCES
-from mmsemiloc.study.export import FORMATS
+from mmsemiloc.models.checkpoints.export import FORMATS
 from mmsemiloc.study.transfer import RANDOM
 from tests.tools.conftest import ROOT
 

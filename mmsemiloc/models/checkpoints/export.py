@@ -1,5 +1,6 @@
-"""Checkpoints for other projects: the weights alone under the names that they expect, with where
-they come from.
+"""Checkpoints for other projects.
+
+They have the weights alone, under the names that a project expects, and say where they come from.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mmsemiloc.files import write_whole
 from mmsemiloc.models.checkpoints.densenet_keys import torchvision_name
 from mmsemiloc.models.checkpoints.fit import check_finite
 from mmsemiloc.models.checkpoints.state_dicts import main_state
@@ -21,8 +23,9 @@ BACKBONE, HEAD = 'backbone.', 'head.fc.'
 
 
 def bare_backbone(state: State) -> State:
-    """The backbone's tensors without 'backbone.': what ``init_cfg=dict(type='Pretrained')`` of any
-    backbone loads.
+    """The backbone's tensors without 'backbone.'.
+
+    ``init_cfg=dict(type='Pretrained')`` of any backbone loads them.
     """
     return {
         name.removeprefix(BACKBONE): tensor
@@ -32,8 +35,9 @@ def bare_backbone(state: State) -> State:
 
 
 def linear_classifier(state: State) -> State:
-    """Backbone and linear layer, as mmpretrain's ``ImageClassifier`` with a ``LinearClsHead`` has
-    them.
+    """Backbone and linear layer.
+
+    So has them mmpretrain's ``ImageClassifier`` with a ``LinearClsHead``.
     """
     return {name: tensor for name, tensor in state.items() if name.startswith((BACKBONE, HEAD))}
 
@@ -66,17 +70,20 @@ def export(checkpoint: Path, target: str, folder: Path) -> Path:
         target, versions, date, number of classes). ``torch.load(weights_only=True)`` reads it.
 
     Raises:
-        ValueError: If the checkpoint has no backbone, or weights that are not finite, or is no
+        ValueError: If the checkpoint has no backbone, or weights that are not finite, or is not a
             DenseNet where the target needs one.
     """
     source = checkpoint.read_bytes()
     content = torch.load(io.BytesIO(source), map_location='cpu', weights_only=False)
     state = main_state(content, str(checkpoint)).tensors
     check_finite(state, str(checkpoint))
+
     if not any(name.startswith(BACKBONE) for name in state):
         raise ValueError(
             f'{checkpoint} has no backbone: its first names are {", ".join(list(state)[:3])}'
         )
+
+    # Plain values only, which torch.load(weights_only=True) reads.
     weights = FORMATS[target](state)
     classes = state.get(f'{HEAD}weight')
     meta = dict(
@@ -88,16 +95,14 @@ def export(checkpoint: Path, target: str, folder: Path) -> Path:
         torch=str(torch.__version__),
         date=datetime.fromtimestamp(checkpoint.stat().st_mtime).isoformat(timespec='seconds'),
     )
-    buffer = io.BytesIO()  # not the file: torch.save puts the name of a file into it
-    torch.save(
-        {
-            'state_dict': {name: tensor.detach().clone() for name, tensor in weights.items()},
-            'meta': meta,
-        },
-        buffer,
-    )
+
+    # Not into the file: torch.save puts the name of a file into it.
+    buffer = io.BytesIO()
+    tensors = {name: tensor.detach().clone() for name, tensor in weights.items()}
+    torch.save({'state_dict': tensors, 'meta': meta}, buffer)
+
     digits = hashlib.sha256(buffer.getvalue()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f'{checkpoint.stem}_{target}-{digits}.pth'
-    file.write_bytes(buffer.getvalue())
+    write_whole(file, buffer.getvalue())
     return file
