@@ -9,18 +9,13 @@ With BACKBONE=resnet50 before the command the network is a ResNet-50 instead of 
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 
-_base_ = ['../_base_/imagenet_views.py', '../_base_/{{$BACKBONE:densenet161}}.py']
-work_dir = 'work_dirs/imagenet_best_{{$BACKBONE:densenet161}}'
+_base_ = 'methods/imagenet_mean_teacher.py'
+work_dir = 'work_dirs/{{fileBasenameNoExtension}}_{{$BACKBONE:densenet161}}'
 ramp = dict(begin=3 / 8, end=1 / 2)  # shares of the run
 model = dict(
     head=dict(
         loss_mel=dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3, schedule=ramp),
         loss_nbel=dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0, schedule=ramp),
-        loss_locality=dict(
-            type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True, schedule=ramp
-        ),
-        terms=dict(consistency={{_base_.consistency}}),
+        loss_locality=dict(_base_.locality, schedule=ramp),
     )
 )
-train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
-custom_hooks = [{{_base_.teacher}}]

@@ -5,13 +5,11 @@
 Hardware: a CPU. Expected: test accuracy 92.7 ± 0.9 % (3 seeds).
 """
 
-_base_ = '../../_base_/digits.py'
+_base_ = 'digits_fixmatch.py'
 model = dict(
     head=dict(
         loss_mel={{_base_.view_mel}},
         loss_nbel={{_base_.view_nbel}},
         loss_locality={{_base_.locality}},
-        terms=dict(fixmatch={{_base_.fixmatch}}),
     )
 )
-train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))

@@ -5,14 +5,11 @@
 Hardware: a CPU. Expected: test accuracy 93.1 ± 0.7 % (3 seeds).
 """
 
-_base_ = '../../_base_/digits.py'
+_base_ = 'digits_mean_teacher.py'
 model = dict(
     head=dict(
         loss_mel={{_base_.late_view_mel}},
         loss_nbel={{_base_.late_view_nbel}},
         loss_locality={{_base_.locality}},
-        terms=dict(consistency={{_base_.mse_consistency}}),
     )
 )
-train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
-custom_hooks = [{{_base_.teacher}}]

@@ -5,12 +5,7 @@
 Hardware: a CPU. Expected: not yet run.
 """
 
-_base_ = '../../_base_/digits.py'
+_base_ = 'digits_pseudo_label.py'
 model = dict(
-    head=dict(
-        loss_mel={{_base_.mel}},
-        loss_nbel={{_base_.nbel}},
-        loss_locality={{_base_.locality}},
-        terms=dict(pseudo_label={{_base_.pseudo_label}}),
-    )
+    head=dict(loss_mel={{_base_.mel}}, loss_nbel={{_base_.nbel}}, loss_locality={{_base_.locality}})
 )

@@ -6,13 +6,11 @@ penalty.
 Hardware: a CPU. Expected: test accuracy 89.6 ± 0.9 % (3 seeds).
 """
 
-_base_ = '../../_base_/digits.py'
+_base_ = 'digits_transform.py'
 model = dict(
     head=dict(
         loss_mel={{_base_.view_mel}},
         loss_nbel={{_base_.view_nbel}},
         loss_locality={{_base_.locality}},
-        terms=dict(transform={{_base_.transform}}),
     )
 )
-train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.two_alike_pipeline}})))

@@ -10,7 +10,7 @@ Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/{{$BACKBONE:densenet161}}.py']
-work_dir = 'work_dirs/imagenet_ce_{{$BACKBONE:densenet161}}'
+work_dir = 'work_dirs/{{fileBasenameNoExtension}}_{{$BACKBONE:densenet161}}'
 batch_size, micro_batch_size, labeled_ratio = 64, None, 1.0
 train_dataloader = dict(
     batch_size=batch_size,

@@ -11,7 +11,7 @@ Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/{{$BACKBONE:densenet161}}.py']
-work_dir = 'work_dirs/imagenet_mean_teacher_{{$BACKBONE:densenet161}}'
+work_dir = 'work_dirs/{{fileBasenameNoExtension}}_{{$BACKBONE:densenet161}}'
 model = dict(head=dict(terms=dict(consistency={{_base_.consistency}})))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
 custom_hooks = [{{_base_.teacher}}]

@@ -10,5 +10,5 @@ Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/{{$BACKBONE:densenet161}}.py']
-work_dir = 'work_dirs/imagenet_pseudo_label_{{$BACKBONE:densenet161}}'
+work_dir = 'work_dirs/{{fileBasenameNoExtension}}_{{$BACKBONE:densenet161}}'
 model = dict(head=dict(terms=dict(pseudo_label={{_base_.pseudo_label}})))

@@ -9,6 +9,6 @@ Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 
 _base_ = ['../../_base_/imagenet_views.py', '../../_base_/{{$BACKBONE:densenet161}}.py']
-work_dir = 'work_dirs/imagenet_transform_{{$BACKBONE:densenet161}}'
+work_dir = 'work_dirs/{{fileBasenameNoExtension}}_{{$BACKBONE:densenet161}}'
 model = dict(head=dict(terms=dict(transform={{_base_.transform}})))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.two_weak_pipeline}})))

@@ -9,14 +9,8 @@ With BACKBONE=resnet50 before the command the network is a ResNet-50 instead of 
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 
-_base_ = ['../../_base_/imagenet_views.py', '../../_base_/{{$BACKBONE:densenet161}}.py']
-work_dir = 'work_dirs/imagenet_transform_full_{{$BACKBONE:densenet161}}'
+_base_ = 'imagenet_transform.py'
+work_dir = 'work_dirs/{{fileBasenameNoExtension}}_{{$BACKBONE:densenet161}}'
 model = dict(
-    head=dict(
-        loss_mel={{_base_.mel}},
-        loss_nbel={{_base_.nbel}},
-        loss_locality={{_base_.locality}},
-        terms=dict(transform={{_base_.transform}}),
-    )
+    head=dict(loss_mel={{_base_.mel}}, loss_nbel={{_base_.nbel}}, loss_locality={{_base_.locality}})
 )
-train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.two_weak_pipeline}})))
