@@ -9,23 +9,8 @@ All layers are trained; the linear layer, which is new, with ten times the learn
 Hardware: 8 GPUs. Expected: not yet run.
 """
 
-_base_ = 'linear_densenet161_in1k.py'
+_base_ = 'finetune_densenet161_in1k-1pct.py'
 max_epochs = 30
-model = dict(backbone=dict(frozen_stages=-1, norm_eval=False))
 train_dataloader = dict(dataset=dict(ann_file='meta/labeled_128116.txt'))
-optim_wrapper = dict(
-    optimizer=dict(lr=0.02, weight_decay=1e-4),
-    paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0))),
-)
-param_scheduler = [
-    dict(
-        type='CosineAnnealingLR',
-        T_max=max_epochs,
-        by_epoch=True,
-        begin=0,
-        end=max_epochs,
-        convert_to_iter_based=True,
-    )
-]
+param_scheduler = [dict(_base_.param_scheduler[0], T_max=max_epochs, end=max_epochs)]
 train_cfg = dict(max_epochs=max_epochs)
-sync_bn = 'torch'

@@ -10,9 +10,5 @@ model.neck.in_channels=[256,512,1024,1024].
 Hardware: 8 GPUs. Expected: not yet run.
 """
 
-_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
-model = dict(
-    backbone=dict(_delete_=True, type='mmsemiloc.DenseNetPyramid', arch='161', norm_eval=False),
-    neck=dict(in_channels=[384, 768, 2112, 2208]),
-)
-sync_bn = 'torch'
+_base_ = ['mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', '../../_base_/densenet161_fpn.py']
+model = {{_base_.detector}}

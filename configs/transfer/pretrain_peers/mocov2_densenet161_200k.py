@@ -8,34 +8,12 @@ The rest is MMPretrain's recipe, its learning rate scaled to the batch.
 Hardware: 8 GPUs. Expected: not yet run.
 """
 
-_base_ = 'mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py'
-max_epochs = 86
-model = dict(
-    backbone=dict(_delete_=True, type='DenseNet', arch='161', norm_cfg=dict(type='BN')),
-    neck=dict(in_channels=2208),
-)
-train_dataloader = dict(
-    batch_size=32,
-    dataset=dict(ann_file='meta/unlabeled_200000.txt', with_label=False),
-    collate_fn=dict(_delete_=True, type='default_collate'),
-)  # MMEngine stumbles over the scope of an inherited one
-auto_scale_lr = dict(base_batch_size=256, enable=True)
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-4,
-        by_epoch=True,
-        begin=0,
-        end=10,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=max_epochs - 10,
-        by_epoch=True,
-        begin=10,
-        end=max_epochs,
-        convert_to_iter_based=True,
-    ),
+_base_ = [
+    'mmpretrain::mocov2/mocov2_resnet50_8xb32-coslr-200e_in1k.py',
+    '../../_base_/densenet161_200k.py',
 ]
-train_cfg = dict(max_epochs=max_epochs)
+model = dict(_base_.network, backbone=dict(_base_.network.backbone, norm_cfg=dict(type='BN')))
+train_dataloader = dict(_base_.unlabeled, batch_size=32)
+auto_scale_lr = dict(base_batch_size=256, enable=True)
+param_scheduler = [{{_base_.warmup}}, {{_base_.cosine}}]
+train_cfg = dict(max_epochs={{_base_.max_epochs}})

@@ -9,36 +9,15 @@ there.
 Hardware: 8 GPUs. Expected: not yet run.
 """
 
-_base_ = 'mmpretrain::swav/swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py'
-max_epochs = 56
-model = dict(
-    backbone=dict(_delete_=True, type='DenseNet', arch='161', norm_cfg=dict(type='SyncBN')),
-    neck=dict(in_channels=2208),
-)
-train_dataloader = dict(
-    batch_size=32,
-    dataset=dict(ann_file='meta/unlabeled_200000.txt', with_label=False),
-    collate_fn=dict(_delete_=True, type='default_collate'),
-)  # MMEngine stumbles over the scope of an inherited one
-auto_scale_lr = dict(base_batch_size=256, enable=True)
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-4,
-        by_epoch=True,
-        begin=0,
-        end=10,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=max_epochs - 10,
-        by_epoch=True,
-        begin=10,
-        end=max_epochs,
-        convert_to_iter_based=True,
-    ),
+_base_ = [
+    'mmpretrain::swav/swav_resnet50_8xb32-mcrop-coslr-200e_in1k-224px-96px.py',
+    '../../_base_/densenet161_200k.py',
 ]
+max_epochs = 56
+model = {{_base_.network}}
+train_dataloader = dict(_base_.unlabeled, batch_size=32)
+auto_scale_lr = dict(base_batch_size=256, enable=True)
+param_scheduler = [{{_base_.warmup}}, dict(_base_.cosine, T_max=max_epochs - 10, end=max_epochs)]
 train_cfg = dict(max_epochs=max_epochs)
 custom_hooks = [
     dict(

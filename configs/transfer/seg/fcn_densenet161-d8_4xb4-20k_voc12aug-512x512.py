@@ -8,18 +8,5 @@ checkpoint.
 Hardware: 4 GPUs. Expected: not yet run.
 """
 
-_base_ = 'mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py'
-norm_cfg = dict(type='BN', requires_grad=True)
-model = dict(
-    pretrained=None,
-    backbone=dict(
-        _delete_=True,
-        type='mmsemiloc.DenseNetPyramid',
-        arch='161',
-        norm_eval=False,
-        output_stride=8,
-    ),
-    decode_head=dict(in_channels=2208, norm_cfg=norm_cfg),
-    auxiliary_head=dict(in_channels=2112, norm_cfg=norm_cfg),
-)
-sync_bn = 'torch'
+_base_ = ['mmseg::fcn/fcn_r50-d8_4xb4-20k_voc12aug-512x512.py', '../../_base_/densenet161_d8.py']
+model = {{_base_.segmenter}}
