@@ -10,27 +10,26 @@ batch_size = 64  # images per step
 micro_batch_size = None  # images at once: all
 labeled_ratio = 0.5  # R/T: 32 labelled beside 32 unlabelled
 
-# The penalties join after a supervised warm-up and have full weight from half of the run on; the
-# learning rate falls after that.
-late = dict(begin=3 / 8, end=1 / 2)  # shares of the run
-mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=1.0, schedule=late)
-nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0, schedule=late)
-locality = dict(  # chosen in docs/cam.md
-    type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True, schedule=late
-)
+# The penalties join after a supervised warm-up and have their full weight at half of the run; the
+# learning rate falls after that. `begin` and `end` are shares of the run.
+ramp = dict(begin=3 / 8, end=1 / 2)
+mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=1.0, schedule=ramp)
+nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0, schedule=ramp)
+# The weight is chosen in docs/cam.md.
+locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=0.1, scale_free=True, schedule=ramp)
 
-# Beside consistency between views, MEL and NBEL are there from the first step on; beside a mean
-# teacher they join late. See docs/comparison.md.
+# Beside consistency between views MEL and NBEL are there from the first step on, see
+# docs/comparison.md; beside a mean teacher with squared differences they join late.
 view_mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3)
 view_nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=1.0)
-late_view_mel = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3, schedule=late)
+late_view_mel = dict(**view_mel, schedule=ramp)
+late_view_nbel = dict(**view_nbel, schedule=ramp)
 
-# The terms of other methods. The weight of a distance between views rises from the first step on.
-pseudo_label = dict(type='mmsemiloc.PseudoLabelLoss', threshold=0.95, schedule=late)
+# The other methods, as their papers have them.
+pseudo_label = dict(type='mmsemiloc.PseudoLabelLoss', threshold=0.95, schedule=ramp)
 fixmatch = dict(type='mmsemiloc.FixMatchLoss', threshold=0.8)
-kl_ramp = dict(begin=0, end=1 / 2)
-soft_consistency = dict(type='mmsemiloc.SoftConsistencyLoss', schedule=kl_ramp)
-mse_ramp = dict(begin=0, end=1 / 4)
+consistency = dict(type='mmsemiloc.SoftConsistencyLoss', schedule=dict(end=1 / 2))
+mse_ramp = dict(end=1 / 4)  # of terms with squared differences
 mse_consistency = dict(
     type='mmsemiloc.SoftConsistencyLoss', distance='mse', loss_weight=10.0, schedule=mse_ramp
 )
@@ -49,8 +48,9 @@ model = dict(
 )
 
 grey = (128, 128, 128)
-# Draw the magnitude evenly from its range.
-uniform = dict(magnitude_level=1, magnitude_std='inf', total_level=1)
+uniform = dict(
+    magnitude_level=1, magnitude_std='inf', total_level=1
+)  # draw the magnitude evenly from its range
 weak_transforms = [dict(type='RandomCrop', crop_size=32, padding=3, padding_mode='reflect')]
 labeled_transforms = [
     *weak_transforms,
@@ -93,7 +93,7 @@ view_pipeline = [
     dict(type='MultiView', num_views=[1, 1], transforms=[weak_transforms, strong_transforms]),
     dict(type='PackInputs'),
 ]
-two_two_weak_pipeline = [
+two_alike_pipeline = [
     dict(type='MultiView', num_views=[2], transforms=[labeled_transforms]),
     dict(type='PackInputs'),
 ]

@@ -7,6 +7,6 @@ Hardware: a CPU. Expected: not yet run.
 """
 
 _base_ = '../../_base_/digits.py'
-model = dict(head=dict(terms=dict(consistency={{_base_.soft_consistency}})))
+model = dict(head=dict(terms=dict(consistency={{_base_.consistency}})))
 train_dataloader = dict(dataset=dict(unlabeled=dict(pipeline={{_base_.view_pipeline}})))
 custom_hooks = [{{_base_.teacher}}]
