@@ -3,7 +3,7 @@ densenet_mel_nbel_loc.py.
 
     tools/dist_train.sh configs/transfer/pretrain_peers/byol_densenet161_200k.py 8
 
-86 epochs: two views an image.
+86 epochs: two views per image.
 The rest is MMPretrain's recipe, its learning rate scaled to the batch.
 Hardware: 8 GPUs. Expected: not yet run.
 """

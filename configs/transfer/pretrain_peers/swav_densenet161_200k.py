@@ -3,7 +3,7 @@ densenet_mel_nbel_loc.py.
 
     tools/dist_train.sh configs/transfer/pretrain_peers/swav_densenet161_200k.py 8
 
-56 epochs: two views of 224 and six of 96 pixels an image, counted by their pixels. The rest is
+56 epochs: two views of 224 and six of 96 pixels per image, counted by their pixels. The rest is
 MMPretrain's recipe, its learning rate scaled to the batch, and the prototypes rest for one epoch as
 there.
 Hardware: 8 GPUs. Expected: not yet run.
