@@ -41,10 +41,10 @@ PANELS = {
 }
 MEASURED = """In %, of the activation map of the class that the model predicts, right or wrong, on
 the same {images} images. <b>MaxBoxAccV2</b>: images with a box around the map that fits the true
-one. <b>In box</b>: mean share of the map's positive values inside the true box. <b>Pointing</b>:
-images whose map has its maximum in a true box. <b>Area</b>: mean share of the map above half of its
-maximum. A uniform map and one that falls off from the centre are uninformed baselines."""
-STRIPS = """Some images, the classes evenly and not picked by hand. Green: the true box, if there is one.
+one. <b>In box</b>: mean share of the map's positive values inside the true box.
+<b>Pointing</b>: images whose map has its maximum in a true box. <b>Area</b>: mean share of the map
+above half of its maximum. A uniform map and one that falls off from the centre are uninformed baselines."""
+STRIPS = """Some images, the classes evenly and not picked by hand. Green: the true box, if any.
 Bright yellow: where the map is strongest; each map is scaled to its own largest value. {columns}"""
 
 

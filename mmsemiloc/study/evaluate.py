@@ -96,7 +96,7 @@ class Evaluation:
 
 
 def summarize(evaluation: Evaluation) -> dict:
-    """Accuracy, mean recall, classes used, and size and correctness of the CAM, as in ``Result``."""
+    """Accuracy, mean recall, classes used, and size and correctness of the CAM."""
     boxed, mapped = len(evaluation.centre_hits) > 0, len(evaluation.hits) > 0
     correct = evaluation.predicted == evaluation.labels
     present = np.unique(evaluation.labels)

@@ -208,8 +208,8 @@ def test_boxes_that_do_not_move_are_refused(trained, resize, monkeypatch, capsys
     for tool, options in (('test', []), ('analyze_cam', ['--out', 'boxes', '--split', 'val'])):
         line = refuse(monkeypatch, capsys, tool, config, CHECKPOINT, *options)
         assert re.match(
-            rf'transform {resize} moves the pixels of (test|validation) image 0 of 18 \(.*png\) without '
-            "their gt_bboxes: mmcv's Resize",
+            rf'transform {resize} moves the pixels of (test|validation) image 0 of 18 \(.*png\) '
+            "without their gt_bboxes: mmcv's Resize",
             line,
         ), line
     config = trained.config(
