@@ -36,9 +36,11 @@ def read_runs(args: argparse.Namespace) -> list[RunFiles]:
         raise ValueError(
             'expected CONFIG CHECKPOINT..., or --run NAME CONFIG CHECKPOINT... for each run'
         )
+
     named = args.run or [[Path(args.files[0]).stem, *args.files]]
     options = read_options(args.cfg_options)
     runs = []
+
     for words in named:
         if len(words) < 3:
             raise ValueError(
@@ -47,12 +49,15 @@ def read_runs(args: argparse.Namespace) -> list[RunFiles]:
         name, config, *checkpoints = words
         cfg = load_config(config, ('model',), options)
         runs.append(RunFiles(name, cfg, find_checkpoints([Path(path) for path in checkpoints])))
+
     if len({run.name for run in runs}) < len(runs):
         raise ValueError(
             f'each --run needs a name of its own, got {", ".join(run.name for run in runs)}'
         )
+
     for path in (path for run in runs for path in run.checkpoints):
         check_checkpoint(str(path))
+
     return runs
 
 
@@ -106,6 +111,7 @@ def analyze_split(
         (args.out / 'report.html').write_text(
             cam_page(scored, strips, table, uninformed, count), encoding='utf-8'
         )
+
     note = (
         f'{count - images.boxed} of {count} images have no box (gt_bboxes): they count in accuracy '
         'and area only'

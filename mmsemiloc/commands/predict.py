@@ -160,8 +160,11 @@ def run(args: argparse.Namespace) -> int:
     results = predict(args, console)
     if results.rows:
         print_table(results.table(), console)
+
     for note in results.notes():
         console.print(note, markup=False, highlight=False, soft_wrap=True)
+
     for path, reason in results.faults.items():
         print(f'cannot read {path}: {reason}', file=sys.stderr)
+
     return 1 if results.faults else 0

@@ -78,6 +78,7 @@ def find_images(
         if not below:
             raise ValueError(f'no image in {path}: looked for {" ".join(EXTENSIONS)}')
         found += below
+
     return list(dict.fromkeys(found))
 
 
@@ -160,6 +161,7 @@ def read_images(
     """
     reader = pipeline if isinstance(pipeline, PhotoReader) else PhotoReader(pipeline)
     images, faults = [], {}
+
     for path in paths:
         try:
             images.append(reader.read(path))
@@ -167,4 +169,5 @@ def read_images(
             if not cannot_be_read(error):
                 raise transform_error(error, str(path)) from error
             faults[path] = in_words(error)
+
     return images, faults

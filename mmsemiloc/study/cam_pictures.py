@@ -49,6 +49,7 @@ def draw_files(
     pictures: list[Picture] = []
     faults: dict[Path, str] = {}
     total = len(paths) * sum(len(run.checkpoints) for run in runs)
+
     for run in runs:
         pipeline = image_pipeline(run.cfg)
         for checkpoint in run.checkpoints:
@@ -69,6 +70,7 @@ def draw_files(
                 pictures += [] if scored else part
                 advance(len(images) + len(unreadable), total)
             scored.append(CheckpointScores(run.name, checkpoint, meta.get('iter'), {}, columns))
+
     return scored, pictures, faults
 
 

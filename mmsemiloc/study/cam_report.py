@@ -41,9 +41,9 @@ PANELS = {
 }
 MEASURED = """In %, of the activation map of the class that the model predicts, right or wrong, on
 the same {images} images. <b>MaxBoxAccV2</b>: images with a box around the map that fits the true
-one. <b>In box</b>: mean share of the map's positive values inside the true box.
-<b>Pointing</b>: images whose map has its maximum in a true box. <b>Area</b>: mean share of the map
-above half of its maximum. A uniform map and one that falls off from the centre are uninformed baselines."""
+one. <b>In box</b>: mean share of the map's positive values inside the true box. <b>Pointing</b>:
+images whose map has its maximum in a true box. <b>Area</b>: mean share of the map above half of its
+maximum. A uniform map and one that falls off from the centre are uninformed baselines."""
 STRIPS = """Some images, the classes evenly and not picked by hand. Green: the true box, if any.
 Bright yellow: where the map is strongest; each map is scaled to its own largest value. {columns}"""
 
@@ -112,6 +112,7 @@ def panels(
         level = baselines.get(baseline or '', {}).get(name)
         if any(lines.values()):
             drawn[name] = (lines, {} if level is None else {str(baseline): level})
+
     return drawn
 
 
@@ -172,6 +173,7 @@ def cam_page(
             sections.append(
                 ('Over the training', dotted, evolution_cards(*by_run(checkpoints), baselines))
             )
+
     columns = (
         'One column per run, at its last checkpoint.'
         if len(runs) > 1
@@ -183,6 +185,7 @@ def cam_page(
         for m in checkpoints
     )
     sections.append(('To repeat it', html.escape(versions()), f'<ul>{files}</ul>'))
+
     return page(
         'Class activation maps',
         f'Of {", ".join(runs)}, at {len(checkpoints)} checkpoints.',

@@ -116,6 +116,7 @@ def find_checkpoints(paths: Sequence[Path]) -> list[Path]:
         if not numbered:
             raise ValueError(f'no checkpoint in {path}: looked for epoch_*.pth and iter_*.pth')
         found += [file for _, _, file in numbered]
+
     return found
 
 
@@ -184,6 +185,7 @@ def baselines(images: Images) -> dict[str, Values]:
     """
     if not images.boxed:
         return {}
+
     pairs = list(zip(images.sizes, images.boxes, strict=True))
     uniform = [score_map(np.ones(size), boxes) for size, boxes in pairs]
     centre = [score_centre_map(size, boxes) for size, boxes in pairs]
@@ -222,6 +224,7 @@ def analyze(
     loaders = [build_loader(run.cfg, split) for run in runs]
     chosen = [subset_of(loader.dataset, num_images, seed) for loader in loaders]
     total = sum(len(run.checkpoints) * len(part) for run, part in zip(runs, chosen, strict=True))
+
     for run, loader, indices in zip(runs, loaders, chosen, strict=True):
         # The choice of a smaller number is in that of a larger one.
         pictures = subset_of(loader.dataset, min(num_pictures, len(indices)), seed).tolist()
@@ -244,6 +247,7 @@ def analyze(
                 )
             columns = draw_columns(images.pictures, cams, title_of(run, checkpoint, len(runs) > 1))
             scored.append(CheckpointScores(run.name, checkpoint, meta.get('iter'), values, columns))
+
     assert first is not None
     return scored, first
 

@@ -100,6 +100,7 @@ def stamp_images(dataset: Mapping) -> list[str]:
         stamps = [f'{path} {stamp(os.path.join(folders[0], path))}' for path in listed]
         if any(not line.endswith(' missing') for line in stamps):
             return stamps
+
     return [line for folder in folders for line in stamp_folder(folder)]
 
 
@@ -127,10 +128,13 @@ def data_fingerprint(cfg: Mapping) -> str:
             if name not in lines:
                 file = list_file(node)
                 lines[name] = ([stamp_content(file)] if file else []) + stamp_images(node)
+
     content = sorted((path, stamps) for path, stamps in lines.items() if stamps)
     if not content:
         return ''
+
     digest = hashlib.sha256()
     for path, stamps in content:
         digest.update('\n'.join([path, *stamps, '']).encode(errors='surrogateescape'))
+
     return digest.hexdigest()

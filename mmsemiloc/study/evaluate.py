@@ -102,6 +102,7 @@ def summarize(evaluation: Evaluation) -> dict:
     present = np.unique(evaluation.labels)
     recall = [correct[evaluation.labels == label].mean() for label in present]
     area = evaluation.cam_area.mean()
+
     return dict(
         accuracy=float(correct.mean() * 100),
         mean_recall=float(np.mean(recall) * 100),
@@ -214,6 +215,7 @@ def build_loader(cfg: Config, split: str) -> DataLoader:
     """
     if cfg.get(f'{split}_dataloader') is None:
         raise ValueError(f'the config has no {split}_dataloader')
+
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     kind = KINDS[split]
     parts = copy.copy(cfg[f'{split}_dataloader'])

@@ -42,6 +42,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     state = RandomState(next(model.parameters()).device)
     model.eval()
+
     try:
         yield
     finally:
@@ -54,12 +55,15 @@ def read_rows(path: Path, until: float = float('inf')) -> list[Row]:
     """Rows of ``cam_evolution.csv`` up to an iteration; none if there is no file."""
     if not path.is_file():
         return []
+
     with path.open(newline='') as file:
         texts = list(csv.DictReader(file))
+
     rows: list[Row] = []
     for text in texts:
         row: Row = {name: float(value) if value else None for name, value in text.items()}
         rows.append(row | {name: int(text[name]) for name in COUNTS})
+
     return [row for row in rows if (row['iter'] or 0) <= until]
 
 
@@ -111,6 +115,7 @@ class CAMEvolutionHook(Hook):
             ('batch_size', batch_size),
         ):
             check_number(f'{name} of CAMEvolutionHook', value, 1, whole=True)
+
         check_number('num_strips of CAMEvolutionHook', num_strips, 0, whole=True)
         self.interval, self.by_epoch = interval, by_epoch
         self.num_images, self.num_strips, self.batch_size, self.dataset = (
@@ -128,13 +133,16 @@ class CAMEvolutionHook(Hook):
                 'CAMEvolutionHook: by_epoch=True, but train_cfg counts iterations; set '
                 'by_epoch=False'
             )
+
         if self.dataset is None and runner.val_loop is None:
             raise ValueError(
                 'CAMEvolutionHook: no images: the config has no val_dataloader; give the hook a '
                 'dataset'
             )
+
         if not is_main_process():
             return
+
         self.model = inner_model(runner.model)
         with evaluating(self.model):  # images may be read with random numbers
             dataset = (
@@ -143,6 +151,7 @@ class CAMEvolutionHook(Hook):
                 else DATASETS.build(tolerant(self.dataset, kind='CAMEvolutionHook'))
             )
             self._read(dataset)
+
         folder = Path(runner.work_dir)
         self._csv, self._strips = folder / 'cam_evolution.csv', folder / 'cam_evolution'
         self._strips.mkdir(parents=True, exist_ok=True)
@@ -184,9 +193,11 @@ class CAMEvolutionHook(Hook):
         """Score the images, and write and log what came of it."""
         with evaluating(self.model):
             scores, maps = self._score()
+
         title = f'epoch {epoch}' if self.by_epoch else f'iter {iteration}'
         for place, index in enumerate(self._drawn):
             self._draw(place, self._images[index], maps[index], title)
+
         self._rows.append(dict(epoch=epoch, iter=iteration, **scores))
         write_csv(self._csv, self._rows)
         known = {name: value for name, value in scores.items() if value is not None}
@@ -202,12 +213,14 @@ class CAMEvolutionHook(Hook):
         correct: list[bool] = []
         scores: list[MapScore] = []
         maps: dict[int, np.ndarray] = {}
+
         for batch in scored_batches(self.model, self._batches()):
             for seen in batch:
                 correct.append(seen.predicted == seen.label)
                 scores.append(seen.score)
                 if seen.index in self._drawn and seen.cam is not None:
                     maps[seen.index] = seen.cam
+
         return summarize_predictions(correct, scores), maps
 
     def _batches(self) -> Iterator[dict]:
