@@ -89,6 +89,55 @@ def add_cfg_options(parser: Parser, of: str = 'the config') -> None:
     )
 
 
+def add_steps(parser: Parser) -> None:
+    """Add ``--steps``, another length of all runs."""
+    parser.add_argument(
+        '--steps',
+        type=positive,
+        metavar='N',
+        help='optimizer steps, with all schedules in proportion, to try things out (default: '
+        "the config's)",
+    )
+
+
+def add_runs(parser: Parser, work_dir: str) -> None:
+    """Add the arguments of tools that launch several runs."""
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED', help='(default: 0 1 2)'
+    )
+    parser.add_argument(
+        '--jobs', type=positive, default=1, metavar='N', help='runs side by side (default: 1)'
+    )
+    parser.add_argument(
+        '--threads',
+        type=positive,
+        default=1,
+        metavar='N',
+        help='CPU threads of each run (default: 1)',
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        default=Path(work_dir),
+        metavar='DIR',
+        help=f'folder of all runs (default: {work_dir})',
+    )
+    add_force(parser)
+
+
+def add_force(parser: Parser) -> None:
+    """Add ``--force``."""
+    parser.add_argument('--force', action='store_true', help='train again what is finished already')
+
+
+def add_tables(parser: Parser, row: str) -> None:
+    """Add the files that tables and their values are written to; ``row`` is what a row is."""
+    parser.add_argument('--csv', type=Path, metavar='FILE', help=f'write one row per {row} to FILE')
+    parser.add_argument(
+        '--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE'
+    )
+
+
 def add_runner_arguments(parser: Parser) -> None:
     """Add the arguments that every tool that builds a runner has."""
     parser.add_argument(

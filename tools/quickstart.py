@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from _cli import Parser, positive, run_command
+from _cli import Parser, add_force, add_steps, run_command
 
 DESCRIPTION = """\
-Train a small DenseNet on DigitScenes (handwritten digits over photographs, made on the spot) twice,
-with cross-entropy on the few labelled images and with the full loss, which also learns from the
-unlabelled ones; compare both on the test split and write DIR/report.html. Finished trainings are
-read back when the command is given again."""
+Train a small DenseNet on DigitScenes (handwritten digits over photographs,
+made on the spot) twice, with cross-entropy on the few labelled images and with
+the full loss, which also learns from the unlabelled ones; compare both on the
+test split and write DIR/report.html. Finished trainings are read back when the
+command is given again."""
 
 
 def make_parser() -> Parser:
@@ -23,15 +24,8 @@ def make_parser() -> Parser:
         metavar='DIR',
         help='folder of the report and the runs (default: work_dirs/quickstart)',
     )
-    parser.add_argument(
-        '--steps',
-        type=positive,
-        metavar='N',
-        help=(
-            'optimizer steps, with all schedules in proportion, to try things out (default: the '
-            "config's)"
-        ),
-    )
+    add_steps(parser)
+    add_force(parser)
     parser.add_argument(
         '--seed', type=int, default=0, help='random seed of all trainings (default: 0)'
     )
@@ -43,7 +37,6 @@ def make_parser() -> Parser:
         metavar='CONFIG',
         help='more configs to train and compare, for example configs/digits/best.py',
     )
-    parser.add_argument('--force', action='store_true', help='train again what is finished already')
     parser.set_defaults(configs=Path(__file__).resolve().parents[1] / 'configs/digits')
     return parser
 

@@ -2,14 +2,24 @@
 
 from pathlib import Path
 
-from _cli import KeyValues, Parser, add_cfg_options, pair, positive, run_command
+from _cli import (
+    KeyValues,
+    Parser,
+    add_cfg_options,
+    add_runs,
+    add_steps,
+    add_tables,
+    pair,
+    run_command,
+)
 
 DESCRIPTION = """\
-Train configs with several seeds and compare them: mean and sample standard deviation over seeds,
-and the difference to the first config by seed, with the 95 % confidence interval of its mean
-(Student's t). Finished runs are read back, so that a study that was stopped goes on; a run that was
-stopped starts over. Choose hyperparameters with --split val, and look at --split test once, at the
-end."""
+Train configs with several seeds and compare them: mean and sample standard
+deviation over seeds, and the difference to the first config by seed, with the
+95 % confidence interval of its mean (Student's t). Finished runs are read
+back, so that a study that was stopped goes on; a run that was stopped starts
+over. Choose hyperparameters with --split val, and look at --split test once,
+at the end."""
 
 
 def make_parser() -> Parser:
@@ -23,16 +33,13 @@ def make_parser() -> Parser:
         'configs', nargs='+', metavar='CONFIG', help='config files; the first one is the baseline'
     )
     parser.add_argument(
-        '--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED', help='(default: 0 1 2)'
-    )
-    parser.add_argument(
         '--pairs',
         nargs='+',
         type=pair,
         default=[],
         metavar='NAME:NAME',
         help=(
-            'also show the first less the second of these, by seed; a name is that of a config '
+            'also show the first minus the second of these, by seed; a name is that of a config '
             'file without .py, as in the tables'
         ),
     )
@@ -48,36 +55,9 @@ def make_parser() -> Parser:
         default='val',
         help='split of the results (default: val)',
     )
-    parser.add_argument(
-        '--steps',
-        type=positive,
-        metavar='N',
-        help=(
-            'optimizer steps, with all schedules in proportion, to try things out (default: the '
-            "config's)"
-        ),
-    )
-    parser.add_argument(
-        '--jobs', type=positive, default=1, metavar='N', help='runs side by side (default: 1)'
-    )
-    parser.add_argument(
-        '--threads',
-        type=positive,
-        default=1,
-        metavar='N',
-        help='CPU threads of each run (default: 1)',
-    )
-    parser.add_argument(
-        '--work-dir',
-        type=Path,
-        default=Path('work_dirs/study'),
-        metavar='DIR',
-        help='folder of all runs (default: work_dirs/study)',
-    )
-    parser.add_argument('--csv', type=Path, metavar='FILE', help='write one row a run to FILE')
-    parser.add_argument(
-        '--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE'
-    )
+    add_steps(parser)
+    add_runs(parser, 'work_dirs/study')
+    add_tables(parser, 'run')
     parser.add_argument(
         '--plot', type=Path, metavar='FILE', help='draw the results of all seeds into FILE, a .png'
     )
@@ -91,11 +71,6 @@ def make_parser() -> Parser:
             'train every config with each of these values of one key, or all combinations of '
             'several; the first ones are the baseline'
         ),
-    )
-    parser.add_argument(
-        '--force',
-        action='store_true',
-        help='train finished runs again, for example after a change of code',
     )
     return parser
 

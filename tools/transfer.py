@@ -5,16 +5,17 @@ random weights.
 import argparse
 from pathlib import Path
 
-from _cli import Parser, pair, positive, run_command
+from _cli import Parser, add_runs, add_tables, pair, run_command
 
 DESCRIPTION = """\
-Fine-tune each task from each checkpoint and from random weights, with several seeds; print a table
-of the test metrics, and the differences to random weights by seed. A task is a config of
-MMDetection, MMSegmentation or MMPretrain whose model.backbone takes the checkpoint. The word digits
-does all of it on DigitScenes: it pre-trains with the losses of the paper and with self-supervised
-peers (unless there are --checkpoints), and fine-tunes a detector and a segmenter on images of
-several digits, or the tasks after it. Finished runs are read back when the command is
-given again."""
+Fine-tune each task from each checkpoint and from random weights, with several
+seeds; print a table of the test metrics, and the differences to random weights
+by seed. A task is a config of MMDetection, MMSegmentation or MMPretrain whose
+model.backbone takes the checkpoint. The word digits does all of it on
+DigitScenes: it pre-trains with the losses of the paper and with
+self-supervised peers (unless there are --checkpoints), and fine-tunes a
+detector and a segmenter on images of several digits, or the tasks after it.
+Finished runs are read back when the command is given again."""
 RANDOM = 'random'  # name of the initialisation that is always there
 
 
@@ -56,43 +57,18 @@ def make_parser() -> Parser:
         type=pair,
         default=[],
         metavar='NAME:NAME',
-        help='also show the first less the second of these initialisations, by seed',
+        help='also show the first minus the second of these initialisations, by seed',
     )
-    parser.add_argument(
-        '--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED', help='(default: 0 1 2)'
-    )
-    parser.add_argument(
-        '--jobs', type=positive, default=1, metavar='N', help='runs side by side (default: 1)'
-    )
-    parser.add_argument(
-        '--threads',
-        type=positive,
-        default=1,
-        metavar='N',
-        help='CPU threads of each run (default: 1)',
-    )
-    parser.add_argument(
-        '--work-dir',
-        type=Path,
-        default=Path('work_dirs/transfer'),
-        metavar='DIR',
-        help='folder of all runs (default: work_dirs/transfer)',
-    )
+    add_runs(parser, 'work_dirs/transfer')
+    add_tables(parser, 'run and metric')
     parser.add_argument(
         '--quick',
         action='store_true',
         help='digits with less of everything and one seed, to try things out',
     )
     parser.add_argument(
-        '--csv', type=Path, metavar='FILE', help='write one row a run and metric to FILE'
-    )
-    parser.add_argument(
-        '--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE'
-    )
-    parser.add_argument(
         '--html', type=Path, metavar='FILE', help='write the tables as a page to FILE'
     )
-    parser.add_argument('--force', action='store_true', help='train again what is finished already')
     parser.set_defaults(configs=Path(__file__).resolve().parents[1] / 'configs')
     return parser
 
