@@ -6,9 +6,9 @@ from _cli import Parser, add_force, add_steps, run_command
 
 DESCRIPTION = """\
 Train a small DenseNet on DigitScenes (handwritten digits over photographs,
-made on the spot) twice, with cross-entropy on the few labelled images and with
-the full loss, which also learns from the unlabelled ones; compare both on the
-test split and write DIR/report.html. Finished trainings are read back when the
+generated on the spot) twice: with cross-entropy on the few labelled images, and
+with the full loss, which also learns from the unlabelled ones. Compare both on
+the test split and write DIR/report.html. Finished runs are read back when the
 command is given again."""
 
 
@@ -26,9 +26,7 @@ def make_parser() -> Parser:
     )
     add_steps(parser)
     add_force(parser)
-    parser.add_argument(
-        '--seed', type=int, default=0, help='random seed of all trainings (default: 0)'
-    )
+    parser.add_argument('--seed', type=int, default=0, help='random seed of all runs (default: 0)')
     parser.add_argument(
         '--extra',
         nargs='+',

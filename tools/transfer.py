@@ -1,6 +1,4 @@
-"""Fine-tune detectors, segmenters and classifiers from several checkpoints, and compare them with
-random weights.
-"""
+"""Fine-tune detectors, segmenters and classifiers from checkpoints, and compare them."""
 
 import argparse
 from pathlib import Path
@@ -11,11 +9,11 @@ DESCRIPTION = """\
 Fine-tune each task from each checkpoint and from random weights, with several
 seeds; print a table of the test metrics, and the differences to random weights
 by seed. A task is a config of MMDetection, MMSegmentation or MMPretrain whose
-model.backbone takes the checkpoint. The word digits does all of it on
-DigitScenes: it pre-trains with the losses of the paper and with
-self-supervised peers (unless there are --checkpoints), and fine-tunes a
-detector and a segmenter on images of several digits, or the tasks after it.
-Finished runs are read back when the command is given again."""
+model.backbone takes the checkpoint. The word digits stands for an example on
+DigitScenes: it pre-trains with the losses of the paper and with self-supervised
+peers (unless there are --checkpoints), and fine-tunes a detector and a
+segmenter on images of several digits, or the tasks after it. Finished
+runs are read back when the command is given again."""
 RANDOM = 'random'  # name of the initialisation that is always there
 
 
@@ -60,11 +58,11 @@ def make_parser() -> Parser:
         help='also show the first minus the second of these initialisations, by seed',
     )
     add_runs(parser, 'work_dirs/transfer')
-    add_tables(parser, 'run and metric')
+    add_tables(parser, 'run')
     parser.add_argument(
         '--quick',
         action='store_true',
-        help='digits with less of everything and one seed, to try things out',
+        help='digits with fewer steps and images and one seed, to try things out',
     )
     parser.add_argument(
         '--html', type=Path, metavar='FILE', help='write the tables as a page to FILE'

@@ -11,35 +11,38 @@ from rich.console import Console
 from mmsemiloc.commands.knobs import set_length
 from mmsemiloc.commands.study import read_config
 from mmsemiloc.engine.hooks.cam_evolution_hook import read_rows
+from mmsemiloc.files import write_whole
 from mmsemiloc.study.cam_report import evolution_cards, strips_html
 from mmsemiloc.study.evaluate import Evaluation
 from mmsemiloc.study.launch import launch
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.report import Model, make_report
-from mmsemiloc.study.runs import Failure, Result, Run, plan_run
-from mmsemiloc.study.tables import METRICS, Table, format_spread, print_table
+from mmsemiloc.study.results import TITLES, Failure, Result
+from mmsemiloc.study.runs import Run, plan_run
+from mmsemiloc.study.spreads import format_spread
+from mmsemiloc.study.tables import Table, print_table
 
-TITLES = {'digits_ce': 'CE only', 'digits_full': 'full loss', 'best': 'best recipe'}
-SECONDS_A_STEP = {
-    'digits_ce': 0.04,
-    'digits_full': 0.08,
-    'best': 0.11,
-}  # with two trainings at a time on 2 cores of a laptop
+NAMES = {'digits_ce': 'CE only', 'digits_full': 'full loss', 'best': 'best recipe'}
+# With two runs at a time on 2 cores of a laptop.
+SECONDS_PER_STEP = {'digits_ce': 0.04, 'digits_full': 0.08, 'best': 0.11}
 INTRODUCTIONS = {
     'digits_ce': 'CE only: cross-entropy on the labelled images.',
     'digits_full': (
-        'Full loss: the same, and penalties on doubtful predictions, on predictions that use few '
-        'classes, and on large activation maps, on the unlabelled images as well.'
+        'Full loss: the same, with penalties on doubtful predictions, on predictions that use few '
+        'classes, and on large activation maps. The penalties count for unlabelled images as well.'
     ),
     'best': (
-        'Best recipe: the full loss, and a mean teacher whose prediction of an unlabelled image '
-        'the model is to give for a strongly changed view of it, too (docs/comparison.md).'
+        'Best recipe: the full loss, with a mean teacher. The model learns to give, for a strongly '
+        "changed view of an unlabelled image, the teacher's prediction of the image "
+        '(docs/comparison.md).'
     ),
 }
 FOLLOWED = 64  # images whose maps are scored during training
-EVOLUTION = f"""The same {FOLLOWED} images of the validation split before, during and after the training: few, so the values
-jump, and differ from those of the table. Below, the first two of them (other images than above) with the map of the class
-that was predicted at that step."""
+EVOLUTION = (
+    f'The same {FOLLOWED} images of the validation split before, during and after the training. '
+    'They are few, so the values jump, and differ from those of the table. Below are the first two '
+    'of them (other images than above), with the map of the class that was predicted at that step.'
+)
 SHOWN = ('accuracy', 'classes_used', 'max_box_acc_v2', 'cam_in_box', 'cam_area')
 
 
@@ -61,22 +64,25 @@ def plan_runs(args: argparse.Namespace) -> list[Run]:
             f'--extra needs file names other than {", ".join(names[:2])} and each other, got '
             f'{args.extra}'
         )
+
     configs = [read_config(str(path), 'test') for path in paths]
     steps = args.steps or configs[1].train_cfg.max_iters
     runs = [
         plan_run(name, set_length(cfg, 'steps', steps), args.seed, args.work_dir / 'runs')
         for name, cfg in zip(names, configs, strict=True)
     ]
-    for run in runs:  # not before: it is no other run, which tools/study.py reads back as well
+
+    # After the names of the folders are fixed: tools/study.py reads the same runs back.
+    for run in runs:
         follow_maps(run.cfg)
     return runs
 
 
 def follow_maps(cfg: Config) -> None:
-    """Add a hook that scores maps before, at quarters of, and after the training, which it leaves
-    as it is.
+    """Add a hook that scores maps before, at quarters of, and after the training.
 
-    Nothing is added without a validation split, or without a head that is sure to have maps.
+    The training stays as it is. Nothing is added without a validation split, or without a head
+    that is sure to have maps.
     """
     has_maps = str((cfg.model.get('head') or {}).get('type')).rpartition('.')[2] == 'CAMClsHead'
     if cfg.get('val_dataloader') is not None and has_maps:
@@ -90,48 +96,50 @@ def follow_maps(cfg: Config) -> None:
         cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), hook]
 
 
+def name_of(run: Run | Result) -> str:
+    """The name of a model in the table and on the page."""
+    return NAMES.get(run.name, run.name)
+
+
 def evolution_section(runs: list[Run]) -> list[tuple[str, str, str]]:
     """The part of the page that shows how the maps changed.
 
-    None if all runs are older ones without the hook.
+    Empty if all runs are older ones without the hook.
     """
-    rows = {
-        TITLES.get(run.name, run.name): read_rows(run.folder / 'cam_evolution.csv') for run in runs
-    }
+    rows = {name_of(run): read_rows(run.folder / 'cam_evolution.csv') for run in runs}
+    if not any(rows.values()):
+        return []
+
     points = {name: [{**row, 'step': row['iter']} for row in lines] for name, lines in rows.items()}
     strips = [
-        (f'image {index}, {TITLES.get(run.name, run.name)}', path.read_bytes())
+        (f'image {index}, {name_of(run)}', path.read_bytes())
         for index in range(2)
         for run in runs
         if (path := run.folder / f'cam_evolution/{index:03d}.png').is_file()
     ]
     content = evolution_cards(points, 'step') + strips_html(strips)
-    return [('How the maps changed', EVOLUTION, content)] if any(rows.values()) else []
+    return [('How the maps changed', EVOLUTION, content)]
 
 
 def result_table(results: list[Result]) -> Table:
     """One row per model, and two for uninformed baselines; narrow enough for 80 columns."""
     rows = []
     for result in results:
-        maps = [
-            format_spread([value])
-            for value in (result.max_box_acc_v2, result.cam_in_box, result.cam_area)
-        ]
-        rows.append(
-            [
-                TITLES.get(result.name, result.name),
-                f'{result.accuracy:.1f}',
-                f'{result.classes_used} of {result.num_classes}',
-                *maps,
-                f'{result.seconds:.0f}',
-            ]
-        )
-    if results[0].box_area is not None:
-        rows.append(['uniform map', '–', '–', '–', f'{results[0].box_area:.1f}', '100.0', '–'])
-        rows.append(['centre map', '–', '–', f'{results[0].centre_box_acc_v2:.1f}', '–', '–', '–'])
-    return Table(
-        f'{results[0].split} split', ['model', *(METRICS[name] for name in SHOWN), 'seconds'], rows
-    )
+        cells = {metric: format_spread([result.metrics[metric]]) for metric in SHOWN}
+        classes = '{classes_used} of {num_classes}'.format(**result.metrics)
+        cells['classes_used'] = classes
+        rows.append([name_of(result), *cells.values(), f'{result.cost.seconds:.0f}'])
+
+    # What a map without any idea of the place would get.
+    known = results[0].metrics
+    if known['box_area'] is not None:
+        uniform = dict(cam_in_box=format_spread([known['box_area']]), cam_area='100.0')
+        centre = dict(max_box_acc_v2=format_spread([known['centre_box_acc_v2']]))
+        for name, baseline in (('uniform map', uniform), ('centre map', centre)):
+            rows.append([name, *(baseline.get(metric, '–') for metric in SHOWN), '–'])
+
+    columns = ['model', *(TITLES[metric] for metric in SHOWN), 'seconds']
+    return Table(f'{results[0].split} split', columns, rows)
 
 
 def introduction(results: list[Result]) -> str:
@@ -141,21 +149,20 @@ def introduction(results: list[Result]) -> str:
     )
     return (
         'A small DenseNet was trained on handwritten digits over photographs, of which only a few '
-        f'have a label. {models} All models were trained for {results[0].steps} steps with seed '
-        f'{results[0].seed}. It is one seed: tools/study.py compares several.'
+        f'have a label. {models} All models were trained for {results[0].cost.steps} steps with '
+        f'seed {results[0].seed}. This is one seed: tools/study.py compares several.'
     )
 
 
 def announcement(runs: list[Run], report: Path) -> str:
     """What is trained, how long it takes, and what it gives."""
     steps = runs[0].cfg.train_cfg.max_iters
-    seconds = steps * sum(
-        SECONDS_A_STEP.get(run.name, SECONDS_A_STEP['digits_full']) for run in runs
-    )
-    titles = ', '.join(TITLES.get(run.name, run.name) for run in runs)
+    default = SECONDS_PER_STEP['digits_full']
+    seconds = steps * sum(SECONDS_PER_STEP.get(run.name, default) for run in runs)
+    minutes = max(1, round(seconds / 60))
     return (
-        f'Trains on DigitScenes, {steps} steps each: {titles}.\n'
-        f'About {max(1, round(seconds / 60))} min on 2 CPU cores; then see {report}'
+        f'Trains on DigitScenes, {steps} steps each: {", ".join(map(name_of, runs))}.\n'
+        f'About {minutes} min on 2 CPU cores; then see {report}'
     )
 
 
@@ -164,18 +171,12 @@ def write_report(runs: list[Run], results: list[Result], table: Table, path: Pat
     models = []
     for run, result in zip(runs, results, strict=True):
         evaluation = Evaluation.load(run.predictions(result.split))
-        models.append(
-            Model(
-                TITLES.get(run.name, run.name),
-                result,
-                evaluation,
-                run.config.read_text(encoding='utf-8'),
-            )
-        )
-    page = make_report(
-        'Quickstart of mmsemiloc', introduction(results), table, models, evolution_section(runs)
-    )
-    path.write_text(page, encoding='utf-8')
+        config = run.config.read_text(encoding='utf-8')
+        models.append(Model(name_of(run), result, evaluation, config))
+
+    more = evolution_section(runs)
+    title = 'Quickstart of mmsemiloc'
+    write_whole(path, make_report(title, introduction(results), table, models, more))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -184,19 +185,22 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     report = args.work_dir / 'report.html'
     console.print(announcement(runs, report), highlight=False, soft_wrap=True)
+
     with ProgressDisplay(console) as display:
         outcomes = launch(runs, 'test', display, jobs=min(len(runs), cpu_cores()), force=args.force)
-    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+
+    # A comparison needs all of its models, so the first failure ends it.
     for outcome in outcomes:
         if isinstance(outcome, Failure):
-            print(
-                f'quickstart.py: {outcome.label} failed: {outcome.message}\n  log: {outcome.log}',
-                file=sys.stderr,
-            )
+            line = f'{outcome.label} failed: {outcome.message}\n  log: {outcome.log}'
+            print(f'quickstart.py: {line}', file=sys.stderr)
             return 1
+
+    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
     table = result_table(results)
     print_table(table, console)
     write_report(runs, results, table, report)
+
     console.print(f'Report: {report}', highlight=False, soft_wrap=True)
     console.print(
         'Next: your own images, see "Your own data" in README.md; several seeds: tools/study.py '

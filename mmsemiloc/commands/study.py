@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -9,18 +10,19 @@ from rich.console import Console
 
 from mmsemiloc.commands.common import load_config, read_options
 from mmsemiloc.commands.knobs import set_length
-from mmsemiloc.study.launch import launch
-from mmsemiloc.study.progress import ProgressDisplay
-from mmsemiloc.study.runs import Failure, Result, Run, plan_run
-from mmsemiloc.study.tables import (
+from mmsemiloc.files import write_whole
+from mmsemiloc.study.comparison import (
+    cost_table,
     difference_table,
-    pair_table,
-    print_table,
+    pairs_with,
     spread_table,
     values_of_seeds,
-    write_csv,
-    write_markdown,
 )
+from mmsemiloc.study.launch import launch, print_failures
+from mmsemiloc.study.progress import ProgressDisplay
+from mmsemiloc.study.results import Result, write_results
+from mmsemiloc.study.runs import Run, plan_run
+from mmsemiloc.study.tables import print_table, write_markdown
 from mmsemiloc.visualization.plots import seed_plot
 
 SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -35,8 +37,10 @@ def read_config(
 
 
 def variants(vary: dict[str, object]) -> dict[str, dict]:
-    """What to add to a config's name, and its options, for all combinations of the values of each
-    key.
+    """All combinations of the values of each key.
+
+    Returns:
+        The options of each combination, by what it adds to the name of a config.
 
     Example:
         >>> variants({'model.head.loss_mel.loss_weight': [0.5, 1]})
@@ -52,6 +56,20 @@ def variants(vary: dict[str, object]) -> dict[str, dict]:
     }
 
 
+def refuse_twice(values: Sequence[object]) -> None:
+    """Check that each config or seed comes once.
+
+    Raises:
+        ValueError: If one comes twice.
+    """
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(
+            'each config (by its file name) and each seed can be given once, got twice: '
+            f'{", ".join(twice)}'
+        )
+
+
 def plan_runs(args: argparse.Namespace) -> dict[str, list[Run]]:
     """The runs of each config and variant, by their name in tables.
 
@@ -60,22 +78,20 @@ def plan_runs(args: argparse.Namespace) -> dict[str, list[Run]]:
             name is unknown.
     """
     names = [Path(path).stem for path in args.configs]
-    for values in (names, args.seeds):
-        twice = sorted({str(value) for value in values if values.count(value) > 1})
-        if twice:
-            raise ValueError(
-                'each config (by its file name) and each seed can be given once, got twice: '
-                f'{", ".join(twice)}'
-            )
+    refuse_twice(names)
+    refuse_twice(args.seeds)
+
+    # Every config with every combination of the values of --vary.
     given, vary = read_options(args.cfg_options), read_options(args.vary)
     configs = {
         name + variant: read_config(path, args.split, {**given, **options}, args.steps)
         for name, path in zip(names, args.configs, strict=True)
         for variant, options in variants(vary).items()
     }
-    unknown = sorted(
-        {*itertools.chain(*args.pairs), *([args.ceiling] if args.ceiling else [])} - configs.keys()
-    )
+
+    # Before the time that runs take.
+    asked = {*itertools.chain(*args.pairs), *([args.ceiling] if args.ceiling else [])}
+    unknown = sorted(asked - configs.keys())
     if unknown:
         raise ValueError(
             f'--pairs and --ceiling need names of the study, {", ".join(configs)}; got '
@@ -88,31 +104,33 @@ def plan_runs(args: argparse.Namespace) -> dict[str, list[Run]]:
 
 
 def report(
-    outcomes: list[Result | Failure], names: list[str], args: argparse.Namespace, console: Console
+    results: list[Result], names: list[str], args: argparse.Namespace, console: Console
 ) -> None:
-    """Print the tables, write the files and name the failures."""
-    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
-    results.sort(key=lambda result: names.index(result.name))
-    if results:
-        spread = spread_table(results, (names[0], args.ceiling) if args.ceiling else None)
-        differences = [difference_table(results), pair_table(results, args.pairs)]
-        tables = [spread, *(table for table in differences if table is not None)]
-        for table in tables:
-            print_table(table, console)
-        if args.csv:
-            write_csv(results, args.csv, options=' '.join(args.cfg_options or []))
-        if args.markdown:
-            write_markdown(tables, args.markdown)
-        if args.plot:
-            args.plot.parent.mkdir(parents=True, exist_ok=True)
-            args.plot.write_bytes(seed_plot(values_of_seeds(results)))
-    for outcome in outcomes:
-        if isinstance(outcome, Failure):
-            console.print(
-                f'FAILED {outcome.label}: {outcome.message}\n  log: {outcome.log}',
-                markup=False,
-                soft_wrap=True,
-            )
+    """Print the tables, and write the files.
+
+    Args:
+        results: At least one, in any order.
+        names: The configs and variants, in the order of the tables.
+        args: The arguments of the tool.
+        console: Where to print.
+    """
+    results = sorted(results, key=lambda result: names.index(result.name))
+    baseline = results[0].name
+
+    gap = (names[0], args.ceiling) if args.ceiling else None
+    pairs = [*pairs_with(results, baseline), *args.pairs]
+    tables = [spread_table(results, gap), cost_table(results), difference_table(results, pairs)]
+    shown = [table for table in tables if table is not None]
+    for table in shown:
+        print_table(table, console)
+
+    if args.csv:
+        write_results(results, args.csv, options=' '.join(args.cfg_options or []))
+    if args.markdown:
+        write_markdown(shown, args.markdown)
+    if args.plot:
+        args.plot.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(args.plot, seed_plot(values_of_seeds(results)))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -123,5 +141,8 @@ def run(args: argparse.Namespace) -> int:
         # For each seed all configs, so that comparisons are complete early.
         by_seed = [run for of_seed in zip(*runs.values(), strict=True) for run in of_seed]
         outcomes = launch(by_seed, args.split, display, args.jobs, args.threads, args.force)
-    report(outcomes, list(runs), args, console)
-    return 1 if any(isinstance(outcome, Failure) for outcome in outcomes) else 0
+
+    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+    if results:
+        report(results, list(runs), args, console)
+    return 1 if print_failures(outcomes, console) else 0

@@ -1,37 +1,26 @@
 """The work of tools/transfer.py."""
 
 import argparse
-import csv
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from rich.console import Console
 
 from mmsemiloc.commands.common import check_checkpoint, load_config
-from mmsemiloc.commands.knobs import set_length
+from mmsemiloc.commands.knobs import replace_root, set_length
 from mmsemiloc.datasets.dense_digit_scenes import write_dense_scenes
-from mmsemiloc.study.launch import launch
+from mmsemiloc.files import write_whole
+from mmsemiloc.study.comparison import cost_table, difference_table, pairs_with, spread_table
+from mmsemiloc.study.launch import launch, print_failures
 from mmsemiloc.study.progress import ProgressDisplay
 from mmsemiloc.study.report import page, table_html
-from mmsemiloc.study.runs import Failure, Run
+from mmsemiloc.study.results import Result, write_results
+from mmsemiloc.study.runs import NO_TEST, Run
 from mmsemiloc.study.steps import with_length
-from mmsemiloc.study.tables import print_table, write_markdown
-from mmsemiloc.study.transfer import (
-    NO_TEST,
-    RANDOM,
-    TransferResult,
-    TransferRun,
-    check_start,
-    cost_table,
-    difference_table,
-    initialised,
-    plan_transfer,
-    to_rows,
-    transfer_table,
-)
+from mmsemiloc.study.tables import Table, print_table, write_markdown
+from mmsemiloc.study.transfer import RANDOM, TransferRun, check_start, initialised, plan_transfer
 
 SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 # What `digits` pre-trains, by its name in tables, and fine-tunes.
@@ -60,8 +49,12 @@ def read(path: str | Path) -> Config:
 def plan_tasks(
     tasks: dict[str, Config], checkpoints: dict[str, dict[int, str]], args: argparse.Namespace
 ) -> list[TransferRun]:
-    """The runs of all tasks from random weights and from the checkpoint of each name and seed, seed
-    by seed.
+    """The runs of all tasks from each initialisation, seed by seed.
+
+    Args:
+        tasks: The config of each task.
+        checkpoints: Of each name, the file of each seed. Random weights are always there.
+        args: The arguments of the tool.
 
     Raises:
         ValueError: If a checkpoint cannot be loaded, or does not fit the backbone of a task.
@@ -72,29 +65,30 @@ def plan_tasks(
             checkpoint = str(Path(files[seed]).resolve()) if files else None
             if checkpoint is not None:
                 check_checkpoint(checkpoint)
+
             for task, cfg in tasks.items():
                 if checkpoint is not None:
                     check_start(cfg, checkpoint)
-                runs.append(
-                    plan_transfer(name, task, initialised(cfg, checkpoint), seed, args.work_dir)
-                )
+                start = initialised(cfg, checkpoint)
+                runs.append(plan_transfer(name, task, start, seed, args.work_dir))
     return runs
 
 
 def moved(cfg: Config, data_root: Path) -> Config:
-    """A task of ``digits`` with its images in another folder."""
-    return Config.fromstring(cfg.pretty_text.replace(DENSE, str(data_root.resolve())), '.py')
+    """A copy of a task of ``digits`` with its images in another folder."""
+    content = cfg.to_dict()
+    replace_root(content, DENSE, str(data_root.resolve()))
+    return Config(content)
 
 
 def plan_pretraining(args: argparse.Namespace) -> list[TransferRun]:
     """The runs that make the checkpoints of ``digits``."""
+    share = QUICK_SHARE if args.quick else SHARE
     runs = []
     for seed in args.seeds:
         for name, path in PRETRAINING.items():
             cfg = read(args.configs / path)
-            cfg = with_length(
-                cfg, round(cfg.train_cfg.max_iters * (QUICK_SHARE if args.quick else SHARE))
-            )
+            cfg = with_length(cfg, round(cfg.train_cfg.max_iters * share))
             runs.append(plan_transfer(name, 'pre-training', cfg, seed, args.work_dir))
     return runs
 
@@ -104,73 +98,60 @@ def digits_tasks(args: argparse.Namespace) -> dict[str, Config]:
     data_root = args.work_dir / ('quick_data' if args.quick else 'data')
     for split, count in IMAGES.items():
         write_dense_scenes(data_root, split, count // 2 if args.quick else count)
+
     paths = [Path(path) for path in args.tasks[1:]] or [args.configs / path for path in TASKS]
     tasks = {path.stem: moved(read(path), data_root) for path in paths}
-    return (
-        {name: set_length(cfg, 'steps', QUICK_STEPS) for name, cfg in tasks.items()}
-        if args.quick
-        else tasks
-    )
+    if args.quick:
+        tasks = {name: set_length(cfg, 'steps', QUICK_STEPS) for name, cfg in tasks.items()}
+    return tasks
+
+
+def write_html(tables: Sequence[Table], path: Path) -> None:
+    """Write the tables as a page."""
+    sections = [(table.title, '', table_html(table)) for table in tables]
+    text = page('Transfer', 'Each task, fine-tuned from each initialisation.', sections)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text)
 
 
 def report(
-    results: list[TransferResult],
-    costs: list[TransferResult],
-    args: argparse.Namespace,
-    console: Console,
+    results: list[Result], costs: list[Result], args: argparse.Namespace, console: Console
 ) -> None:
-    """Print the tables and write the files."""
-    differences = difference_table(results, args.pairs)
-    tables = [
-        transfer_table(results),
-        *([differences] if differences else []),
-        cost_table([*costs, *results]),
-    ]
-    for table in tables:
+    """Print the tables and write the files.
+
+    Args:
+        results: Of the tasks.
+        costs: Of the pre-training, if there was any.
+        args: The arguments of the tool.
+        console: Where to print.
+    """
+    differences = difference_table(results, [*pairs_with(results, RANDOM), *args.pairs])
+    tables = [spread_table(results), differences, cost_table([*costs, *results])]
+    shown = [table for table in tables if table is not None]
+    for table in shown:
         print_table(table, console)
+
     if args.csv:
-        args.csv.parent.mkdir(parents=True, exist_ok=True)
-        with args.csv.open('w', newline='') as file:
-            rows = to_rows(results)
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        write_results(results, args.csv)
     if args.markdown:
-        write_markdown(tables, args.markdown)
+        write_markdown(shown, args.markdown)
     if args.html:
-        args.html.parent.mkdir(parents=True, exist_ok=True)
-        args.html.write_text(
-            page(
-                'Transfer',
-                'Each task, fine-tuned from each initialisation.',
-                [(table.title, '', table_html(table)) for table in tables],
-            ),
-            encoding='utf-8',
-        )
+        write_html(shown, args.html)
 
 
 def launch_all(
     runs: Sequence[Run], split: str, args: argparse.Namespace, console: Console
-) -> list[TransferResult]:
+) -> list[Result]:
     """Train and test; the results, if there is no failure.
 
     Raises:
         SystemExit: If a run has failed, after all others have ended.
     """
     with ProgressDisplay(console) as display:
-        outcomes: list[Any] = list(
-            launch(runs, split, display, args.jobs, args.threads, args.force)
-        )
-    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    for failed in failures:
-        console.print(
-            f'FAILED {failed.label}: {failed.message}\n  log: {failed.log}',
-            markup=False,
-            soft_wrap=True,
-        )
-    if failures:
+        outcomes = launch(runs, split, display, args.jobs, args.threads, args.force)
+    if print_failures(outcomes, console):
         raise SystemExit(1)
-    return outcomes
+    return [outcome for outcome in outcomes if isinstance(outcome, Result)]
 
 
 def check_names(args: argparse.Namespace, digits: bool) -> None:
@@ -197,18 +178,22 @@ def run(args: argparse.Namespace) -> int:
     check_names(args, digits)
     if args.quick:
         args.seeds = args.seeds[:1]
+
+    # All is checked before anything is trained.
     pretraining = plan_pretraining(args) if digits and not args.checkpoints else []
     tasks = digits_tasks(args) if digits else {Path(path).stem: read(path) for path in args.tasks}
-    given = {
+    checkpoints = {
         name: {seed: file.format(seed=seed) for seed in args.seeds}
         for name, file in args.checkpoints
     }
-    runs = plan_tasks(tasks, given, args)
+    runs = plan_tasks(tasks, checkpoints, args)
+
+    # The checkpoints of digits are there after its pre-training.
     costs = launch_all(pretraining, NO_TEST, args, console)
     if pretraining:
-        made: dict[str, dict[int, str]] = {}
         for each in pretraining:
-            made.setdefault(each.name, {})[each.seed] = str(each.checkpoint())
-        runs = plan_tasks(tasks, made, args)
+            checkpoints.setdefault(each.name, {})[each.seed] = str(each.checkpoint())
+        runs = plan_tasks(tasks, checkpoints, args)
+
     report(launch_all(runs, 'test', args, console), costs, args, console)
     return 0

@@ -30,7 +30,7 @@ def dicts_in(node: object) -> Iterator[Mapping]:
 
 
 def stamp(path: str) -> str:
-    """Size and time of the last change of a file; 'missing' if there is none."""
+    """Size and time of the last change of a file; 'missing' if it is not there."""
     try:
         info = os.stat(path)
     except OSError:
@@ -63,7 +63,7 @@ def stamp_path(path: str, is_list: bool = False) -> list[str]:
 
 
 def local_path(*parts: object) -> str:
-    """Parts of a path joined, with ~ for the home folder; '' if they are no text."""
+    """Parts of a path joined, with ~ for the home folder; '' if none is a text."""
     texts = [os.path.expanduser(part) for part in parts if isinstance(part, str)]
     return os.path.join(*texts) if texts else ''
 
@@ -117,12 +117,16 @@ def data_fingerprint(cfg: Mapping) -> str:
     lines: dict[str, list[str]] = {}
     for node in dicts_in(cfg):
         root = node.get('data_root')
+
+        # Files and folders that it names: relative to its root, or to the current folder.
         for key in FILE_KEYS & node.keys():
             value = node[key]
             for path in (local_path(root, value), local_path(value)):
                 if isinstance(value, str) and value and path not in lines and os.path.exists(path):
                     lines[path] = stamp_path(path, key in ('ann_file', 'classes'))
                     break
+
+        # The images of a dataset, once for all loaders that read them.
         if DATASET_KEYS & node.keys():
             name = str([image_folders(node), list_file(node), node.get('with_label', True)])
             if name not in lines:

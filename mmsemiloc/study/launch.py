@@ -7,19 +7,22 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from rich.console import Console
+
 from mmsemiloc.study.progress import ProgressDisplay
-from mmsemiloc.study.runs import Failure, Result, Run
+from mmsemiloc.study.results import Failure, Result
+from mmsemiloc.study.runs import Run
 
 THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS')
 
 
 def prepare(run: Run, force: bool) -> None:
-    """Make the run's folder, without what an interrupted run left in it.
+    """Make the run's folder; what an interrupted run left in it is removed.
 
-    With ``force``, without a finished one either.
+    With ``force``, a finished run is removed as well.
     """
     if force or not run.trained.is_file():
         shutil.rmtree(run.folder, ignore_errors=True)
@@ -36,11 +39,9 @@ def failure(run: Run, exit_code: int, start: int = 0) -> Failure:
         start: Length of the log when the process began: what stands before is of another one.
     """
     if exit_code < 0:
-        return Failure(
-            run.label,
-            f'killed by signal {-exit_code}' + (' (out of memory?)' if exit_code == -9 else ''),
-            run.log,
-        )
+        guess = ' (out of memory?)' if exit_code == -9 else ''
+        return Failure(run.label, f'killed by signal {-exit_code}{guess}', run.log)
+
     text = run.log.read_bytes()[start:].decode(errors='replace')
     lines = [line for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r'[\w.]+(Error|Exception|Interrupt)\b', line)]
@@ -69,6 +70,7 @@ def execute(
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
     receiver, sender = os.pipe()
     command = [sys.executable, '-m', run.worker, str(run.folder), split, str(sender)]
+
     with open(receiver) as messages, run.log.open('a') as log:
         start = log.tell()
         try:
@@ -78,10 +80,12 @@ def execute(
         finally:
             os.close(sender)  # the messages end when the process does
         processes.append(process)
+
         with process:
             for line in messages:
                 if line.endswith('\n'):  # a process that was killed may leave half a line
                     report(json.loads(line))
+
     result = run.result(split)
     if process.returncode == 0 and result is not None:
         return result
@@ -96,8 +100,9 @@ def launch(
     threads: int = 1,
     force: bool = False,
 ) -> list[Result | Failure]:
-    """Train and evaluate all runs; a failed one does not stop the others, and a finished one is
-    read back.
+    """Train and evaluate all runs, several at a time.
+
+    A failed run does not stop the others, and a finished one is read back.
 
     Args:
         runs: Runs with different folders.
@@ -108,7 +113,7 @@ def launch(
         force: Whether to train finished runs again.
 
     Returns:
-        One result or failure a run, in order.
+        One result or failure per run, in order.
 
     Raises:
         KeyboardInterrupt: On Ctrl-C, once the processes have ended.
@@ -122,11 +127,13 @@ def launch(
                 f'{run.label}: {done.summary} (read back)', highlight=False, soft_wrap=True
             )
             return done
+
         display.start(run.label)
         prepare(run, force)
         result = execute(
             run, split, threads, processes, lambda message: display.update(run.label, message)
         )
+
         display.finish(run.label, result.summary)
         return result
 
@@ -141,7 +148,7 @@ def launch(
 
 
 @contextlib.contextmanager
-def stopping(processes: list[subprocess.Popen]):
+def stopping(processes: list[subprocess.Popen]) -> Iterator[None]:
     """End the processes that still run when the block is left, after Ctrl-C for example."""
     try:
         yield
@@ -149,3 +156,12 @@ def stopping(processes: list[subprocess.Popen]):
         for process in processes:
             if process.poll() is None:
                 process.terminate()
+
+
+def print_failures(outcomes: Sequence[Result | Failure], console: Console) -> bool:
+    """Name the runs that failed, with their errors and logs; whether there are any."""
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    for failed in failures:
+        line = f'FAILED {failed.label}: {failed.message}\n  log: {failed.log}'
+        console.print(line, markup=False, soft_wrap=True)
+    return bool(failures)

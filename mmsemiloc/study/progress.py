@@ -14,9 +14,9 @@ from rich.progress import (
 
 
 class ProgressDisplay:
-    """One line for each run that is going on.
+    """One line per run that is going on.
 
-    Where the output is no terminal, a plain line each quarter of a run.
+    Where the output is not a terminal, a plain line is printed after each quarter of a run.
 
     Args:
         console: Where to show it.
@@ -24,6 +24,7 @@ class ProgressDisplay:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+
         self._bars = Progress(
             TextColumn('{task.description}'),
             BarColumn(bar_width=24),
@@ -36,6 +37,8 @@ class ProgressDisplay:
             refresh_per_second=4,
             disable=not console.is_terminal,
         )
+
+        # By the label of a run; several threads report.
         self._tasks: dict[str, TaskID] = {}
         self._quarters: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -44,7 +47,7 @@ class ProgressDisplay:
         self._bars.start()
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._bars.stop()
 
     def start(self, label: str) -> None:
@@ -59,9 +62,11 @@ class ProgressDisplay:
             if 'stage' in message:
                 self._bars.update(self._tasks[label], text=message['stage'])
                 return
+
             step, total = message['step'], message['total']
             text = f'step {step}/{total}  loss {message["loss"]:.3f}'
             self._bars.update(self._tasks[label], completed=step, total=total, text=text)
+
             if not self.console.is_terminal and 4 * step // total > self._quarters[label]:
                 self._quarters[label] = 4 * step // total
                 self.console.print(f'{label}: {text}', highlight=False, soft_wrap=True)

@@ -1,20 +1,22 @@
-"""What a run is, where its files lie, and what it gave."""
+"""What a run is, and where its files lie."""
 
 import copy
 import hashlib
 import json
-import os
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import torch
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
-from rich.markup import escape
 
 from mmsemiloc import __version__
 from mmsemiloc.study.data_files import data_fingerprint
+from mmsemiloc.study.results import Cost, Result
+
+NO_TEST = 'none'  # split of a run that is trained only
 
 
 @dataclass(frozen=True)
@@ -26,19 +28,23 @@ class Run:
         seed: Random seed.
         folder: Where all files of the run lie; its name depends on what the config says.
         cfg: The config with its seed and folder.
+        task: Name of the task's config in a transfer study.
     """
 
     name: str
     seed: int
     folder: Path
     cfg: Config = field(repr=False)
+    task: str = ''
 
-    worker = 'mmsemiloc.study.worker'  # module of the process that trains and evaluates it
+    # Module of the process that trains and evaluates it.
+    worker: ClassVar[str] = 'mmsemiloc.study.worker'
 
     @property
     def label(self) -> str:
-        """Name and seed."""
-        return f'{self.name} seed {self.seed}'
+        """Name, task if there is one, and seed."""
+        name = f'{self.name}, {self.task},' if self.task else self.name
+        return f'{name} seed {self.seed}'
 
     @property
     def log(self) -> Path:
@@ -64,109 +70,46 @@ class Run:
         return self.folder / f'{split}.npz'
 
     def checkpoint(self) -> Path:
-        """The newest checkpoint."""
-        # The name alone: the folder may have been moved, or the work dir be relative to another
-        # folder.
-        return self.folder / Path(find_latest_checkpoint(str(self.folder)) or 'no checkpoint').name
+        """The newest checkpoint.
 
-    def result(self, split: str) -> Any:
-        """Its :class:`Result` on a split (of another class for other kinds of runs); None if it has
-        not ended.
+        Raises:
+            ValueError: If the folder has none.
         """
-        if not (self.trained.is_file() and self.evaluated(split).is_file()):
+        newest = find_latest_checkpoint(str(self.folder))
+        if newest is None:
+            raise ValueError(f'there is no checkpoint in {self.folder}')
+
+        # The name alone: the folder may have been moved, or be relative to another one.
+        return self.folder / Path(newest).name
+
+    def metrics(self, split: str) -> Mapping[str, float | None]:
+        """The metrics of a split that has been evaluated, by their names in results."""
+        return json.loads(self.evaluated(split).read_text())
+
+    def result(self, split: str) -> Result | None:
+        """Its result on a split; None if it has not ended."""
+        trained_only = split == NO_TEST
+        if not (self.trained.is_file() and (trained_only or self.evaluated(split).is_file())):
             return None
-        training, evaluation = (
-            json.loads(path.read_text()) for path in (self.trained, self.evaluated(split))
-        )
+
+        training = json.loads(self.trained.read_text())
         return Result(
             name=self.name,
             seed=self.seed,
             split=split,
+            metrics={} if trained_only else self.metrics(split),
+            cost=Cost(**{each.name: training.get(each.name) for each in fields(Cost)}),
+            task=self.task,
             folder=str(self.folder),
-            **training,
-            **evaluation,
+            curves=training['curves'],
         )
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one run gave on one split.
-
-    Attributes:
-        name: Name of the config.
-        seed: Random seed.
-        split: 'val' or 'test'.
-        folder: Folder of the run.
-        steps: Optimizer steps.
-        images: Views of images that training has run through the network, labelled or not: one an
-            image, if not several.
-        seconds: Duration of training.
-        memory_mib: Largest memory of the process in MiB.
-        accuracy: Images that are classified right, %.
-        mean_recall: The mean over the true classes of the images of each that are classified right,
-            %.
-        classes_used: Number of classes that some image was given to.
-        num_classes: C.
-        max_box_acc_v2: MaxBoxAccV2 (%) of the predicted class's CAM; None without boxes or maps.
-        cam_in_box: Mean share (%) of the energy of the predicted class's CAM inside the true box;
-            None without boxes or maps.
-        cam_area: Mean share (%) of that CAM above half of its maximum; None without maps.
-        box_area: Mean share (%) of the image that the true box covers, the energy of a uniform map;
-            None without boxes.
-        centre_box_acc_v2: MaxBoxAccV2 (%) of a map that knows nothing, a Gaussian at the centre;
-            None without boxes.
-        curves: Logged values, for each name a list of [step, value].
-    """
-
-    name: str
-    seed: int
-    split: str
-    folder: str
-    steps: int
-    images: int
-    seconds: float
-    memory_mib: float
-    accuracy: float
-    mean_recall: float
-    classes_used: int
-    num_classes: int
-    max_box_acc_v2: float | None
-    cam_in_box: float | None
-    cam_area: float | None
-    box_area: float | None
-    centre_box_acc_v2: float | None
-    curves: dict[str, list[list[float]]] = field(repr=False)
-
-    @property
-    def summary(self) -> str:
-        """One line for the terminal."""
-        text = (
-            f'{self.split} accuracy {self.accuracy:.1f} %, {self.classes_used} of '
-            f'{self.num_classes} classes used'
-        )
-        return f'{text}, trained {self.steps} steps in {self.seconds:.0f} s'
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that stopped with an error: its label, the last line of the error, and its log."""
-
-    label: str
-    message: str
-    log: Path
-
-    @property
-    def summary(self) -> str:
-        """One line for the terminal."""
-        return f'[red]failed[/red], log: {escape(str(self.log))}'
 
 
 def fingerprint(cfg: Config) -> str:
-    """12 hex digits that depend on all that a config says (not on its place or seed) and on the
-    versions that run it.
+    """12 hex digits that name what a config would train, and with which versions.
 
-    They depend on the lists and images that it names too, so that results of other data are not
-    taken for its own.
+    They depend on all that the config says but its place and seed, and on the lists and images
+    that it names, so that results of other data are not taken for its own.
     """
     content = cfg.to_dict()
     content.pop('work_dir', None)
@@ -190,17 +133,3 @@ def plan_run(name: str, cfg: Config, seed: int, work_dir: Path) -> Run:
     cfg.work_dir = str(folder)
     cfg.randomness = {**cfg.get('randomness', {}), 'seed': seed}
     return Run(name, seed, folder, cfg)
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write a file that is never half written."""
-    partial = path.with_suffix('.partial')
-    partial.write_text(json.dumps(content, indent=1))
-    os.replace(partial, path)
-
-
-def to_row(result: Result) -> dict:
-    """A result without its curves, for a csv file."""
-    row = asdict(result)
-    del row['curves']
-    return row

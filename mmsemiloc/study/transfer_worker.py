@@ -1,8 +1,8 @@
-"""The process of one transfer run: ``python -m mmsemiloc.study.transfer_worker FOLDER SPLIT FD``
-trains and tests.
+"""The process of one transfer run.
 
-As :mod:`mmsemiloc.study.worker`, but for any config: what it is worth is what the config's own test
-metrics say. With the split 'none' it is trained only.
+``python -m mmsemiloc.study.transfer_worker FOLDER SPLIT FD`` trains and tests. It does what
+:mod:`mmsemiloc.study.worker` does, but for any config, and measures with the config's own test
+metrics. With the split 'none' it only trains.
 """
 
 from pathlib import Path
@@ -10,8 +10,9 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmsemiloc.engine.build import build_runner
-from mmsemiloc.study.runs import Run, write_json
-from mmsemiloc.study.transfer import NO_TEST, checked_metrics, initialised
+from mmsemiloc.files import write_json
+from mmsemiloc.study.runs import NO_TEST, Run
+from mmsemiloc.study.transfer import checked_metrics, initialised
 from mmsemiloc.study.worker import Send, run_process, train
 
 
@@ -20,9 +21,8 @@ def test(cfg: Config, checkpoint: Path) -> dict[str, float]:
     cfg = initialised(cfg, None)
     cfg.load_from = str(checkpoint)
     runner = build_runner(cfg)
-    return checked_metrics(
-        runner.test(), [type(metric).__name__ for metric in runner.test_evaluator.metrics]
-    )
+    evaluators = [type(metric).__name__ for metric in runner.test_evaluator.metrics]
+    return checked_metrics(runner.test(), evaluators)
 
 
 def work(run: Run, split: str, send: Send) -> None:

@@ -1,7 +1,7 @@
 """The process of one run: ``python -m mmsemiloc.study.worker FOLDER SPLIT FD``.
 
 It trains and evaluates what is not done yet. Progress goes to the open file descriptor FD, one JSON
-object a line.
+object per line.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from mmengine.config import Config
@@ -16,10 +17,12 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmsemiloc.engine.build import build_runner
+from mmsemiloc.files import write_json
 from mmsemiloc.models.views import number_of_views
 from mmsemiloc.study.evaluate import evaluate_checkpoint, summarize
 from mmsemiloc.study.measure import peak_memory_mib
-from mmsemiloc.study.runs import Run, write_json
+from mmsemiloc.study.results import Cost
+from mmsemiloc.study.runs import Run
 
 Send = Callable[[dict], None]
 
@@ -53,8 +56,9 @@ class ProgressHook(Hook):
 
 
 def images_of(batch: dict) -> int:
-    """Views of images in a collated batch, of which MMPretrain's self-supervised models have a list
-    of batches.
+    """Views of images in a collated batch.
+
+    MMPretrain's self-supervised models have a list of batches, one per view.
     """
     inputs = batch['inputs']
     if isinstance(inputs, list) and inputs[0].dim() == 4:
@@ -82,18 +86,13 @@ def train(run: Run, send: Send) -> None:
     runner = build_runner(run.cfg)
     progress = ProgressHook(send)
     runner.register_hook(progress)
+
     start = time.monotonic()
     runner.train()
-    write_json(
-        run.trained,
-        dict(
-            steps=runner.iter,
-            images=progress.images,
-            seconds=time.monotonic() - start,
-            memory_mib=peak_memory_mib(),
-            curves=read_curves(run.folder),
-        ),
-    )
+    seconds = time.monotonic() - start
+
+    cost = Cost(runner.iter, progress.images, seconds, peak_memory_mib())
+    write_json(run.trained, {**asdict(cost), 'curves': read_curves(run.folder)})
 
 
 def work(run: Run, split: str, send: Send) -> None:

@@ -12,7 +12,8 @@ from sklearn.metrics import confusion_matrix as slow_confusion_matrix
 from torch.utils.data import DataLoader
 
 from mmsemiloc.registry import MODELS
-from mmsemiloc.study import Result
+from mmsemiloc.study import Cost, Result
+from mmsemiloc.study.comparison import spread_table
 from mmsemiloc.study.evaluate import (
     Evaluation,
     Examples,
@@ -22,7 +23,6 @@ from mmsemiloc.study.evaluate import (
     summarize,
 )
 from mmsemiloc.study.report import Model, make_report
-from mmsemiloc.study.tables import spread_table
 from tests.conftest import CLASSES, make_batch, make_model
 from tests.datasets.conftest import save_image
 from tests.evaluation import reference
@@ -198,19 +198,7 @@ def test_a_model_without_maps_is_evaluated_without_them(transformer, boxes, tmp_
 def test_a_page_of_a_model_without_maps(transformer, model):
     evaluations = [evaluate(each, make_loader()) for each in (model, transformer)]
     results = [
-        Result(
-            name='x',
-            seed=0,
-            split='val',
-            folder='f',
-            steps=1,
-            images=1,
-            seconds=1.0,
-            memory_mib=1.0,
-            curves={},
-            **summarize(evaluation),
-        )
-        for evaluation in evaluations
+        Result('x', 0, 'val', summarize(evaluation), Cost(1, 1, 1.0)) for evaluation in evaluations
     ]
     models = [
         Model(title, result, evaluation, 'config')

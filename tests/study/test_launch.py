@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import pytest
 from mmengine.config import Config
 
+from mmsemiloc.files import write_json
 from mmsemiloc.study.launch import execute
-from mmsemiloc.study.runs import Failure, Result, Run, write_json
-from tests.study.test_tables import make_result
+from mmsemiloc.study.results import Failure, Result
+from mmsemiloc.study.runs import Run
+from tests.study.conftest import make_result
 from tests.tools.conftest import ROOT, run_tool
 
 # As mmdet without the C++ ops of mmcv: it prints, warns, and cannot be imported.
@@ -72,16 +74,8 @@ def run(tmp_path, monkeypatch):
 def test_what_imports_print_is_no_message(run):
     run, do = run
     training = dict(steps=1, images=1, seconds=1.0, memory_mib=1.0, curves={})
-    rest = {**vars(make_result('fake', 0, 50.0))}
     write_json(run.trained, training)
-    write_json(
-        run.evaluated('val'),
-        {
-            key: value
-            for key, value in rest.items()
-            if key not in {*training, 'name', 'seed', 'split', 'folder'}
-        },
-    )
+    write_json(run.evaluated('val'), make_result('fake', 0, 50.0).metrics)
     outcome, messages = do('send(dict(step=1))')
     assert messages == [dict(stage='val'), dict(step=1)] and isinstance(outcome, Result)
     log = run.log.read_text()

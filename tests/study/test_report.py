@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsemiloc.study import Result
 from mmsemiloc.study.evaluate import Evaluation, Examples
 from mmsemiloc.study.report import Model, make_report
 from mmsemiloc.study.tables import Table
 from mmsemiloc.visualization.pictures import image_picture
 from mmsemiloc.visualization.plots import confusion_plot, curve_plot
+from tests.study.conftest import make_result
 
 IMAGES = 3
 
@@ -39,26 +39,7 @@ def make_model(title, seed, curves):
         *np.zeros((2, 3, 128), np.uint8),
         examples,
     )
-    result = Result(
-        name=title,
-        seed=0,
-        split='test',
-        folder='f',
-        steps=2,
-        images=8,
-        seconds=1.0,
-        memory_mib=1.0,
-        accuracy=50.0,
-        mean_recall=50.0,
-        classes_used=2,
-        num_classes=2,
-        max_box_acc_v2=45.0,
-        cam_in_box=40.0,
-        cam_area=20.0,
-        box_area=30.0,
-        centre_box_acc_v2=35.0,
-        curves=curves,
-    )
+    result = make_result(title, 0, 50.0, split='test', curves=curves)
     return Model(title, result, evaluation, f'config of {title} <b>')
 
 

@@ -1,6 +1,7 @@
 """What identifies a run, and when it counts as finished."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,9 +9,10 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmsemiloc.files import write_json
 from mmsemiloc.study import plan_run
 from mmsemiloc.study.launch import failure
-from mmsemiloc.study.runs import fingerprint, to_row, write_json
+from mmsemiloc.study.runs import fingerprint
 from mmsemiloc.study.worker import ProgressHook, read_curves
 from tests.conftest import make_batch
 
@@ -64,10 +66,20 @@ def test_a_run_is_finished_when_trained_and_evaluated_on_the_split(tmp_path):
     assert run.result('val') is None
     write_json(run.evaluated('val'), EVALUATION)
     result = run.result('val')
-    assert (result.name, result.seed, result.split, result.accuracy) == ('a', 3, 'val', 50.0)
-    assert result.curves == TRAINING['curves'] and 'curves' not in to_row(result)
+    assert (result.name, result.seed, result.split) == ('a', 3, 'val')
+    assert result.metrics == EVALUATION and result.curves == TRAINING['curves']
+    assert (result.cost.steps, result.cost.images, result.cost.seconds) == (3, 12, 1.5)
     assert run.result('test') is None
     assert not list(run.folder.glob('*.partial'))
+
+
+def test_a_run_without_a_checkpoint_names_its_folder(tmp_path):
+    run = plan_run('a', make_config(), 0, tmp_path)
+    run.folder.mkdir(parents=True)
+    with pytest.raises(ValueError, match=f'there is no checkpoint in {re.escape(str(run.folder))}'):
+        run.checkpoint()
+    (run.folder / 'last_checkpoint').write_text('/elsewhere/iter_3.pth')
+    assert run.checkpoint() == run.folder / 'iter_3.pth'
 
 
 def test_a_failure_says_what_happened(tmp_path):

@@ -18,7 +18,7 @@ from mmsemiloc.datasets.subsets import draw_subset
 from mmsemiloc.evaluation import score_centre_map, summarize_maps
 from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
 from mmsemiloc.study.evaluate import Evaluation
-from tests.study.test_tables import make_result
+from tests.study.conftest import make_result
 from tests.tools.conftest import ROOT, STEPS, run_tool
 
 

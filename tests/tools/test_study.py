@@ -10,7 +10,7 @@ from mmengine.config import Config
 from rich.console import Console
 
 from mmsemiloc.commands import study
-from tests.study.test_tables import make_result
+from tests.study.conftest import make_result
 from tests.tools.conftest import ROOT, STEPS, run_tool
 
 CONFIGS = [ROOT / 'configs/digits' / name for name in ('digits_ce.py', 'digits_full.py')]
@@ -55,7 +55,7 @@ def test_finished_runs_are_read_back(runs, tmp_path):
         )
     difference = float(rows['digits_full']['accuracy']) - float(rows['digits_ce']['accuracy'])
     assert (
-        f'| digits_full | accuracy % | {difference:+.2f} | – | {difference:+.2f} |'
+        f'| digits_full − digits_ce | accuracy % | {difference:+.2f} | – | {difference:+.2f} |'
         in (tmp_path / 'study.md').read_text()
     )
     assert (
@@ -178,13 +178,17 @@ def test_pairs_and_gap_closed(parse, tmp_path):
     console = Console(width=200, record=True)
     study.report(results[::-1], names, args, console)
     text = (tmp_path / 'study.md').read_text()
-    assert '| fixmatch | 60.5 ± 0.7 |' in text and '| 25.0 | 10 | 320 |' in text
-    assert '| fixmatch | accuracy % | +10.00 ± 0.00 | [+10.00, +10.00] | +10.00 | +10.00 |' in text
+    assert '| fixmatch | 60.5 ± 0.7 |' in text and '| 25.0 | 0 1 |' in text
+    assert '| fixmatch | 10 | 320 | 5 |' in text
+    assert (
+        '| fixmatch − ce | accuracy % | +10.00 ± 0.00 | [+10.00, +10.00] | +10.00 | +10.00 |'
+        in text
+    )
     assert (
         '| all − fixmatch | accuracy % | +30.00 ± 0.00 | [+30.00, +30.00] | +30.00 | +30.00 |'
         in text
     )
-    assert 'differences of pairs' in console.export_text()
+    assert console.export_text().count('differences by seed') == 1
 
 
 @pytest.mark.parametrize(
