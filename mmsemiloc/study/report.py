@@ -71,7 +71,7 @@ true box. <b>CAM area</b>: mean share of the map above half of its maximum. A sm
 not good: the map may cover one part of the object. The last two rows are uninformed baselines. A
 uniform map has in the box what the box covers of the image. A map that falls off from the centre
 has centred boxes of all sizes."""
-EXAMPLES = """{examples} images of the {split} split, evenly from all classes and not picked by hand.
+EXAMPLES = """{examples} images of the {split} split, evenly from all classes, not picked by hand.
 Green: the true box, which no training has seen. Bright yellow: where the map of the predicted
 class is strongest. Each map is scaled to its own largest value. Below: the predicted class, its
 probability, and the share of the map inside the box."""

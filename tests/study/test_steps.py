@@ -1,13 +1,20 @@
 """Another number of steps: equal to a config whose text says that number."""
 
+import inspect
 import shutil
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
+from mmsemiloc import engine
+from mmsemiloc.engine import HealthHook
 from mmsemiloc.models import Schedule
+from mmsemiloc.registry import HOOKS
 from mmsemiloc.study import with_length
+from mmsemiloc.study.steps import step_arguments
+
+HOOK_NAMES = [name for name in engine.__all__ if name.endswith('Hook')]
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 DIGITS = sorted(
@@ -149,3 +156,28 @@ def test_everything_begins_in_a_run_of_one_epoch():
 def test_steps_must_be_positive():
     with pytest.raises(ValueError, match='got 0'):
         with_length(Config.fromfile(CONFIGS / 'digits/digits_ce.py'), 0)
+
+
+def test_every_hook_of_ours_declares_arguments_that_it_has():
+    for name in HOOK_NAMES:
+        hook = HOOKS.get(name)
+        declared = vars(hook)['step_arguments']
+        known = {
+            argument
+            for cls in hook.__mro__
+            for argument in inspect.signature(cls.__init__).parameters
+        }
+        assert set(declared) <= known, name
+
+
+def test_a_subclass_declares_its_own_step_arguments():
+    class Silent(HealthHook):
+        pass
+
+    class Declares(HealthHook):
+        step_arguments = dict(every=8)
+
+    with pytest.raises(ValueError, match='hook Silent count steps'):
+        step_arguments(Silent)
+    assert step_arguments(Declares) == dict(every=8)
+    assert step_arguments('mmsemiloc.HealthHook') == dict(interval=50, begin=200)

@@ -4,6 +4,7 @@ import contextlib
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -16,6 +17,7 @@ from mmsemiloc.datasets.checks.box_motion import check_moves_boxes
 from mmsemiloc.datasets.random_state import RandomState
 from mmsemiloc.datasets.subsets import subset_of
 from mmsemiloc.datasets.tolerant_dataset import tolerant
+from mmsemiloc.engine.hooks.step_arguments import StepArguments
 from mmsemiloc.evaluation import (
     MapScore,
     scored_batches,
@@ -98,6 +100,8 @@ class CAMEvolutionHook(Hook):
     Example:
         dict(type='mmsemiloc.CAMEvolutionHook', interval=500, by_epoch=False)
     """
+
+    step_arguments: ClassVar[StepArguments] = dict(interval=None)
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """Hook that keeps numbers that are not finite out of any model and its checkpoints."""
 
+from typing import ClassVar
+
 from mmengine import dist
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
@@ -14,6 +16,7 @@ from mmsemiloc.engine.checks.finite import (
     gradients_of,
     total_norm,
 )
+from mmsemiloc.engine.hooks.step_arguments import StepArguments
 from mmsemiloc.engine.optimizers.accum_optim_wrapper import AccumOptimWrapper
 from mmsemiloc.models import inner_model
 from mmsemiloc.registry import HOOKS
@@ -83,6 +86,7 @@ class FiniteHook(Hook):
             never be meant; a ``NotFiniteError``, which is one, during training.
     """
 
+    step_arguments: ClassVar[StepArguments] = {}
     priority = 'LOW'  # after the hooks that average weights, before the one that saves
 
     def before_train(self, runner: Runner) -> None:

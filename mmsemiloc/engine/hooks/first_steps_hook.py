@@ -3,12 +3,14 @@
 import logging
 import time
 from collections.abc import Sequence
+from typing import ClassVar
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmsemiloc.engine.hooks.step_arguments import StepArguments
 from mmsemiloc.models.numerics import check_number
 from mmsemiloc.registry import HOOKS
 
@@ -62,6 +64,7 @@ class FirstStepsHook(Hook):
         ValueError: If one is less than 1.
     """
 
+    step_arguments: ClassVar[StepArguments] = {}
     priority = 'LOW'  # after the runner's own hooks have read the loss
 
     def __init__(self, steps: Sequence[int] = (1, 5, 20)) -> None:

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine import dist
@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmsemiloc.engine.checks.collapse import Predicted, has_collapsed
+from mmsemiloc.engine.hooks.step_arguments import StepArguments
 from mmsemiloc.models import inner_model
 from mmsemiloc.models.losses.locality import direction_penalties, unit_norm
 from mmsemiloc.models.numerics import at_least_float32, check_number
@@ -104,6 +105,8 @@ class HealthHook(Hook):
         ValueError: If ``interval`` is less than 1, ``begin`` less than 0, ``min_class_share`` is
             not a share, or ``locality`` is unknown.
     """
+
+    step_arguments: ClassVar[StepArguments] = dict(interval=50, begin=200)
 
     def __init__(
         self,

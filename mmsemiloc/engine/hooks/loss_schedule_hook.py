@@ -1,11 +1,12 @@
 """Hook that lets the terms of the loss follow their schedules."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmsemiloc.engine.hooks.step_arguments import StepArguments
 from mmsemiloc.models import SemiSupClassifier, inner_model
 from mmsemiloc.models.losses.term import WeightedTerm
 from mmsemiloc.registry import HOOKS
@@ -51,6 +52,8 @@ class LossScheduleHook(Hook):
             loss_nbel = dict(
                 type='mmsemiloc.NegativeBatchEntropyLoss', schedule=dict(begin=100 / 130))
     """
+
+    step_arguments: ClassVar[StepArguments] = {}
 
     def __init__(self, schedule: Mapping[str, Mapping] | None = None, **by_epoch: Any) -> None:
         if schedule is not None or by_epoch:

@@ -1,11 +1,12 @@
 """Hook that keeps a teacher, the running mean of the model's weights."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 from torch import nn
 
+from mmsemiloc.engine.hooks.step_arguments import StepArguments
 from mmsemiloc.models import SemiSupClassifier, inner_model
 from mmsemiloc.models.numerics import check_number
 from mmsemiloc.registry import HOOKS
@@ -35,6 +36,8 @@ class MeanTeacherHook(EMAHook):
         ValueError: If ``evaluate`` is neither or the momentum out of range, and before training if
             the model is not a ``SemiSupClassifier``.
     """
+
+    step_arguments: ClassVar[StepArguments] = dict(begin_iter=None)
 
     def __init__(self, momentum: float = 0.01, evaluate: str = 'teacher', **kwargs: Any) -> None:
         if evaluate not in EVALUATED:

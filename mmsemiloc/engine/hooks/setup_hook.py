@@ -1,6 +1,7 @@
 """Hook that checks before the first step that data, model and schedules fit together."""
 
 import logging
+from typing import ClassVar
 
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import Evaluator
@@ -25,6 +26,7 @@ from mmsemiloc.engine.checks.never_begins import check_everything_begins
 from mmsemiloc.engine.checks.trial import check_topk, try_evaluation, try_loss
 from mmsemiloc.engine.hooks.finite_hook import FiniteHook
 from mmsemiloc.engine.hooks.loss_schedule_hook import LossScheduleHook
+from mmsemiloc.engine.hooks.step_arguments import StepArguments
 from mmsemiloc.models import SemiSupClassifier, inner_model
 from mmsemiloc.registry import HOOKS
 
@@ -50,6 +52,7 @@ class SemiSupSetupHook(Hook):
         ValueError: Before the work starts, with what does not fit and the remedy.
     """
 
+    step_arguments: ClassVar[StepArguments] = {}
     priority = 'VERY_HIGH'  # before hooks that load weights, such as EMAHook
     saved_seed: int | None = None
     saved_meta: dict = {}
