@@ -16,7 +16,7 @@ from benchmarks.sampler import Sources, mmdet, ours, sampler_table
 from mmsemiloc.study.tables import Table, print_table, write_markdown
 
 SIMULATED_IMAGES = 16384
-MAP_SIZES = ((8, 32), (7, 224), (14, 224))  # cells and pixels a side
+MAP_SIZES = ((8, 32), (7, 224), (14, 224))  # cells and pixels per side
 
 
 def describe_device(device: str) -> str:

@@ -16,8 +16,9 @@ Times = dict[str, list[float]]
 
 
 def half_spaces(cam: Tensor) -> list[Tensor]:
-    """The 2 (H + W) nested half-spaces of maps (..., H, W): the first and the last k columns, the
-    first and the last k rows.
+    """The 2 (H + W) nested half-spaces of maps (..., H, W).
+
+    They are the first and the last k columns, and the first and the last k rows.
     """
     height, width = cam.shape[-2:]
     columns = [part for k in range(1, width + 1) for part in (cam[..., :k], cam[..., width - k :])]
@@ -28,8 +29,9 @@ def half_spaces(cam: Tensor) -> list[Tensor]:
 
 
 def group_by_group(cam: Tensor) -> Tensor:
-    """Equation (7) word by word, one norm after the other: what
-    :func:`mmsemiloc.models.locality_penalty` replaces.
+    """Equation (7) word by word, one norm after the other.
+
+    It is what :func:`mmsemiloc.models.locality_penalty` replaces.
     """
     penalty = cam.new_zeros(cam.shape[:-2])
     for part in half_spaces(cam):
@@ -66,8 +68,9 @@ def with_backward(loss: Callable[[Tensor], Tensor], cam: Tensor) -> Callable[[],
 
 
 def measure_groups(size: int, images: int, turns: int, device: str) -> Times:
-    """Seconds of the penalty of square maps, with its gradient: the loop, ours, and ours in the
-    scale-free form.
+    """Seconds of the penalty of square maps, with its gradient.
+
+    Of the loop, of ours, and of ours in the scale-free form.
     """
     cam = torch.randn(images, size, size, device=device, requires_grad=True)
     losses: dict[str, Callable[[Tensor], Tensor]] = dict(
@@ -81,11 +84,11 @@ def measure_groups(size: int, images: int, turns: int, device: str) -> Times:
 
 
 def measure_step(setting: Setting, turns: int) -> Times:
-    """Seconds of a training step, of the penalty of the maps of the same batch, and of both the
-    maps and their penalty.
+    """Seconds of a training step, of the penalty, and of the maps with their penalty.
 
-    The latter two with their gradients, to the map, and to the features and the classifier's
-    weight.
+    The penalty is that of the maps of the same batch, with its gradient with respect to the maps.
+    For the maps with their penalty, the gradient is with respect to the features and the
+    classifier's weight.
     """
     model: Any = build_model(setting)
     step, batch = make_step(setting, model, 'big'), make_batch(setting, 1)
@@ -121,7 +124,7 @@ def microseconds(values: Sequence[float]) -> str:
 
 
 def group_table(times: Mapping[int, Times], images: int) -> Table:
-    """One row a size of the map."""
+    """One row per size of the map."""
     rows = [
         [
             f'{size}x{size}',

@@ -1,5 +1,6 @@
-"""Time of finding the boxes of maps at all thresholds: contours of each of 1,000 binarisations, or
-of the different ones.
+"""Time of finding the boxes of maps at all thresholds.
+
+Contours are searched in each of 1,000 binarisations, or in the different ones.
 """
 
 import statistics
@@ -18,8 +19,9 @@ Boxes = list[list[list[int]]]
 
 
 def random_maps(count: int, cells: int, pixels: int, seed: int = 0) -> list[np.ndarray]:
-    """Smooth maps (pixels, pixels) from 0 to 1: normal numbers on ``cells`` x ``cells`` places,
-    resized.
+    """Smooth maps (pixels, pixels) from 0 to 1.
+
+    They are normal numbers on ``cells`` x ``cells`` places, resized.
     """
     coarse = torch.randn(count, cells, cells, generator=torch.Generator().manual_seed(seed))
     return [normalize_map(cam) for cam in resize_maps(coarse, (pixels, pixels)).numpy()]
@@ -62,8 +64,9 @@ def seconds(function: Callable[[np.ndarray], object], maps: Sequence[np.ndarray]
 
 
 def localization_table(sizes: Sequence[tuple[int, int]], num_maps: int, repeats: int) -> Table:
-    """One row a size (cells, pixels): ms of both ways for one map, medians over turns, and the
-    median ratio within a turn.
+    """One row per size (cells, pixels): ms of both ways for one map, and their ratio.
+
+    Times are medians over turns; the ratio is the median of the ratios within a turn.
 
     Raises:
         RuntimeError: If they find different boxes.

@@ -1,5 +1,6 @@
-"""Time and memory of an optimizer step with NBEL: plain accumulation, the exact form, and one big
-batch.
+"""Time and memory of an optimizer step with NBEL.
+
+Of plain accumulation, of the exact form, and of one big batch.
 """
 
 import statistics
@@ -26,7 +27,7 @@ class Setting:
     Attributes:
         device: 'cpu' or 'cuda'.
         image_size: Height and width of the images.
-        micro_batch_size: Images a micro-batch.
+        micro_batch_size: Images per micro-batch.
         amp: None, 'float16' or 'bfloat16'.
         num_classes: C.
     """
@@ -183,8 +184,9 @@ def measure_memory(
 
 
 def cost_model(micro_batches: int) -> float:
-    """(4 M - 1) / (3 M): a forward pass of all micro-batches but one more, if a backward pass costs
-    two forward passes.
+    """(4 M - 1) / (3 M), the expected time of the exact form as a ratio to plain accumulation.
+
+    All M micro-batches but one take one more forward pass, and a backward pass costs two of them.
     """
     return (4 * micro_batches - 1) / (3 * micro_batches)
 
@@ -197,16 +199,14 @@ def ratio(values: list[float | None], units: list[float | None]) -> str:
 
 
 def time_table(setting: Setting, times: dict[tuple[int, str], list[float | None]]) -> Table:
-    """One row a number of micro-batches M: seconds of plain accumulation, and the others' ratio to
-    it.
-    """
+    """One row per number of micro-batches M: plain seconds, and the others' ratio to them."""
     rows = []
     for m in dict.fromkeys(m for m, _ in times):
         plain = times[m, 'plain']
         rows.append(
             [
                 str(m),
-                'too large' if None in plain else (f'{statistics.median(plain):.3f}'),  # type: ignore[type-var]
+                'too large' if None in plain else f'{statistics.median(plain):.3f}',  # type: ignore[type-var]
                 ratio(times[m, 'exact'], plain),
                 f'{cost_model(m):.2f}',
                 ratio(times[m, 'big'], plain),
@@ -221,8 +221,9 @@ def time_table(setting: Setting, times: dict[tuple[int, str], list[float | None]
 
 
 def memory_table(setting: Setting, peaks: dict[tuple[int, str], float | None]) -> Table:
-    """One row a number of micro-batches M: peak memory of each mode as a ratio to that of plain
-    accumulation at the first M.
+    """One row per number of micro-batches M: peak memory of each mode.
+
+    As a ratio to that of plain accumulation at the first M.
     """
     first = next(m for m, _ in peaks)
     unit = peaks[first, 'plain']

@@ -10,8 +10,9 @@ from mmsemiloc.study.tables import Table
 
 
 def simulated_logits(num_images: int, num_classes: int, seed: int = 0) -> Tensor:
-    """Logits (N, C) of fairly confident predictions (mean confidence 0.7), half of the classes 3
-    times as frequent.
+    """Logits (N, C) of fairly confident predictions (mean confidence 0.7).
+
+    Half of the classes are 3 times as frequent as the others.
     """
     generator = torch.Generator().manual_seed(seed)
     shares = torch.ones(num_classes)
@@ -23,20 +24,20 @@ def simulated_logits(num_images: int, num_classes: int, seed: int = 0) -> Tensor
 
 
 def mel_cancelled(logits: Tensor, batch_size: int) -> float:
-    """Share s of MEL that the mean of the NBELs of small batches cancels: its gradient is closest
-    to a g_all - s g_mel.
+    """Share s of MEL that the mean of the NBELs of small batches cancels.
 
-    g_all is the gradient of the NBEL of all images, g_mel that of MEL, both with respect to the
-    logits; a and s solve the least-squares problem. An image is 1/T of its own mean prediction, so
-    pushing that mean apart pushes the image's own prediction apart: s = 1 for T = 1, where J_B =
-    -J_M, and s = 0 for one batch of all images.
+    The gradient of that mean is closest to a g_all - s g_mel. Here g_all is the gradient of the
+    NBEL of all images and g_mel that of MEL, both with respect to the logits; a and s solve the
+    least-squares problem. An image is 1/T of its own mean prediction, so pushing that mean apart
+    pushes the image's own prediction apart: s = 1 for T = 1, where J_B = -J_M, and s = 0 for one
+    batch of all images.
 
     Args:
         logits: Logits (N, C).
         batch_size: T, a divisor of N.
 
     Raises:
-        ValueError: If it is no divisor.
+        ValueError: If T does not divide N.
     """
     if len(logits) % batch_size:
         raise ValueError(f'batch_size must divide the {len(logits)} images, got {batch_size}')
@@ -55,8 +56,9 @@ def mel_cancelled(logits: Tensor, batch_size: int) -> float:
 
 
 def bias_table(batch_sizes: Sequence[int], classes: Sequence[int], num_images: int) -> Table:
-    """One row a batch size, one column a number of classes: :func:`mel_cancelled` for simulated
-    predictions.
+    """:func:`mel_cancelled` for simulated predictions.
+
+    One row per batch size, one column per number of classes.
     """
     columns = {c: simulated_logits(num_images, c) for c in classes}
     rows = [

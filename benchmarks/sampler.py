@@ -28,8 +28,12 @@ class Sources:
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds to the first batch, memory (MiB) that the process grew by, seconds of each batch
-    after that.
+    """What drawing batches took.
+
+    Attributes:
+        first: Seconds to the first batch.
+        memory: MiB that the process grew by.
+        batch: Seconds of each later batch.
     """
 
     first: float
@@ -68,7 +72,7 @@ def sampler_table(
     batch_size: int,
     repeats: int,
 ) -> Table:
-    """One row a sampler, medians over turns in which each runs in a process of its own."""
+    """One row per sampler, medians over turns in which each runs in a process of its own."""
     costs: dict[str, list[Cost]] = {name: [] for name in samplers}
     for _ in range(repeats):
         for name, make in samplers.items():

@@ -83,7 +83,7 @@ def assert_complete(names):
     assert not [
         name
         for name in names
-        if '__pycache__' in name or name.startswith(('tests/', 'configs/', 'tools/'))
+        if '__pycache__' in name or name.startswith(('tests/', 'benchmarks/', 'configs/', 'tools/'))
     ]
 
 

@@ -130,9 +130,9 @@ def add_force(parser: Parser) -> None:
     parser.add_argument('--force', action='store_true', help='train again what is finished already')
 
 
-def add_tables(parser: Parser, row: str) -> None:
-    """Add the files that tables and their values are written to; ``row`` is what a row is."""
-    parser.add_argument('--csv', type=Path, metavar='FILE', help=f'write one row per {row} to FILE')
+def add_tables(parser: Parser) -> None:
+    """Add the files that tables and their values are written to."""
+    parser.add_argument('--csv', type=Path, metavar='FILE', help='write one row per run to FILE')
     parser.add_argument(
         '--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE'
     )

@@ -133,7 +133,7 @@ def add_localization(parts: Any) -> Parser:
         example='python tools/benchmark.py localization --maps 50',
     )
     parser.add_argument(
-        '--maps', type=positive, default=20, metavar='N', help='random maps a size (default: 20)'
+        '--maps', type=positive, default=20, metavar='N', help='random maps per size (default: 20)'
     )
     parser.add_argument(
         '--repeats', type=positive, default=5, metavar='N', help='turns of both ways (default: 5)'

@@ -57,7 +57,7 @@ def make_parser() -> Parser:
     )
     add_steps(parser)
     add_runs(parser, 'work_dirs/study')
-    add_tables(parser, 'run')
+    add_tables(parser)
     parser.add_argument(
         '--plot', type=Path, metavar='FILE', help='draw the results of all seeds into FILE, a .png'
     )

@@ -58,7 +58,7 @@ def make_parser() -> Parser:
         help='also show the first minus the second of these initialisations, by seed',
     )
     add_runs(parser, 'work_dirs/transfer')
-    add_tables(parser, 'run')
+    add_tables(parser)
     parser.add_argument(
         '--quick',
         action='store_true',
