@@ -147,6 +147,13 @@ def read_results(path: Path) -> list[Result]:
     return [read_result(group) for group in groups.values()]
 
 
+def to_number(text: str) -> float | None:
+    """The value of a cell: whole numbers stay whole, and an empty cell is None."""
+    if text.isdecimal():
+        return int(text)
+    return float(text) if text else None
+
+
 def read_result(rows: Sequence[Mapping[str, str]]) -> Result:
     """The result in one row, or in one row per metric."""
     values = dict(rows[0])
@@ -163,7 +170,7 @@ def read_result(rows: Sequence[Mapping[str, str]]) -> Result:
         name,
         seed,
         split or 'test',
-        {metric: float(value) if value else None for metric, value in values.items()},
+        {metric: to_number(value) for metric, value in values.items()},
         Cost(
             int(known['steps']),
             int(known['images']),

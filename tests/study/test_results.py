@@ -55,6 +55,7 @@ def test_results_are_read_back_as_they_were_written(tmp_path):
         for read, written in zip(read_results(path), results, strict=True):
             assert read.metrics == pytest.approx(written.metrics, rel=1e-9)
             assert replace(read, metrics={}) == replace(written, metrics={})
+            assert read.summary == written.summary
 
 
 def test_tasks_with_other_metrics_share_a_file(tmp_path):
