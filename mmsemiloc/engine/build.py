@@ -1,9 +1,10 @@
 """Build the runner of a config, with the checks that every run needs."""
 
 import copy
-from contextlib import ExitStack
-from unittest import mock
+import os
+from datetime import timedelta
 
+import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import RUNNERS
@@ -11,6 +12,12 @@ from mmengine.runner import Runner
 
 from mmsemiloc.engine.hooks.setup_hook import SemiSupSetupHook
 
+# The variables in which each launcher tells a process its number, and how many there are.
+RANKS = {
+    'pytorch': ('RANK', 'WORLD_SIZE'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'),
+}
 KINDS = {'val_dataloader': 'validation', 'test_dataloader': 'test'}
 
 
@@ -61,16 +68,35 @@ def without_pauses(cfg: Config) -> Config:
     return cfg
 
 
+def join_on_cpu(cfg: Config) -> None:
+    """Let the processes of a machine without an accelerator find each other.
+
+    MMEngine would select a CUDA device first, for every backend, and takes a group that is there
+    already as it is.
+    """
+    if torch.distributed.is_initialized():
+        return
+    settings = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
+    seconds = settings.get('timeout')
+    rank, world_size = (int(os.environ[name]) for name in RANKS[cfg.launcher])
+
+    os.environ.setdefault('MASTER_PORT', '29500')  # as MMEngine does
+    torch.distributed.init_process_group(
+        settings.get('backend', 'gloo'),
+        timeout=None if seconds is None else timedelta(seconds=seconds),
+        rank=rank,
+        world_size=world_size,
+    )
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the runner of a config, with the setup hook even if the config does not list it."""
     cfg = without_pauses(with_one_policy(copy.deepcopy(cfg)))
     cfg.setdefault('runner_type', 'mmsemiloc.SemiSupRunner')
 
-    with ExitStack() as stack:
-        if cfg.get('launcher', 'none') != 'none' and get_device() == 'cpu':
-            # MMEngine selects a CUDA device for every backend, which fails without a GPU.
-            stack.enter_context(mock.patch('torch.cuda.set_device'))
-        runner = RUNNERS.build(cfg)
+    if cfg.get('launcher', 'none') != 'none' and get_device() == 'cpu':
+        join_on_cpu(cfg)
+    runner = RUNNERS.build(cfg)
 
     # It brings the other hooks along that every run needs.
     if not any(isinstance(hook, SemiSupSetupHook) for hook in runner.hooks):
