@@ -4,7 +4,7 @@ initialisation to compare with.
     tools/dist_train.sh configs/imagenet/densenet_unsupervised.py 8
 
 As many images and steps as configs/densenet_mel_nbel_loc.py, all of them unlabelled, and all terms
-from the first step on, since MEL alone is least if every image gets the same class. Validation
+from the first step on, since MEL alone is smallest if every image gets the same class. Validation
 accuracy stays at chance: nothing names the classes.
 Hardware: 8 GPUs. Expected result: not yet run.
 """

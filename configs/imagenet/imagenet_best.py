@@ -5,7 +5,7 @@
 The mean teacher is that of its authors for ImageNet (configs/_base_/imagenet_views.py, which all
 methods share). The penalties have the weights and, in shares of the run, the schedule that were the
 best on DigitScenes (docs/comparison.md). 64,000 labelled and 200,000 unlabelled images.
-With BACKBONE=resnet50 before the command the network is a ResNet-50 instead of a DenseNet-161.
+With BACKBONE=resnet50 before the command, the network is a ResNet-50 instead of a DenseNet-161.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 

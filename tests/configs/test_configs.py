@@ -15,6 +15,7 @@ from tests.models.test_semi_sup_classifier import scores
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 TRAINABLE = sorted(p for p in CONFIGS.rglob('*.py') if not {'_base_', 'transfer'} & set(p.parts))
+BACKBONE_IS_A_VARIABLE = sorted((CONFIGS / 'imagenet').rglob('imagenet_*.py'))
 
 
 def tiny_digits(name, tmp_path, steps=4, **options):
@@ -72,16 +73,33 @@ def test_config_parses_builds_and_has_a_docstring_with_its_command(path):
     assert model.head.in_channels == model.backbone(torch.zeros(1, 3, 32, 32))[-1].size(1)
 
 
-@pytest.mark.parametrize('path', sorted((CONFIGS / 'imagenet/methods').glob('*.py')))
-def test_methods_take_any_backbone_and_keep_their_runs_apart(path, monkeypatch):
-    folders = []
-    for backbone, kind in ((None, 'DenseNet'), ('resnet50', 'ResNet')):
-        if backbone:
-            monkeypatch.setenv('BACKBONE', backbone)
+@pytest.mark.parametrize('path', BACKBONE_IS_A_VARIABLE, ids=lambda path: path.stem)
+def test_only_the_network_and_the_folder_follow_the_backbone(path, monkeypatch):
+    """The variable is read, its network fits the head, and two runs do not share a folder."""
+    assert 'BACKBONE=resnet50' in path.read_text().split('"""')[1]
+    found = {}
+    for name, kind in (('densenet161', 'DenseNet'), ('resnet50', 'ResNet')):
+        if name == 'densenet161':
+            monkeypatch.delenv('BACKBONE', raising=False)  # the default
+        else:
+            monkeypatch.setenv('BACKBONE', name)
         cfg = load_config(str(path), ('model',))
         assert cfg.model.backbone.type == kind
-        folders.append(cfg.work_dir)
-    assert folders == [f'work_dirs/{path.stem}_{name}' for name in ('densenet161', 'resnet50')]
+        assert cfg.work_dir == f'work_dirs/{path.stem}_{name}'
+
+        backbone = MODELS.build(cfg.model.backbone)
+        backbone.eval()
+        maps = backbone(torch.zeros(1, 3, 32, 32))
+        assert cfg.model.head.in_channels == maps[-1].size(1)
+
+        del cfg.model['backbone'], cfg.model.head['in_channels'], cfg['work_dir']
+        found[name] = cfg.to_dict()
+    assert found['densenet161'] == found['resnet50']
+
+
+def test_all_configs_of_which_the_backbone_is_a_variable_are_known():
+    with_variable = {path for path in TRAINABLE if '$BACKBONE' in path.read_text()}
+    assert with_variable == set(BACKBONE_IS_A_VARIABLE)
 
 
 def test_14x14_config_has_the_weights_of_the_flagship_and_finer_maps():
@@ -328,9 +346,10 @@ def test_digits_train_with_augmentation_of_images_and_batches(tmp_path):
 
 def force_terms(cfg):
     """All terms from the first step on."""
-    for name in ('mel', 'nbel', 'locality'):
-        if cfg.model.head.get(f'loss_{name}'):
-            cfg.model.head[f'loss_{name}'].schedule = dict(begin=0)
+    head = cfg.model.head
+    for term in (*head.values(), *head.get('terms', {}).values()):
+        if isinstance(term, dict) and term.get('schedule'):
+            term.schedule = dict(begin=0)
     return cfg
 
 

@@ -4,8 +4,7 @@ penalty.
     python tools/train.py configs/digits/methods/digits_soft_consistency_full.py
 
 The teacher's prediction of the weak view is the target of the strong one, as it is, without a
-threshold and not sharpened; MEL and NBEL are to keep such targets from becoming doubtful or all
-alike.
+threshold and not sharpened. MEL and NBEL keep such targets from becoming uncertain or all equal.
 Hardware: a CPU. Expected: not yet run on the test split; 91.3 % on the validation split (seed 0).
 """
 

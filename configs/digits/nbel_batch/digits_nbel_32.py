@@ -3,8 +3,7 @@
     python tools/train.py configs/digits/nbel_batch/digits_nbel_32.py
 
 Hardware: a CPU, about 7 minutes with one thread.
-Expected: test accuracy 80.1 ± 1.8 % (mean and standard deviation of 3 seeds;
-docs/nbel.md).
+Expected: test accuracy 80.1 ± 1.8 % (mean and standard deviation of 3 seeds; docs/nbel.md).
 """
 
 _base_ = 'digits_nbel_512.py'

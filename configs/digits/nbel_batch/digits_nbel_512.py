@@ -5,8 +5,7 @@
 The other configs of this folder differ in one thing: over how many images NBEL takes the mean
 prediction.
 Hardware: a CPU, about 7 minutes with one thread.
-Expected: test accuracy 80.0 ± 1.4 % (mean and standard deviation of 3 seeds;
-docs/nbel.md).
+Expected: test accuracy 80.0 ± 1.4 % (mean and standard deviation of 3 seeds; docs/nbel.md).
 """
 
 _base_ = '../../_base_/digits.py'

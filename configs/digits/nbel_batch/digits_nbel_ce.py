@@ -3,8 +3,7 @@
     python tools/train.py configs/digits/nbel_batch/digits_nbel_ce.py
 
 Hardware: a CPU, about 1 minute with one thread.
-Expected: test accuracy 78.3 ± 2.6 % (mean and standard deviation of 3 seeds;
-docs/nbel.md).
+Expected: test accuracy 78.3 ± 2.6 % (mean and standard deviation of 3 seeds; docs/nbel.md).
 """
 
 _base_ = 'digits_nbel_512.py'

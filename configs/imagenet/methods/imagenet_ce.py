@@ -5,7 +5,7 @@
 The other configs of this folder have the same 512 labelled images per step, and so as many passes
 over them. 64,000 labelled images; settings that all methods share are in
 configs/_base_/imagenet_views.py.
-With BACKBONE=resnet50 before the command the network is a ResNet-50 instead of a DenseNet-161.
+With BACKBONE=resnet50 before the command, the network is a ResNet-50 instead of a DenseNet-161.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 

@@ -6,7 +6,7 @@ The most probable class of each unlabelled image is its label; the weight of the
 to 3 between 10 % and 60 % of the run. The penalties and when they join are those of
 configs/densenet_mel_nbel_loc.py. 64,000 labelled and 200,000 unlabelled images; settings that all
 methods share are in configs/_base_/imagenet_views.py.
-With BACKBONE=resnet50 before the command the network is a ResNet-50 instead of a DenseNet-161.
+With BACKBONE=resnet50 before the command, the network is a ResNet-50 instead of a DenseNet-161.
 Hardware: 8 GPUs with 80 GB. Expected result: not yet run.
 """
 

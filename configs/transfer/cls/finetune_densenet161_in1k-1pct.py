@@ -5,7 +5,7 @@
         --cfg-options model.backbone.init_cfg.type=Pretrained \\
         model.backbone.init_cfg.checkpoint=FILE
 
-All layers are trained; the linear layer, which is new, with ten times the learning rate.
+All layers are trained. The linear layer, which is new, has ten times the learning rate.
 Hardware: 8 GPUs. Expected: not yet run.
 """
 

@@ -5,7 +5,8 @@ ImageNet.
         --cfg-options model.backbone.init_cfg.type=Pretrained \\
         model.backbone.init_cfg.checkpoint=FILE
 
-Schedule: that of MMPretrain for MoCo v3 with a ResNet-50. Hardware: 8 GPUs. Expected: not yet run.
+The schedule is that of MMPretrain for MoCo v3 with a ResNet-50.
+Hardware: 8 GPUs. Expected: not yet run.
 """
 
 _base_ = 'mmpretrain::mocov3/benchmarks/resnet50_8xb128-linear-coslr-90e_in1k.py'
