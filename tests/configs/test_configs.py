@@ -92,8 +92,9 @@ def test_only_the_network_and_the_folder_follow_the_backbone(path, monkeypatch):
         maps = backbone(torch.zeros(1, 3, 32, 32))
         assert cfg.model.head.in_channels == maps[-1].size(1)
 
-        del cfg.model['backbone'], cfg.model.head['in_channels'], cfg['work_dir']
-        found[name] = cfg.to_dict()
+        rest = cfg.to_dict()
+        del rest['model']['backbone'], rest['model']['head']['in_channels'], rest['work_dir']
+        found[name] = rest
     assert found['densenet161'] == found['resnet50']
 
 
