@@ -165,12 +165,14 @@ def read_result(rows: Sequence[Mapping[str, str]]) -> Result:
     known = {each.name: values.pop(each.name, '') for each in fields(Cost)}
     if 'metric' in values:
         values = {row['metric']: row['value'] for row in rows}
+    # Tasks that share a file have columns of other tasks, which are empty.
+    metrics = {metric: to_number(value) for metric, value in values.items() if value or not task}
 
     return Result(
         name,
         seed,
         split or 'test',
-        {metric: to_number(value) for metric, value in values.items()},
+        metrics,
         Cost(
             int(known['steps']),
             int(known['images']),
