@@ -9,19 +9,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmsemiloc.commands.common import check_checkpoint, load_config, read_options
+from mmsemiloc.evaluation.image_scores import Values
 from mmsemiloc.inference.photos import find_images
-from mmsemiloc.study.cam_pictures import draw_files, draw_strips
+from mmsemiloc.study.cam_checkpoints import CheckpointScores, RunFiles, find_checkpoints
+from mmsemiloc.study.cam_pictures import Advance, Picture, draw_files, draw_strips
 from mmsemiloc.study.cam_report import cam_page, cam_table, evolution_plot, write_cam_csv
-from mmsemiloc.study.checkpoint_scores import (
-    Advance,
-    CheckpointScores,
-    Picture,
-    RunFiles,
-    Values,
-    analyze,
-    baselines,
-    find_checkpoints,
-)
+from mmsemiloc.study.cam_scores import analyze, baselines
 from mmsemiloc.study.tables import Table, print_table, write_markdown
 from mmsemiloc.visualization.pictures import to_png
 

@@ -13,7 +13,7 @@ from mmsemiloc.datasets.checks.classes import checkpoint_classes
 from mmsemiloc.files import write_csv, write_whole
 from mmsemiloc.inference.photo_predictions import Prediction, predict_files
 from mmsemiloc.inference.photos import find_images, image_pipeline
-from mmsemiloc.study.evaluate import load_model
+from mmsemiloc.inference.trained_model import load_model
 from mmsemiloc.study.tables import Table, print_table
 from mmsemiloc.visualization.pictures import image_picture
 

@@ -1,10 +1,11 @@
+from mmsemiloc.evaluation.batch_predictions import predict_batch, predict_with_maps
 from mmsemiloc.evaluation.cam_localization import CAMLocalization
-from mmsemiloc.evaluation.image_scores import summarize_predictions
+from mmsemiloc.evaluation.image_scores import ImageScore, summarize_predictions
 from mmsemiloc.evaluation.map_scores import MapScore, score_centre_map, score_map, summarize_maps
 from mmsemiloc.evaluation.maps import resize_maps
 from mmsemiloc.evaluation.scoring import (
     ScoredImage,
-    predict_batch,
+    score_sample,
     scored_batches,
     true_boxes,
     true_class,
@@ -12,12 +13,15 @@ from mmsemiloc.evaluation.scoring import (
 
 __all__ = [
     'CAMLocalization',
+    'ImageScore',
     'MapScore',
     'ScoredImage',
     'predict_batch',
+    'predict_with_maps',
     'resize_maps',
     'score_centre_map',
     'score_map',
+    'score_sample',
     'scored_batches',
     'summarize_maps',
     'summarize_predictions',

@@ -6,17 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from mmsemiloc.evaluation.batch_predictions import predict_batch
+from mmsemiloc.evaluation.image_scores import ImageScore, update
 from mmsemiloc.evaluation.map_scores import MapScore, score_map
-from mmsemiloc.evaluation.maps import resize_maps
-from mmsemiloc.models import class_maps
-from mmsemiloc.models.cam import NoMapsError
-
-NO_MAPS = 'gives_no_maps'  # attribute of a model that was found to have none
-NO_SCORE = MapScore(area=float('nan'))  # of an image without a map
 
 
 @contextlib.contextmanager
@@ -41,17 +36,23 @@ def true_boxes(sample: DataSample) -> np.ndarray:
     return np.reshape(np.asarray(sample.get('gt_bboxes', ()), np.float32), (-1, 4))
 
 
+def label_of(sample: DataSample) -> int | None:
+    """The true class of an image; None without a label."""
+    return int(sample.gt_label) if 'gt_label' in sample else None
+
+
 def true_class(sample: DataSample, index: int) -> int:
-    """The label of an image.
+    """The true class of an image that needs one.
 
     Raises:
         ValueError: With the image, if it has none.
     """
-    if 'gt_label' not in sample:
+    label = label_of(sample)
+    if label is None:
         raise ValueError(
             f'{image_name(sample, index)} has no label, which is needed to measure accuracy'
         )
-    return int(sample.gt_label)
+    return label
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class ScoredImage:
         probabilities: (C,).
         cam: Map (H, W) of the predicted class; None of a model without maps.
         boxes: True boxes (N, 4) in pixels; N may be 0.
-        score: That of the map; its values are NaN without one.
+        score: That of the map as ``top1``, and of the baselines if they were asked for.
     """
 
     image: Tensor
@@ -74,7 +75,7 @@ class ScoredImage:
     probabilities: np.ndarray
     cam: np.ndarray | None
     boxes: np.ndarray
-    score: MapScore
+    score: ImageScore
 
     @property
     def size(self) -> tuple[int, int]:
@@ -85,75 +86,7 @@ class ScoredImage:
     @property
     def label(self) -> int | None:
         """The true class; None without a label."""
-        return int(self.sample.gt_label) if 'gt_label' in self.sample else None
-
-    @property
-    def predicted(self) -> int:
-        """The most probable class."""
-        return int(self.probabilities.argmax())
-
-
-def probabilities_and_maps(
-    model: nn.Module, inputs: Tensor, need_maps: bool = False
-) -> tuple[Tensor, Tensor | None]:
-    """Probabilities (T, C), and class activation maps (T, C, h, w) where the model has them.
-
-    Args:
-        model: A classifier in evaluation mode.
-        inputs: Normalised images (T, 3, H, W).
-        need_maps: Whether a model without maps is an error.
-
-    Raises:
-        NoMapsError: If the model has no maps but needs them.
-        ValueError: If a class score is not finite.
-    """
-    if need_maps or not getattr(model, NO_MAPS, False):
-        try:
-            logits, maps = class_maps(model, inputs)
-            return logits.float().softmax(1), maps
-        except NoMapsError:
-            if need_maps:
-                raise
-            setattr(model, NO_MAPS, True)  # does not need to be tried for each batch
-
-    samples = model(inputs, mode='predict')
-    probabilities = torch.stack([sample.pred_score for sample in samples]).float()
-    bad = int((~probabilities.isfinite()).sum())
-    if bad:
-        raise ValueError(f'{bad} of {probabilities.numel()} class scores are not finite')
-    return probabilities, None
-
-
-@torch.no_grad()
-def predict_batch(
-    model: nn.Module, data: dict, need_maps: bool = False
-) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    """Probabilities of a batch, and the maps of the predicted classes.
-
-    Args:
-        model: A classifier with its ``data_preprocessor``, in evaluation mode.
-        data: ``inputs``, T images (3, H, W), perhaps with ``data_samples``, as a dataloader hands
-            them out.
-        need_maps: Whether a model without maps is an error.
-
-    Returns:
-        Probabilities (T, C), and for each image the map (H, W) of the predicted class at its size,
-        without the padding of the batch; None of a model without maps.
-
-    Raises:
-        ValueError: If the model gives no maps but needs them, or a class score is not finite.
-    """
-    inputs = model.data_preprocessor(data, False)['inputs']
-    probabilities, maps = probabilities_and_maps(model, inputs, need_maps)
-    if maps is None:
-        return probabilities.cpu().numpy(), [None] * len(probabilities)
-
-    best = maps[range(len(maps)), probabilities.argmax(1)]
-    padded = resize_maps(best, inputs.shape[-2:]).cpu().numpy()
-    return probabilities.cpu().numpy(), [
-        cam[: image.shape[-2], : image.shape[-1]]
-        for cam, image in zip(padded, data['inputs'], strict=True)
-    ]
+        return label_of(self.sample)
 
 
 def scored_batches(
@@ -161,6 +94,7 @@ def scored_batches(
     batches: Iterable[dict],
     numbers: Iterable[int] | None = None,
     need_maps: bool = True,
+    baselines: bool = False,
 ) -> Iterator[list[ScoredImage]]:
     """Predict and score images, batch after batch.
 
@@ -170,8 +104,10 @@ def scored_batches(
             ``gt_bboxes`` are in pixels of the inputs.
         numbers: What the images are called in messages; by default they are counted from 0.
         need_maps: Whether a model without maps is an error.
+        baselines: Whether the uninformed baselines are scored too, see :func:`update`.
 
     Raises:
+        NoMapsError: If the model has no maps but needs them.
         ValueError: With the image's path or number, if a map is not finite or a box is not in its
             image.
     """
@@ -179,10 +115,23 @@ def scored_batches(
     for data in batches:
         probabilities, cams = predict_batch(model, data, need_maps)
         images, samples = data['inputs'], data['data_samples']
+
         batch = []
-        for image, sample, scores, cam in zip(images, samples, probabilities, cams, strict=True):
-            index, boxes = next(indices), true_boxes(sample)
+        for image, sample, row, cam in zip(images, samples, probabilities, cams, strict=True):
+            index, boxes, label = next(indices), true_boxes(sample), label_of(sample)
+            correct = None if label is None else int(row.argmax()) == label
             with naming(image_name(sample, index)):
-                score = NO_SCORE if cam is None else score_map(cam, boxes)
-            batch.append(ScoredImage(image, sample, index, scores, cam, boxes, score))
+                score = update(image.shape[-2:], boxes, cam, correct=correct, baselines=baselines)
+            batch.append(ScoredImage(image, sample, index, row, cam, boxes, score))
         yield batch
+
+
+def score_sample(cam: np.ndarray, sample: DataSample, index: int) -> MapScore:
+    """:func:`score_map` of a map (H, W) for the true boxes of its image.
+
+    Raises:
+        ValueError: With the image's path or ``index``, if the map is not finite or a box is not in
+            the image.
+    """
+    with naming(image_name(sample, index)):
+        return score_map(cam, true_boxes(sample))

@@ -1,24 +1,52 @@
-"""Pictures of how the maps of checkpoints change: of image files, and in strips."""
+"""Pictures of the maps of checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
+from mmengine.dataset import Compose
 from torch import nn
 
-from mmsemiloc.inference.photo_predictions import predict
+from mmsemiloc.inference.photo_predictions import Prediction, predict
 from mmsemiloc.inference.photos import image_pipeline, read_images
-from mmsemiloc.study.checkpoint_scores import (
-    Advance,
-    CheckpointScores,
-    Picture,
-    RunFiles,
-    draw_columns,
-    title_of,
-)
-from mmsemiloc.study.evaluate import load_model
+from mmsemiloc.inference.trained_model import load_model
+from mmsemiloc.study.cam_checkpoints import CheckpointScores, RunFiles, last_of_each, short_name
 from mmsemiloc.visualization.pictures import draw_column
+
+# Called with the images that are done now, and all that are to do, over all checkpoints.
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image that is drawn.
+
+    Attributes:
+        image: BGR uint8 (H, W, 3).
+        boxes: True boxes (N, 4) in pixels; N may be 0.
+        name: What it is called.
+    """
+
+    image: np.ndarray
+    boxes: np.ndarray
+    name: str
+
+
+def draw_columns(
+    pictures: Sequence[Picture], cams: Sequence[np.ndarray], title: str
+) -> list[np.ndarray]:
+    """The pictures with their maps."""
+    return [
+        draw_column(picture.image, cam, picture.boxes, title)
+        for picture, cam in zip(pictures, cams, strict=True)
+    ]
+
+
+def title_of(run: RunFiles, checkpoint: Path, several: bool) -> str:
+    """Title of a column: the run's name if there are several, else the checkpoint's."""
+    return run.name if several else short_name(checkpoint)
 
 
 def refuse_without_maps(model: nn.Module, checkpoint: Path) -> NoReturn:
@@ -34,6 +62,15 @@ def refuse_without_maps(model: nn.Module, checkpoint: Path) -> NoReturn:
     )
 
 
+def predict_photos(
+    model: nn.Module, paths: Sequence[Path], pipeline: Compose, batch_size: int
+) -> Iterator[tuple[list[Prediction], dict[Path, str]]]:
+    """The predictions of each batch of files, and its unreadable files with the reasons."""
+    for start in range(0, len(paths), batch_size):
+        images, unreadable = read_images(paths[start : start + batch_size], pipeline)
+        yield predict(model, images, topk=1, threshold=0.5), unreadable
+
+
 def draw_files(
     runs: Sequence[RunFiles], paths: Sequence[Path], advance: Advance, batch_size: int = 32
 ) -> tuple[list[CheckpointScores], list[Picture], dict[Path, str]]:
@@ -45,54 +82,49 @@ def draw_files(
     Raises:
         ValueError: If a config has no test pipeline, or a checkpoint does not fit or gives no maps.
     """
-    scored: list[CheckpointScores] = []
+    drawn: list[CheckpointScores] = []
     pictures: list[Picture] = []
     faults: dict[Path, str] = {}
     total = len(paths) * sum(len(run.checkpoints) for run in runs)
-
-    for run in runs:
+    for run, checkpoint in ((each, file) for each in runs for file in each.checkpoints):
         pipeline = image_pipeline(run.cfg)
-        for checkpoint in run.checkpoints:
-            model, meta = load_model(run.cfg, str(checkpoint))
-            columns: list[np.ndarray] = []
-            for start in range(0, len(paths), batch_size):
-                images, unreadable = read_images(paths[start : start + batch_size], pipeline)
-                seen = predict(model, images, topk=1, threshold=0.5)
-                cams = [p.cam for p in seen if p.cam is not None]
-                if len(cams) < len(seen):
-                    refuse_without_maps(model, checkpoint)
-                part = [
-                    Picture(np.ascontiguousarray(p.image[..., ::-1]), np.zeros((0, 4)), p.path.name)
-                    for p in seen
-                ]
-                columns += draw_columns(part, cams, title_of(run, checkpoint, len(runs) > 1))
-                faults.update(unreadable)
-                pictures += [] if scored else part
-                advance(len(images) + len(unreadable), total)
-            scored.append(CheckpointScores(run.name, checkpoint, meta.get('iter'), {}, columns))
+        model, meta = load_model(run.cfg, str(checkpoint))
+        title = title_of(run, checkpoint, len(runs) > 1)
+        columns: list[np.ndarray] = []
+        for seen, unreadable in predict_photos(model, paths, pipeline, batch_size):
+            cams = [each.cam for each in seen if each.cam is not None]
+            if len(cams) < len(seen):
+                refuse_without_maps(model, checkpoint)
+            part = [
+                Picture(
+                    np.ascontiguousarray(each.image[..., ::-1]), np.zeros((0, 4)), each.path.name
+                )
+                for each in seen
+            ]
 
-    return scored, pictures, faults
-
-
-def last_of_each(scored: Sequence[CheckpointScores]) -> list[CheckpointScores]:
-    """The last checkpoint of each run."""
-    return list({scores.run: scores for scores in scored}.values())
+            # The images are those of the first checkpoint: another config may resize differently.
+            pictures += [] if drawn else part
+            columns += draw_columns(part, cams, title)
+            faults.update(unreadable)
+            advance(len(seen) + len(unreadable), total)
+        drawn.append(CheckpointScores(run.name, checkpoint, meta.get('iter'), {}, columns))
+    return drawn, pictures, faults
 
 
 def draw_strips(
-    pictures: Sequence[Picture], scored: Sequence[CheckpointScores]
+    pictures: Sequence[Picture], scores: Sequence[CheckpointScores]
 ) -> list[np.ndarray]:
     """For each picture the image and its map at each checkpoint, side by side.
 
     Of several runs at the last one of each.
 
     Returns:
-        BGR uint8, one an image.
+        BGR uint8, one per image.
     """
-    last = last_of_each(scored)
-    shown = last if len(last) > 1 else scored
+    last = last_of_each(scores)
+    shown = last if len(last) > 1 else scores
     alone = [draw_column(picture.image, None, picture.boxes, 'image') for picture in pictures]
     return [
-        np.hstack([image, *(scores.columns[index] for scores in shown)])
+        np.hstack([image, *(score.columns[index] for score in shown)])
         for index, image in enumerate(alone)
     ]

@@ -5,8 +5,9 @@ import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mmsemiloc.evaluation.image_scores import Values
 from mmsemiloc.files import write_csv
-from mmsemiloc.study.checkpoint_scores import CheckpointScores, Values, short_name
+from mmsemiloc.study.cam_checkpoints import CheckpointScores, short_name
 from mmsemiloc.study.report import embed, embed_both, page, table_html, versions
 from mmsemiloc.study.tables import Table
 from mmsemiloc.visualization.plots import Lines, curve_plot, panels_plot

@@ -1,15 +1,15 @@
-"""Predictions and maps of a trained classifier on a split, and what they are worth."""
+"""Predictions and maps of a trained classifier on a split, and how good they are."""
 
 import copy
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import nn
@@ -19,14 +19,13 @@ from mmsemiloc.datasets.checks.box_motion import check_moves_boxes
 from mmsemiloc.datasets.checks.classes import check_against_checkpoint
 from mmsemiloc.datasets.subsets import subset_of
 from mmsemiloc.datasets.tolerant_dataset import tolerant
-from mmsemiloc.evaluation import MapScore, ScoredImage, score_centre_map, scored_batches, true_class
+from mmsemiloc.evaluation import MapScore, ScoredImage, scored_batches, true_class
 from mmsemiloc.evaluation.map_scores import box_accuracy, max_box_acc_v2
-from mmsemiloc.evaluation.maps import boxes_mask
 from mmsemiloc.files import write_whole
-from mmsemiloc.models import fit_state, read_checkpoint
-from mmsemiloc.registry import MODELS
+from mmsemiloc.inference.trained_model import load_model
 from mmsemiloc.visualization.pictures import to_bgr
 
+NO_SCORE = MapScore(area=float('nan'))  # of an image without a map
 KINDS = {'val': 'validation', 'test': 'test'}  # what the images of a split are called in messages
 
 
@@ -80,10 +79,10 @@ class Evaluation:
 
     def save(self, path: Path) -> None:
         """Write an .npz file that is never half written."""
-        arrays = asdict(self)
-        examples = arrays.pop('examples')
+        arrays = {**vars(self), **vars(self.examples)}
+        del arrays['examples']
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays, **examples)
+        np.savez_compressed(buffer, **arrays)
         write_whole(path, buffer.getvalue())
 
     @classmethod
@@ -95,17 +94,18 @@ class Evaluation:
         return cls(examples=examples, **arrays)
 
 
-def summarize(evaluation: Evaluation) -> dict:
-    """Accuracy, mean recall, classes used, and size and correctness of the CAM."""
+def summarize(evaluation: Evaluation) -> dict[str, int | float | None]:
+    """Accuracy, mean recall, classes used, size and correctness of the CAM, as in ``Result``."""
+    labels, correct = evaluation.labels, evaluation.predicted == evaluation.labels
+    recalls = [correct[labels == label].mean() for label in np.unique(labels)]
+
+    # Known only with boxes, and with maps.
     boxed, mapped = len(evaluation.centre_hits) > 0, len(evaluation.hits) > 0
-    correct = evaluation.predicted == evaluation.labels
-    present = np.unique(evaluation.labels)
-    recall = [correct[evaluation.labels == label].mean() for label in present]
     area = evaluation.cam_area.mean()
 
     return dict(
         accuracy=float(correct.mean() * 100),
-        mean_recall=float(np.mean(recall) * 100),
+        mean_recall=float(np.mean(recalls) * 100),
         classes_used=len(np.unique(evaluation.predicted)),
         num_classes=evaluation.probabilities.shape[1],
         max_box_acc_v2=max_box_acc_v2(box_accuracy(evaluation.hits)) if mapped else None,
@@ -141,69 +141,53 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
             label.
     """
     kept = set(subset_of(loader.dataset, num_examples).tolist())
+    batches = scored_batches(model, loader, need_maps=False, baselines=True)
+
+    # Pixels and maps of all images would need too much memory.
     labels: list[int] = []
     probabilities: list[np.ndarray] = []
-    scores: list[MapScore] = []
-    baselines: list[MapScore] = []
-    box_area: list[float] = []
+    scores: list[dict[str, MapScore]] = []
     examples: list[tuple[np.ndarray, ...]] = []
-    for batch in scored_batches(model, loader, need_maps=False):
-        for seen in batch:
-            labels.append(true_class(seen.sample, seen.index))
-            probabilities.append(seen.probabilities)
-            scores.append(seen.score)
-            baselines.append(score_centre_map(seen.size, seen.boxes))
-            inside = boxes_mask(seen.boxes, seen.size)
-            box_area.append(float(inside.mean()) if len(seen.boxes) else np.nan)
+    for seen in itertools.chain.from_iterable(batches):
+        labels.append(true_class(seen.sample, seen.index))
+        probabilities.append(seen.probabilities)
+        scores.append(seen.score.maps)
+        if seen.index in kept:
+            examples.append(example_of(seen))
 
-            # Images of several sizes cannot stand in one array.
-            example = example_of(seen)
-            alike = not examples or all(
-                a.shape == b.shape for a, b in zip(example, examples[0], strict=True)
-            )
-            if seen.index in kept and alike:
-                examples.append(example)
-
-    numbers = range(len(probabilities[0]))
-    names = getattr(loader.dataset, 'metainfo', {}).get('classes') or numbers
+    top1 = [maps.get('top1', NO_SCORE) for maps in scores]
+    classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
     return Evaluation(
-        classes=np.array([str(name) for name in names]),
+        classes=np.array([str(name) for name in classes or range(len(probabilities[0]))]),
         labels=np.array(labels),
         probabilities=np.stack(probabilities),
-        cam_in_box=np.array([score.in_box for score in scores]),
-        cam_area=np.array([score.area for score in scores]),
-        box_area=np.array(box_area),
-        hits=stack_hits(scores),
-        centre_hits=stack_hits(baselines),
-        examples=Examples(*(np.stack(part) for part in zip(*examples, strict=True))),
+        cam_in_box=np.array([score.in_box for score in top1]),
+        cam_area=np.array([score.area for score in top1]),
+        # The share of a constant map that lies in the box.
+        box_area=np.array([maps['uniform'].in_box for maps in scores]),
+        hits=stack_hits(top1),
+        centre_hits=stack_hits([maps['centre'] for maps in scores]),
+        examples=stack_examples(examples),
     )
 
 
 def example_of(seen: ScoredImage) -> tuple[np.ndarray, ...]:
-    """An image (RGB), its map (NaN of a model without maps) and its boxes."""
+    """Pixels, map and boxes of an image, as in :class:`Examples`."""
     cam = np.full(seen.size, np.nan, np.float32) if seen.cam is None else seen.cam
     return to_bgr(seen.image)[..., ::-1], cam, seen.boxes
 
 
+def stack_examples(examples: Sequence[tuple[np.ndarray, ...]]) -> Examples:
+    """The examples that have the sizes of the first one: others cannot stand in one array."""
+    sizes = [[part.shape for part in example] for example in examples]
+    alike = [example for example, size in zip(examples, sizes, strict=True) if size == sizes[0]]
+    return Examples(*(np.stack(parts) for parts in zip(*alike, strict=True)))
+
+
 def stack_hits(scores: Sequence[MapScore]) -> np.ndarray:
-    """``MapScore.hits`` of the images that have boxes, and maps (K, 128)."""
+    """``MapScore.hits`` of the images that have boxes and maps (K, 128)."""
     hits = [score.hits for score in scores if score.hits is not None]
     return np.reshape(hits, (-1, 128)).astype(np.uint8)
-
-
-def load_model(cfg: Config, checkpoint: str) -> tuple[nn.Module, dict]:
-    """The config's model with the weights of a checkpoint, in evaluation mode, and its ``meta``.
-
-    Raises:
-        ValueError: If the file cannot be read, or its weights are not those of the model, see
-            :func:`fit_state`.
-    """
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
-    model = MODELS.build({'data_preprocessor': cfg.get('data_preprocessor'), **cfg.model})
-    content = read_checkpoint(checkpoint)
-    model.load_state_dict(fit_state(model, content, checkpoint, 'test').tensors, strict=False)
-    meta = content.get('meta') if isinstance(content, Mapping) else None
-    return model.to(get_device()).eval(), meta or {}
 
 
 def build_loader(cfg: Config, split: str) -> DataLoader:

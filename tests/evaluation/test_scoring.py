@@ -88,8 +88,9 @@ def test_the_loop_hands_out_each_image_with_its_score(batch_size):
     assert [image.index for image in images] == list(range(10, 17))
     for image in images:
         expected = score_map(image.cam, image.boxes)
-        assert image.score.in_box == expected.in_box
-        assert image.predicted == image.probabilities.argmax()
+        assert image.score.maps['top1'].in_box == expected.in_box
+        assert image.score.correct == (image.probabilities.argmax() == image.label)
+        assert list(image.score.maps) == ['top1']
 
 
 def test_the_loop_names_the_image():

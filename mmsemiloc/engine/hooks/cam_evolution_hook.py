@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -18,20 +19,14 @@ from mmsemiloc.datasets.random_state import RandomState
 from mmsemiloc.datasets.subsets import subset_of
 from mmsemiloc.datasets.tolerant_dataset import tolerant
 from mmsemiloc.engine.hooks.step_arguments import StepArguments
-from mmsemiloc.evaluation import (
-    MapScore,
-    scored_batches,
-    summarize_predictions,
-    true_boxes,
-    true_class,
-)
+from mmsemiloc.evaluation import ImageScore, scored_batches, true_boxes, true_class
+from mmsemiloc.evaluation.image_scores import Values, followed_values
 from mmsemiloc.files import write_csv
 from mmsemiloc.models import inner_model
 from mmsemiloc.models.numerics import check_number
 from mmsemiloc.registry import DATASETS, HOOKS
 from mmsemiloc.visualization.pictures import append_column, draw_column, to_bgr
 
-Row = dict[str, float | None]
 COUNTS = ('epoch', 'iter')  # columns of whole numbers
 
 
@@ -53,17 +48,17 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         state.restore()
 
 
-def read_rows(path: Path, until: float = float('inf')) -> list[Row]:
+def read_rows(path: Path, until: float = float('inf')) -> list[Values]:
     """Rows of ``cam_evolution.csv`` up to an iteration; none if there is no file."""
     if not path.is_file():
         return []
 
+    # An empty cell is a value that was not known.
     with path.open(newline='') as file:
         texts = list(csv.DictReader(file))
-
-    rows: list[Row] = []
+    rows: list[Values] = []
     for text in texts:
-        row: Row = {name: float(value) if value else None for name, value in text.items()}
+        row: Values = {name: float(value) if value else None for name, value in text.items()}
         rows.append(row | {name: int(text[name]) for name in COUNTS})
 
     return [row for row in rows if (row['iter'] or 0) <= until]
@@ -156,6 +151,7 @@ class CAMEvolutionHook(Hook):
             )
             self._read(dataset)
 
+        # A resumed run goes on from its checkpoint: later rows are written once more.
         folder = Path(runner.work_dir)
         self._csv, self._strips = folder / 'cam_evolution.csv', folder / 'cam_evolution'
         self._strips.mkdir(parents=True, exist_ok=True)
@@ -168,6 +164,8 @@ class CAMEvolutionHook(Hook):
         check_moves_boxes(dataset, 'CAMEvolutionHook')
         chosen = subset_of(dataset, self.num_images, self.seed)
         drawn = subset_of(dataset, min(self.num_strips, len(chosen)), self.seed)
+
+        # They stay in memory: read again, they could be augmented differently.
         self._images = [dataset[int(i)] for i in chosen]
         self._drawn = np.searchsorted(chosen, drawn).tolist()
         for index, image in zip(chosen.tolist(), self._images, strict=True):
@@ -196,36 +194,32 @@ class CAMEvolutionHook(Hook):
     def _record(self, runner: Runner, epoch: int, iteration: int) -> None:
         """Score the images, and write and log what came of it."""
         with evaluating(self.model):
-            scores, maps = self._score()
+            values, maps = self._score()
 
+        # Strips first: their columns are counted by the rows before.
         title = f'epoch {epoch}' if self.by_epoch else f'iter {iteration}'
         for place, index in enumerate(self._drawn):
             self._draw(place, self._images[index], maps[index], title)
-
-        self._rows.append(dict(epoch=epoch, iter=iteration, **scores))
+        self._rows.append(dict(epoch=epoch, iter=iteration, **values))
         write_csv(self._csv, self._rows)
-        known = {name: value for name, value in scores.items() if value is not None}
+
+        # A visualizer takes numbers only.
+        known = {name: value for name, value in values.items() if value is not None}
         runner.visualizer.add_scalars(
             {f'cam_evolution/{name}': value for name, value in known.items()}, step=iteration
         )
-        runner.logger.info(
-            f'CAMs, {title}: ' + ', '.join(f'{name} {value:.1f} %' for name, value in known.items())
-        )
+        listed = ', '.join(f'{name} {value:.1f} %' for name, value in known.items())
+        runner.logger.info(f'CAMs, {title}: {listed}')
 
-    def _score(self) -> tuple[Row, dict[int, np.ndarray]]:
+    def _score(self) -> tuple[Values, dict[int, np.ndarray]]:
         """Scores over all images, and the maps of those that are drawn."""
-        correct: list[bool] = []
-        scores: list[MapScore] = []
+        scores: list[ImageScore] = []
         maps: dict[int, np.ndarray] = {}
-
-        for batch in scored_batches(self.model, self._batches()):
-            for seen in batch:
-                correct.append(seen.predicted == seen.label)
-                scores.append(seen.score)
-                if seen.index in self._drawn and seen.cam is not None:
-                    maps[seen.index] = seen.cam
-
-        return summarize_predictions(correct, scores), maps
+        for seen in itertools.chain.from_iterable(scored_batches(self.model, self._batches())):
+            scores.append(seen.score)
+            if seen.index in self._drawn and seen.cam is not None:
+                maps[seen.index] = seen.cam
+        return followed_values(scores), maps
 
     def _batches(self) -> Iterator[dict]:
         """The images that are scored, in batches."""

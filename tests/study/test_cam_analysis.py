@@ -14,7 +14,8 @@ from PIL import Image
 
 from mmsemiloc.datasets.subsets import subset_loader
 from mmsemiloc.evaluation import CAMLocalization
-from mmsemiloc.study import checkpoint_scores
+from mmsemiloc.study import cam_scores
+from mmsemiloc.study.cam_checkpoints import CheckpointScores, RunFiles, find_checkpoints
 from mmsemiloc.study.cam_pictures import draw_strips
 from mmsemiloc.study.cam_report import (
     by_run,
@@ -24,14 +25,7 @@ from mmsemiloc.study.cam_report import (
     panels,
     write_cam_csv,
 )
-from mmsemiloc.study.checkpoint_scores import (
-    CheckpointScores,
-    RunFiles,
-    analyze,
-    baselines,
-    find_checkpoints,
-    score_images,
-)
+from mmsemiloc.study.cam_scores import analyze, baselines, score_images
 from tests.conftest import make_batch, make_model
 from tests.study.test_evaluate import BOXES, LABELS, load, make_loader
 
@@ -142,10 +136,8 @@ def two_runs(monkeypatch):
     """Two runs of one model each, and the dataloaders that their configs stand for."""
     models = {'one.pth': make_model(seed=0).eval(), 'other.pth': make_model(seed=1).eval()}
     loaders = dict(a=make_loader(), b=make_loader(batch_size=7))
-    monkeypatch.setattr(
-        checkpoint_scores, 'load_model', lambda cfg, checkpoint: (models[checkpoint], {})
-    )
-    monkeypatch.setattr(checkpoint_scores, 'build_loader', lambda cfg, split: loaders[cfg.name])
+    monkeypatch.setattr(cam_scores, 'load_model', lambda cfg, checkpoint: (models[checkpoint], {}))
+    monkeypatch.setattr(cam_scores, 'build_loader', lambda cfg, split: loaders[cfg.name])
     return [
         RunFiles(name, Config(dict(name=name)), [Path('one.pth'), Path('other.pth')])
         for name in 'ab'
