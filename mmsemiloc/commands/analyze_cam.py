@@ -10,7 +10,8 @@ from rich.progress import Progress
 
 from mmsemiloc.commands.common import check_checkpoint, load_config, read_options
 from mmsemiloc.evaluation.image_scores import Values
-from mmsemiloc.inference.photos import find_images
+from mmsemiloc.files import write_whole
+from mmsemiloc.inference.image_files import find_images
 from mmsemiloc.study.cam_checkpoints import CheckpointScores, RunFiles, find_checkpoints
 from mmsemiloc.study.cam_pictures import Advance, Picture, draw_files, draw_strips
 from mmsemiloc.study.cam_report import cam_page, cam_table, evolution_plot, write_cam_csv
@@ -30,6 +31,7 @@ def read_runs(args: argparse.Namespace) -> list[RunFiles]:
             'expected CONFIG CHECKPOINT..., or --run NAME CONFIG CHECKPOINT... for each run'
         )
 
+    # Without --run there is one run, which is called as its config.
     named = args.run or [[Path(args.files[0]).stem, *args.files]]
     options = read_options(args.cfg_options)
     runs = []
@@ -43,6 +45,7 @@ def read_runs(args: argparse.Namespace) -> list[RunFiles]:
         cfg = load_config(config, ('model',), options)
         runs.append(RunFiles(name, cfg, find_checkpoints([Path(path) for path in checkpoints])))
 
+    # Two runs of one name could not be told apart in the table.
     if len({run.name for run in runs}) < len(runs):
         raise ValueError(
             f'each --run needs a name of its own, got {", ".join(run.name for run in runs)}'
@@ -55,27 +58,27 @@ def read_runs(args: argparse.Namespace) -> list[RunFiles]:
 
 
 def write_strips(
-    folder: Path, pictures: Sequence[Picture], scored: Sequence[CheckpointScores]
+    folder: Path, pictures: Sequence[Picture], scores: Sequence[CheckpointScores]
 ) -> list[tuple[str, bytes]]:
     """Write the strips into a folder of their own, and return them with the names of the images."""
     (folder / 'strips').mkdir(parents=True, exist_ok=True)
     strips = [
         (picture.name, to_png(strip))
-        for picture, strip in zip(pictures, draw_strips(pictures, scored), strict=True)
+        for picture, strip in zip(pictures, draw_strips(pictures, scores), strict=True)
     ]
     for index, (_, png) in enumerate(strips):
-        (folder / 'strips' / f'{index:03d}.png').write_bytes(png)
+        write_whole(folder / 'strips' / f'{index:03d}.png', png)
     return strips
 
 
 def write_values(
-    folder: Path, scored: Sequence[CheckpointScores], uninformed: dict[str, Values], table: Table
+    folder: Path, scores: Sequence[CheckpointScores], uninformed: dict[str, Values], table: Table
 ) -> None:
     """Write the table, and the plot if there is something to follow."""
-    write_cam_csv(scored, uninformed, folder / 'cam_analysis.csv')
+    write_cam_csv(scores, uninformed, folder / 'cam_analysis.csv')
     write_markdown([table], folder / 'cam_analysis.md')
-    if len(scored) > len({each.run for each in scored}):
-        (folder / 'cam_evolution.png').write_bytes(evolution_plot(scored, uninformed))
+    if len(scores) > len({score.run for score in scores}):
+        write_whole(folder / 'cam_evolution.png', evolution_plot(scores, uninformed))
 
 
 def analyze_files(
@@ -83,10 +86,10 @@ def analyze_files(
 ) -> dict[Path, str]:
     """Draw image files, and return those that cannot be read, with the reasons."""
     paths = find_images(args.images, args.out, say)[: args.strips]
-    scored, pictures, faults = draw_files(runs, paths, advance)
-    strips = write_strips(args.out, pictures, scored)
+    scores, pictures, faults = draw_files(runs, paths, advance)
+    strips = write_strips(args.out, pictures, scores)
     if args.html:
-        (args.out / 'report.html').write_text(cam_page(scored, strips), encoding='utf-8')
+        write_whole(args.out / 'report.html', cam_page(scores, strips))
     return faults
 
 
@@ -94,22 +97,22 @@ def analyze_split(
     args: argparse.Namespace, runs: Sequence[RunFiles], advance: Advance
 ) -> list[str | Table]:
     """Score and draw the images of a split, and return what is to be shown."""
-    scored, images = analyze(runs, args.split, args.num_images, args.strips or 8, advance)
+    scores, images = analyze(runs, args.split, args.num_images, args.strips or 8, advance)
     uninformed = baselines(images)
     count = len(images.labels)
-    table = cam_table(scored, uninformed, args.split, count)
-    strips = write_strips(args.out, images.pictures, scored)
-    write_values(args.out, scored, uninformed, table)
+
+    table = cam_table(scores, uninformed, args.split, count)
+    strips = write_strips(args.out, images.pictures, scores)
+    write_values(args.out, scores, uninformed, table)
     if args.html:
-        (args.out / 'report.html').write_text(
-            cam_page(scored, strips, table, uninformed, count), encoding='utf-8'
-        )
+        page = cam_page(scores, strips, table, uninformed, count)
+        write_whole(args.out / 'report.html', page)
 
     note = (
         f'{count - images.boxed} of {count} images have no box (gt_bboxes): they count in accuracy '
         'and area only'
     )
-    return [table, *([note] if images.boxed < count else [])]
+    return [table, note] if images.boxed < count else [table]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -128,6 +131,8 @@ def run(args: argparse.Namespace) -> int:
             faults = analyze_files(args, runs, advance, shown.append)
         else:
             shown = analyze_split(args, runs, advance)
+
+    # Below the progress bar, which is gone by now.
     names = ', '.join(sorted(path.name for path in args.out.iterdir()))
     for each in (*shown, f'{args.out}: {names}'):
         if isinstance(each, Table):

@@ -11,8 +11,9 @@ from rich.progress import Progress
 from mmsemiloc.commands.common import check_checkpoint, load_config, read_options
 from mmsemiloc.datasets.checks.classes import checkpoint_classes
 from mmsemiloc.files import write_csv, write_whole
+from mmsemiloc.inference.image_files import find_images
 from mmsemiloc.inference.photo_predictions import Prediction, predict_files
-from mmsemiloc.inference.photos import find_images, image_pipeline
+from mmsemiloc.inference.photos import image_pipeline
 from mmsemiloc.inference.trained_model import load_model
 from mmsemiloc.study.tables import Table, print_table
 from mmsemiloc.visualization.pictures import image_picture

@@ -1,0 +1,1 @@
+"""Classes, maps and boxes for image files, by a trained model."""

@@ -17,7 +17,7 @@ class ToPhoto:
     """Where the places of a network's input lie in the photo: stretched, moved, perhaps mirrored.
 
     Attributes:
-        scale: Photo pixels a pixel of the input, along x and y; negative if mirrored.
+        scale: Photo pixels per pixel of the input, along x and y; negative if mirrored.
         offset: Place in the photo of the input's upper left corner, x and y.
         size: Width and height of the photo.
     """

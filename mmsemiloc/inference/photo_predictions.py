@@ -18,7 +18,7 @@ from mmsemiloc.visualization.pictures import to_bgr
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of one image.
+    """What a classifier predicts for one photo.
 
     Attributes:
         path: Its file.
@@ -63,9 +63,9 @@ def largest_box(cam: np.ndarray, threshold: float) -> list[int] | None:
 def predict(
     model: nn.Module, images: Sequence[Photo], topk: int, threshold: float
 ) -> list[Prediction]:
-    """Predictions of a batch.
+    """Predictions of photos.
 
-    Images of different sizes are not padded to one, which would change them.
+    Those of different sizes are not padded to one size, which would change them.
 
     Args:
         model: A classifier with its ``data_preprocessor``, in evaluation mode; for maps as for
@@ -113,7 +113,15 @@ def predict_files(
 ) -> None:
     """Read and predict photos batch after batch.
 
-    Each one's predictions and unreadable files are handed to ``done``.
+    Args:
+        model: As for :func:`predict`.
+        paths: The files.
+        pipeline: See :func:`image_pipeline`.
+        batch_size: Photos at once.
+        topk: How many classes to name.
+        threshold: As for :func:`largest_box`.
+        done: Called after each batch with its predictions, and its unreadable files with the
+            reasons.
     """
     reader = PhotoReader(pipeline)
     for start in range(0, len(paths), batch_size):

@@ -1,6 +1,6 @@
-"""Photos from files, as a test pipeline gives them to a model."""
+"""Photos as a config's test pipeline gives them to the model."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,6 @@ from mmsemiloc.datasets.images.errors import (
     transform_name,
 )
 from mmsemiloc.datasets.images.loading import ours
-from mmsemiloc.datasets.listing.endings import EXTENSIONS
-from mmsemiloc.datasets.listing.trees import list_tree
 from mmsemiloc.inference.photo_boxes import ToPhoto, measure
 
 LOADER = 'LoadImageFromFile'
@@ -39,54 +37,8 @@ class Photo:
     places: ToPhoto | None = None
 
 
-def find_images(
-    paths: Iterable[Path], out: Path | None = None, say: Callable[[str], None] = lambda line: None
-) -> list[Path]:
-    """The given files, and the images below the given folders by their names; none twice.
-
-    What is hidden or foreign, or is not an image by its ending, is left out of folders.
-
-    Args:
-        paths: Files and folders.
-        out: Folder that results are written to. Pictures of an earlier run in it are not photos.
-        say: Called with a line about each kind of what is left out.
-
-    Raises:
-        ValueError: If a folder has no image, or ``out`` is one of the folders.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        if out is not None and out.resolve() == path.resolve():
-            raise ValueError(
-                f'{out} is both the folder of the images and that of the results: '
-                'choose another --out'
-            )
-        tree = list_tree(path)
-        for line in tree.left_out.lines(path):
-            say(line)
-        below = [path / name for name in sorted(tree.images)]
-        if out is not None and out.resolve().is_relative_to(path.resolve()):
-            photos = [file for file in below if not file.resolve().is_relative_to(out.resolve())]
-            if len(photos) < len(below):
-                number = len(below) - len(photos)
-                files = '1 image' if number == 1 else f'{number} images'
-                say(f'{files} in {out} left out: it is the folder of the results')
-            below = photos
-        if not below:
-            raise ValueError(f'no image in {path}: looked for {" ".join(EXTENSIONS)}')
-        found += below
-
-    return list(dict.fromkeys(found))
-
-
 def file_pipeline(pipeline: Sequence[dict]) -> list[dict]:
-    """A test pipeline for image files without labels.
-
-    The file is read first; labels and boxes are not loaded.
-    """
+    """A test pipeline for image files: the file is read first, labels and boxes are not loaded."""
 
     def name(transform: dict) -> str:
         return str(transform['type']).rpartition('.')[2]
@@ -134,7 +86,8 @@ class PhotoReader:
         first = names.index(LOADER) + 1 if LOADER in names else 0
         self.load = Compose(pipeline.transforms[:first])
         self.rest = Compose(pipeline.transforms[first:])
-        self._places: dict[tuple, ToPhoto | None] = {}  # photos of one size have them in common
+        # Photos of one size have them in common.
+        self._places: dict[tuple, ToPhoto | None] = {}
 
     def read(self, path: Path) -> Photo:
         """Read a file."""

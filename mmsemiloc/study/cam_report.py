@@ -21,7 +21,7 @@ COLUMNS = {
 }
 # Title and explanation of what is followed over a training, and the baseline to compare it with.
 PANELS = {
-    'accuracy': ('Accuracy, %', 'Correctly classified images.', None),
+    'accuracy': ('Accuracy, %', 'Images that are correctly classified.', None),
     'MaxBoxAccV2': (
         'MaxBoxAccV2, %',
         'Images with a box around the map that fits the true one, a mean over three demands on '
@@ -40,56 +40,56 @@ PANELS = {
         None,
     ),
 }
-MEASURED = """In %, of the activation map of the class that the model predicts, right or wrong, on
+MEASURED = """\
+In %, of the activation map of the class that the model predicts, correct or not, on
 the same {images} images. <b>MaxBoxAccV2</b>: images with a box around the map that fits the true
-one. <b>In box</b>: mean share of the map's positive values inside the true box. <b>Pointing</b>:
-images whose map has its maximum in a true box. <b>Area</b>: mean share of the map above half of its
-maximum. A uniform map and one that falls off from the centre are uninformed baselines."""
-STRIPS = """Some images, the classes evenly and not picked by hand. Green: the true box, if any.
+one. <b>In box</b>: mean share of the map's positive values inside the true box.
+<b>Pointing</b>: images whose map has its maximum in a true box. <b>Area</b>: mean share of the map
+above half of its maximum. The uniform map and the centre map, which falls off from the centre, are
+uninformed baselines: they do not depend on what an image shows."""
+STRIPS = """\
+Some images, the classes evenly and not picked by hand. Green: the true box, if there is one.
 Bright yellow: where the map is strongest; each map is scaled to its own largest value. {columns}"""
 
 
 def cam_table(
-    checkpoints: Sequence[CheckpointScores],
-    baselines: Mapping[str, Values],
-    split: str,
-    images: int,
+    scores: Sequence[CheckpointScores], baselines: Mapping[str, Values], split: str, images: int
 ) -> Table:
-    """One row per checkpoint, and one per baseline; size and correctness side by side."""
+    """One row per checkpoint and uninformed baseline; size and correctness side by side."""
 
     def cells(values: Values) -> list[str]:
         return ['–' if values[name] is None else f'{values[name]:.1f}' for name in COLUMNS]
 
-    rows = [[each.run, short_name(each.checkpoint), *cells(each.values)] for each in checkpoints]
+    rows = [[score.run, short_name(score.checkpoint), *cells(score.values)] for score in scores]
     rows += [[name, '–', *cells(values)] for name, values in baselines.items()]
     title = f'{split} split, {images} images, maps of the predicted class, %'
     return Table(title, ['run', 'checkpoint', *COLUMNS.values()], rows)
 
 
 def write_cam_csv(
-    checkpoints: Sequence[CheckpointScores], baselines: Mapping[str, Values], path: Path
+    scores: Sequence[CheckpointScores], baselines: Mapping[str, Values], path: Path
 ) -> None:
     """Write the table's rows with all digits; what is not known is empty."""
-    rows: list[dict] = [
-        dict(run=each.run, checkpoint=each.checkpoint, iter=each.iteration, **each.values)
-        for each in checkpoints
+    rows: list[dict[str, object]] = [
+        dict(run=score.run, checkpoint=score.checkpoint, iter=score.iteration, **score.values)
+        for score in scores
     ]
     rows += [dict(run=name, **values) for name, values in baselines.items()]
     write_csv(path, rows, ['run', 'checkpoint', 'iter', *COLUMNS])
 
 
-def by_run(checkpoints: Sequence[CheckpointScores]) -> tuple[dict[str, list[dict]], str]:
+def by_run(scores: Sequence[CheckpointScores]) -> tuple[dict[str, list[dict]], str]:
     """For each run its values with the ``step`` of each, and what a step is.
 
     Returns:
         Rows by run, and 'iteration', or 'checkpoint' where a file does not say how long it was
         trained for.
     """
-    known = all(each.iteration is not None for each in checkpoints)
+    known = all(score.iteration is not None for score in scores)
     rows: dict[str, list[dict]] = {}
-    for each in checkpoints:
-        points = rows.setdefault(each.run, [])
-        points.append(dict(step=each.iteration if known else len(points) + 1, **each.values))
+    for score in scores:
+        points = rows.setdefault(score.run, [])
+        points.append(dict(step=score.iteration if known else len(points) + 1, **score.values))
     return rows, 'iteration' if known else 'checkpoint'
 
 
@@ -102,7 +102,7 @@ def panels(
 
     Args:
         rows: For each run, values by name with their ``step``.
-        baselines: Values of uninformed baselines.
+        baselines: Values of the uninformed baselines.
     """
     drawn: dict[str, tuple[Lines, Mapping[str, float]]] = {}
     for name, (_, _, baseline) in PANELS.items():
@@ -117,11 +117,12 @@ def panels(
     return drawn
 
 
-def evolution_plot(
-    checkpoints: Sequence[CheckpointScores], baselines: Mapping[str, Values]
-) -> bytes:
-    """PNG of accuracy, MaxBoxAccV2, share in the box and area, with one line per run."""
-    rows, label = by_run(checkpoints)
+def evolution_plot(scores: Sequence[CheckpointScores], baselines: Mapping[str, Values]) -> bytes:
+    """Accuracy, MaxBoxAccV2, share in the box and area over the checkpoints, as PNG on white.
+
+    One line per run.
+    """
+    rows, label = by_run(scores)
     return panels_plot(
         {PANELS[name][0]: panel for name, panel in panels(rows, baselines).items()}, label
     )
@@ -150,7 +151,7 @@ def strips_html(strips: Sequence[tuple[str, bytes]]) -> str:
 
 
 def cam_page(
-    checkpoints: Sequence[CheckpointScores],
+    scores: Sequence[CheckpointScores],
     strips: Sequence[tuple[str, bytes]],
     table: Table | None = None,
     baselines: Mapping[str, Values] = {},
@@ -159,20 +160,22 @@ def cam_page(
     """A page with the table, the plots and the strips.
 
     Args:
-        checkpoints: The checkpoints.
+        scores: The checkpoints.
         strips: Name of each image, and its strip as PNG.
         table: The values; None for image files, of which there are pictures only.
-        baselines: Values of uninformed baselines.
+        baselines: Values of the uninformed baselines.
         images: How many images were scored.
     """
-    runs = list(dict.fromkeys(each.run for each in checkpoints))
+    runs = list(dict.fromkeys(score.run for score in scores))
     sections = []
+
+    # Of image files there are pictures only.
     if table is not None:
         sections.append(('Size and correctness', MEASURED.format(images=images), table_html(table)))
-        if len(checkpoints) > len(runs):
+        if len(scores) > len(runs):
             dotted = 'Dotted: an uninformed baseline.' if baselines else ''
             sections.append(
-                ('Over the training', dotted, evolution_cards(*by_run(checkpoints), baselines))
+                ('Over the training', dotted, evolution_cards(*by_run(scores), baselines))
             )
 
     columns = (
@@ -181,14 +184,14 @@ def cam_page(
         else 'One column per checkpoint.'
     )
     sections.append(('The same images', STRIPS.format(columns=columns), strips_html(strips)))
+
+    # What was looked at, with all versions.
     files = ''.join(
-        f'<li>{html.escape(m.run)}: <code>{html.escape(str(m.checkpoint))}</code></li>'
-        for m in checkpoints
+        f'<li>{html.escape(score.run)}: <code>{html.escape(str(score.checkpoint))}</code></li>'
+        for score in scores
     )
     sections.append(('To repeat it', html.escape(versions()), f'<ul>{files}</ul>'))
 
     return page(
-        'Class activation maps',
-        f'Of {", ".join(runs)}, at {len(checkpoints)} checkpoints.',
-        sections,
+        'Class activation maps', f'Of {", ".join(runs)}, at {len(scores)} checkpoints.', sections
     )

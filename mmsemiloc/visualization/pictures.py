@@ -54,7 +54,9 @@ def draw_map(
         drawn = ((1 - alpha) * image.mean(2, keepdims=True) + alpha * heat).astype(np.uint8)
 
     height, width = (max(1, round(scale * length)) for length in image.shape[:2])
-    drawn = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_NEAREST)
+    # Enlarged pixels stay squares; when an image shrinks, each pixel has its share.
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
+    drawn = cv2.resize(drawn, (width, height), interpolation=how)
     for x1, y1, x2, y2 in np.rint(scale * np.reshape(boxes, (-1, 4))).astype(int).tolist():
         # A dark rim keeps the box visible on bright images.
         for color, thickness in (((0, 0, 0), line + 2), (GREEN, line)):
@@ -102,15 +104,21 @@ def draw_column(
 
 
 def append_column(path: Path, column: np.ndarray, place: int) -> None:
-    """Write a column as number ``place`` of a strip, a .png.
+    """Write a column as number ``place`` of a strip, which then ends with it.
 
-    What stood there and after it goes; what is missing before it is white.
+    Args:
+        path: A .png file. Its columns before ``place`` are kept; what is missing is white.
+        column: BGR uint8 (H, W, 3).
+        place: Number of the column, from 0 on.
     """
     width = column.shape[1]
     strip = np.full((len(column), (place + 1) * width, 3), 255, np.uint8)
+
+    # A resumed run replaces the columns after its checkpoint.
     old = cv2.imread(str(path)) if place and path.is_file() else None
     if old is not None and len(old) == len(column):
         kept = old[:, : place * width]
         strip[:, : kept.shape[1]] = kept
+
     strip[:, place * width :] = column
     write_whole(path, to_png(strip))

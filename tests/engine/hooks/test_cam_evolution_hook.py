@@ -19,7 +19,7 @@ from mmsemiloc.datasets import DigitScenes
 from mmsemiloc.engine import CAMEvolutionHook
 from mmsemiloc.engine.hooks import cam_evolution_hook
 from mmsemiloc.study.evaluate import evaluate, summarize
-from mmsemiloc.visualization.pictures import HEIGHT, TITLE, append_column, draw_column
+from mmsemiloc.visualization.pictures import HEIGHT, TITLE
 from tests.configs.test_configs import force_terms, tiny_digits
 
 COLUMN = HEIGHT  # digits are as wide as high
@@ -252,44 +252,6 @@ def test_what_cannot_work_is_said_before_training(tmp_path):
 def test_bad_input(kwargs):
     with pytest.raises(ValueError, match=f'got .*{next(iter(kwargs.values()))}'):
         CAMEvolutionHook(**kwargs)
-
-
-# --- strips
-
-
-def test_a_column_shows_the_map_and_the_box():
-    image = np.full((8, 16, 3), 60, np.uint8)
-    cam = np.full((8, 16), -5.0)
-    cam[6, 3] = 3.0
-    drawn = draw_column(image, cam, np.zeros((0, 4)), 'x')
-    assert drawn.shape == (TITLE + HEIGHT, 2 * HEIGHT, 3)
-    blocks = drawn[TITLE:].astype(int).sum(2).reshape(8, HEIGHT // 8, 16, HEIGHT // 8).mean((1, 3))
-    assert np.unravel_index(blocks.argmax(), blocks.shape) == (6, 3)
-    draw_column(
-        image, np.zeros((8, 16)), np.zeros((0, 4)), 'x'
-    )  # an empty map has no largest value
-
-    boxed = draw_column(image, None, np.array([[4, 2, 12, 6]]), 'x')[TITLE:]
-    ys, xs = np.nonzero(boxed[..., 1] > 200)
-    scale = HEIGHT // 8
-    assert (xs.min(), xs.max(), ys.min(), ys.max()) == (
-        4 * scale,
-        12 * scale - 1,
-        2 * scale,
-        6 * scale - 1,
-    )
-
-
-def test_columns_replace_what_stood_there(tmp_path):
-    path = tmp_path / 'strip.png'
-    columns = [np.full((20, 10, 3), value, np.uint8) for value in (10, 20, 30, 40)]
-    for place in range(3):
-        append_column(path, columns[place], place)
-    append_column(path, columns[3], 1)
-    np.testing.assert_array_equal(cv2.imread(str(path)), np.hstack([columns[0], columns[3]]))
-    append_column(path, columns[2], 3)
-    assert (cv2.imread(str(path))[:, 20:30] == 255).all()  # a missing column is white
-    assert [file.name for file in tmp_path.iterdir()] == ['strip.png']
 
 
 # --- which images
