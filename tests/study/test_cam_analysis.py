@@ -33,7 +33,7 @@ VALUES = dict(accuracy=50.0, MaxBoxAccV2=40.0, in_box=30.0, pointing=20.0, area=
 UNKNOWN = {**VALUES, 'MaxBoxAccV2': None, 'in_box': None, 'pointing': None}
 
 
-def moment(run='a', step=10, values=VALUES, shade=0, **kwargs):
+def scored(run='a', step=10, values=VALUES, shade=0, **kwargs):
     column = np.full((146, 128, 3), shade, np.uint8)
     return CheckpointScores(
         run, Path(f'iter_{step}.pth'), kwargs.get('iteration', step), values, [column, column]
@@ -147,21 +147,21 @@ def two_runs(monkeypatch):
 def test_runs_side_by_side(two_runs):
     runs, _ = two_runs
     progress = []
-    moments, images = analyze(
+    scores, images = analyze(
         runs, 'val', None, 2, lambda done, total: progress.append((done, total))
     )
-    assert [(m.run, m.checkpoint.name) for m in moments] == [
+    assert [(m.run, m.checkpoint.name) for m in scores] == [
         (run, name) for run in 'ab' for name in ('one.pth', 'other.pth')
     ]
-    assert moments[0].values == pytest.approx(moments[2].values) and moments[
+    assert scores[0].values == pytest.approx(scores[2].values) and scores[
         0
-    ].values != pytest.approx(moments[1].values)
+    ].values != pytest.approx(scores[1].values)
     assert sum(done for done, _ in progress) == progress[0][1] == 4 * len(LABELS)
-    strips = draw_strips(images.pictures, moments)
+    strips = draw_strips(images.pictures, scores)
     assert [strip.shape for strip in strips] == [
         (146, 3 * 128, 3)
     ] * 2  # the image, and each run at its last checkpoint
-    assert np.array_equal(strips[1][:, 2 * 128 :], moments[3].columns[1])
+    assert np.array_equal(strips[1][:, 2 * 128 :], scores[3].columns[1])
     alone, _ = analyze(runs[:1], 'val', None, 2, lambda done, total: None)
     assert (
         draw_strips(images.pictures, alone)[0].shape[1] == 3 * 128
@@ -193,15 +193,15 @@ def test_runs_with_other_images_are_refused(two_runs):
 
 
 def test_the_table_and_its_file(tmp_path):
-    moments = [moment(step=10), moment(step=20, values=UNKNOWN)]
+    scores = [scored(step=10), scored(step=20, values=UNKNOWN)]
     nothing = {'uniform map': {**VALUES, 'accuracy': None}}
-    table = cam_table(moments, nothing, 'val', 7)
+    table = cam_table(scores, nothing, 'val', 7)
     assert table.rows == [
         ['a', 'iter 10', '50.0', '40.0', '30.0', '20.0', '10.0'],
         ['a', 'iter 20', '50.0', *'–––', '10.0'],
         ['uniform map', '–', '–', '40.0', '30.0', '20.0', '10.0'],
     ]
-    write_cam_csv(moments, nothing, tmp_path / 'x.csv')
+    write_cam_csv(scores, nothing, tmp_path / 'x.csv')
     with (tmp_path / 'x.csv').open() as file:
         rows = list(csv.DictReader(file))
     assert [(row['run'], row['iter'], row['in_box']) for row in rows] == [
@@ -212,25 +212,25 @@ def test_the_table_and_its_file(tmp_path):
 
 
 def test_lines_of_each_run_over_iterations_or_checkpoints():
-    moments = [moment('a', 10), moment('a', 30), moment('b', 10, {**VALUES, 'accuracy': 60.0})]
-    rows, label = by_run(moments)
+    scores = [scored('a', 10), scored('a', 30), scored('b', 10, {**VALUES, 'accuracy': 60.0})]
+    rows, label = by_run(scores)
     assert label == 'iteration' and panels(rows)['accuracy'] == (
         {'a': [[10, 50.0], [30, 50.0]], 'b': [[10, 60.0]]},
         {},
     )
-    rows, label = by_run([*moments, moment('b', 20, iteration=None)])
+    rows, label = by_run([*scores, scored('b', 20, iteration=None)])
     assert label == 'checkpoint' and [row['step'] for row in rows['b']] == [1, 2]
     nothing = {'centre map': VALUES, 'uniform map': UNKNOWN}
     assert {name: levels for name, (_, levels) in panels(rows, nothing).items()} == dict(
         accuracy={}, MaxBoxAccV2={'centre map': 40.0}, in_box={}, area={}
     )
-    assert list(panels(by_run([moment(values=UNKNOWN)])[0])) == ['accuracy', 'area']
+    assert list(panels(by_run([scored(values=UNKNOWN)])[0])) == ['accuracy', 'area']
 
 
 def test_the_plot_has_a_panel_for_each_known_value():
     wide, narrow = (
         Image.open(
-            io.BytesIO(evolution_plot([moment(step=step, values=values) for step in (1, 2)], {}))
+            io.BytesIO(evolution_plot([scored(step=step, values=values) for step in (1, 2)], {}))
         )
         for values in (VALUES, UNKNOWN)
     )
@@ -238,19 +238,19 @@ def test_the_plot_has_a_panel_for_each_known_value():
 
 
 def test_the_page_has_what_there_is():
-    moments = [moment(step=10), moment(step=20)]
+    scores = [scored(step=10), scored(step=20)]
     strips = [('<one>', b'png'), ('two', b'other')]
-    page = cam_page(moments, strips, cam_table(moments, {}, 'val', 7), {}, 7)
+    page = cam_page(scores, strips, cam_table(scores, {}, 'val', 7), {}, 7)
     assert (
         'same 7 images' in page and 'Over the training' in page and page.count('&lt;one&gt;') == 2
     )
     assert 'Over the training' not in cam_page(
-        moments[:1], strips, cam_table(moments[:1], {}, 'val', 7), {}, 7
+        scores[:1], strips, cam_table(scores[:1], {}, 'val', 7), {}, 7
     )
-    pictures = cam_page(moments, strips)
+    pictures = cam_page(scores, strips)
     assert (
         '<table' not in pictures
         and 'same 7' not in pictures
         and 'One column per checkpoint' in pictures
     )
-    assert 'One column per run' in cam_page([moment('a'), moment('b')], strips)
+    assert 'One column per run' in cam_page([scored('a'), scored('b')], strips)
