@@ -21,9 +21,7 @@ it was made of."""
 def make_parser() -> Parser:
     """The arguments of this tool."""
     parser = Parser(
-        DESCRIPTION,
-        'python tools/export_backbone.py work_dirs/densenet_mel_nbel_loc/epoch_90.pth --to mmdet '
-        'timm',
+        DESCRIPTION, 'python tools/export_backbone.py work_dirs/pets/epoch_90.pth --to mmdet timm'
     )
     parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT', help='checkpoint file')
     parser.add_argument(
@@ -31,7 +29,8 @@ def make_parser() -> Parser:
         nargs='+',
         choices=('mmdet', 'mmseg', 'mmpretrain', 'timm'),
         default=['mmdet'],
-        help='(default: mmdet)',
+        metavar='PROJECT',
+        help='mmdet, mmseg, mmpretrain or timm, or several of them (default: mmdet)',
     )
     parser.add_argument(
         '--out',

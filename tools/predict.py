@@ -41,7 +41,8 @@ def make_parser() -> Parser:
     """The arguments of this tool."""
     parser = Parser(
         DESCRIPTION,
-        'python tools/predict.py configs/pets.py work_dirs/pets/epoch_130.pth photos/ --out seen',
+        'python tools/predict.py configs/pets.py work_dirs/pets/epoch_130.pth photos/ \\\n'
+        '      --out seen',
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
