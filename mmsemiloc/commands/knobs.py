@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmsemiloc.study.steps import with_length
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+EVALUATORS = ('val_evaluator', 'test_evaluator')
 
 # The places of a knob. Those that the config has are set.
 PLACES = {
@@ -106,7 +107,7 @@ def data_roots(part: Any) -> Iterator[str]:
 
 
 def set_data_root(cfg: Config, value: str) -> Config:
-    """Let the paths of all dataloaders begin with another folder of data than the config's one.
+    """Let the paths of all dataloaders and metrics begin with another folder than the config's one.
 
     Raises:
         ValueError: If the config has no such folder, or several.
@@ -119,8 +120,10 @@ def set_data_root(cfg: Config, value: str) -> Config:
             f'{", ".join(sorted(roots)) or "none"}: set data_root of each dataset'
         )
 
+    # Metrics such as CocoMetric have the annotations of the folder, too.
     [old] = roots
-    replace_root(loaders, old, value.rstrip('/'))
+    metrics = [cfg[name] for name in EVALUATORS if cfg.get(name) is not None]
+    replace_root([*loaders, *metrics], old, value.rstrip('/'))
     return cfg
 
 

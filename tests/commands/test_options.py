@@ -89,6 +89,11 @@ def test_the_folder_of_the_data_is_replaced_everywhere(own):
         CONFIGS / 'imagenet/densenet_localization.py', data_root='/x'
     ).test_dataloader.dataset.pipeline[1]
     assert boxes.ann_dir == '/x/Annotations/CLS-LOC/val'
+
+    # A metric that kept the old folder would score images with the boxes of other ones.
+    coco = read(CONFIGS / 'transfer/digits/digits_retinanet.py', data_root='/x')
+    assert coco.test_dataloader.dataset.data_root == '/x'
+    assert coco.test_evaluator.ann_file == '/x/annotations/test.json'
     with pytest.raises(ValueError, match='have none'):
         read(FULL, data_root='/x')
 
