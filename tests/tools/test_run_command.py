@@ -254,7 +254,8 @@ work = types.ModuleType('all')
 def run(args):
     import matplotlib.pyplot, mmpretrain.datasets, mmpretrain.models
     for tool in tools:
-        importlib.import_module(f'mmsemiloc.commands.{tool}')
+        room = 'benchmarks.command' if tool == 'benchmark' else f'mmsemiloc.commands.{tool}'
+        importlib.import_module(room)
     return 0
 
 work.run = run
