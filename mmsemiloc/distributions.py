@@ -63,6 +63,7 @@ def fault(installed: Collection[str], importable: Collection[str]) -> str | None
     Returns:
         A paragraph with the remedy; None if nothing is wrong.
     """
+    # Two distributions of one module overwrite each other, within a family or across.
     found = {family: names_of(family, installed) for family in FAMILIES}
     present = [family for family in FAMILIES if found[family]]
     mixed = doubled(installed)
@@ -80,6 +81,8 @@ def fault(installed: Collection[str], importable: Collection[str]) -> str | None
     missing = [module for module in NEEDED if module not in importable]
     if not missing:
         return None
+
+    # A package that is installed without its files lost them to one that was removed.
     family = present[0] if present else 'onedl'
     torn = [name for module in missing for name in FAMILIES[family][module] if name in installed]
     if torn:
@@ -88,6 +91,7 @@ def fault(installed: Collection[str], importable: Collection[str]) -> str | None
             'the same modules that was removed: pip install --force-reinstall --no-deps '
             f'{" ".join(torn)}'
         )
+
     instead = '' if present else ORIGINAL
     return (
         f'mmsemiloc needs {", ".join(NEEDED)}, and {", ".join(missing)} cannot be found: '

@@ -131,6 +131,7 @@ def plain_value(node: ast.expr | None, assigned: Mapping[str, ast.expr | None]) 
         node: The expression.
         assigned: Expressions of the names that it may use, as in ``dict(schedule=ramp)``.
     """
+    # A name may not use itself, or reading it would never end.
     if isinstance(node, ast.Name):
         others = {name: value for name, value in assigned.items() if name != node.id}
         return plain_value(assigned.get(node.id), others)

@@ -14,7 +14,7 @@ from mmsemiloc.datasets.listing.class_folders import Listing, read_list
 from mmsemiloc.datasets.listing.class_names import listed
 from mmsemiloc.datasets.listing.list_files import find_line, parse_list, to_line
 from mmsemiloc.datasets.splits import draw_splits
-from mmsemiloc.files import write_json
+from mmsemiloc.files import write_json, write_whole
 from mmsemiloc.study.tables import Table, print_table
 
 
@@ -31,6 +31,7 @@ def find_listed(file: Path, paths: list[str]) -> np.ndarray:
     for i, path in enumerate(paths):
         by_name.setdefault(path.rpartition('/')[2], []).append(i)
 
+    # A line is a path or, where only one image has it, a name; the order is that of the lines.
     found: dict[int, None] = {}
     for line in lines:
         name = posixpath.normpath(line)
@@ -71,6 +72,7 @@ def read_source(args: argparse.Namespace, console: Console) -> Listing:
             'choose a folder beside it'
         )
 
+    # Listing a million images takes minutes: what has been listed is read back.
     cache = args.out / 'listing.txt'
     if args.refresh:
         cache.unlink(missing_ok=True)
@@ -86,7 +88,7 @@ def read_source(args: argparse.Namespace, console: Console) -> Listing:
 def write_lines(file: Path, lines: list[str]) -> dict:
     """Write a text file; its number of lines and SHA-256."""
     text = ''.join(f'{line}\n' for line in lines).encode()
-    file.write_bytes(text)
+    write_whole(file, text)
     return dict(lines=len(lines), sha256=hashlib.sha256(text).hexdigest())
 
 
@@ -117,6 +119,7 @@ def write_splits(
                 [name, str(number), f'{counts.min()} to {counts.max()}', files[name]['sha256'][:12]]
             )
 
+    # What it takes to make the same lists again, and to see whether they are the same.
     manifest = dict(
         source=str(args.source),
         images=len(listing.paths),

@@ -11,6 +11,7 @@ from mmengine.evaluator import DumpResults
 
 from mmsemiloc.commands.common import check_checkpoint, check_writable, leave_group, runner_config
 from mmsemiloc.engine.build import build_runner
+from mmsemiloc.files import write_whole
 
 SECTIONS = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
@@ -48,6 +49,7 @@ def plain(value: Any) -> Any:
 
 def run(args: argparse.Namespace) -> int:
     """Test."""
+    # What cannot be written or read is refused before anything is loaded.
     suffix = args.out.suffix if args.out else None
     if suffix not in (None, '.json', '.pkl'):
         raise ValueError(f'--out must end in .json (metrics) or .pkl (predictions), got {args.out}')
@@ -63,11 +65,12 @@ def run(args: argparse.Namespace) -> int:
     if args.show_dir:
         draw_predictions(cfg, args.show_dir, args.interval)
 
+    # Predictions are a metric of MMEngine's, the metrics themselves are what a run returns.
     runner = build_runner(cfg)
     if suffix == '.pkl':
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=str(args.out)))
     metrics = runner.test()
     if suffix == '.json' and runner.rank == 0:
-        args.out.write_text(json.dumps(metrics, indent=2, default=plain) + '\n')
+        write_whole(args.out, json.dumps(metrics, indent=2, default=plain) + '\n')
     leave_group()
     return 0

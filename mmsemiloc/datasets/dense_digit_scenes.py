@@ -15,6 +15,7 @@ from mmsemiloc.datasets.digit_scenes import (
     paste_digit,
     photographs,
 )
+from mmsemiloc.files import write_whole
 
 
 def dense_scene(
@@ -52,6 +53,7 @@ def dense_scene(
     scene: dict = dict(img=photo[y : y + size, x : x + size].copy(), labels=[], boxes=[], masks=[])
     count = int(rng.integers(num_digits[0], num_digits[1] + 1))
 
+    # At most one digit per cell of the grid, so that none hides another.
     for place in rng.choice(grid * grid, count, replace=False):
         row, column = divmod(int(place), grid)
         area = (slice(row * cell, (row + 1) * cell), slice(column * cell, (column + 1) * cell))
@@ -129,4 +131,5 @@ def write_dense_scenes(folder: Path, split: str, num_images: int, seed: int = 0)
                 )
             )
 
-    (folder / 'annotations' / f'{split}.json').write_text(json.dumps(coco))
+    # Last, so that whoever finds the annotations finds all images.
+    write_whole(folder / 'annotations' / f'{split}.json', json.dumps(coco))

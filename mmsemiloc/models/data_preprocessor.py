@@ -29,6 +29,7 @@ def check_normalisation(mean: Numbers, std: Numbers) -> None:
             f'data_preprocessor needs mean and std, or neither, got mean={mean} and std={std}'
         )
 
+    # A single number is that of the one channel of grey images.
     means, stds = (
         [values] if isinstance(values, float | int) else list(values) for values in (mean, std)
     )

@@ -36,6 +36,7 @@ class SemiSupClassifier(ImageClassifier):
     """
 
     def __init__(self, *, data_preprocessor: dict | None = None, **kwargs: Any) -> None:
+        # MMPretrain would take its own preprocessor, which needs a label for every image.
         if data_preprocessor is None or isinstance(data_preprocessor, dict):
             data_preprocessor = {
                 'type': 'mmsemiloc.SemiSupDataPreprocessor',

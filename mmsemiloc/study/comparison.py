@@ -168,6 +168,7 @@ def difference_table(
     for name, baseline in dict.fromkeys(pairs):
         for column in columns:
             by_seed = paired_differences(results, name, baseline, column)
+            # No seed has both, so there is nothing to compare.
             if not by_seed:
                 continue
 

@@ -48,6 +48,7 @@ def check_labeled_once(labeled: BaseDataset, held_out: Mapping[str, int]) -> dic
         ValueError: With the index and path of the first such image.
     """
     known: dict[str, int] = {}
+    # A dataset that shows an image several times on purpose is not labelled twice.
     repeats = any(getattr(leaf, 'repeats_images', False) for leaf in leaves(labeled))
 
     for index, path in image_paths(labeled, 'labelled'):
@@ -93,6 +94,7 @@ def check_overlap(
     if unlabeled is None:
         return
 
+    # Unlabelled images for validation are legal (a transductive setting), but worth a warning.
     seen = 0
     for index, path in image_paths(unlabeled, 'unlabelled'):
         if path in known and not allow_overlap:

@@ -139,6 +139,7 @@ def try_pipeline(dataset: BaseDataset, place: int, kind: str) -> None:
         TransformError: If a transform fails, with its name, the image and the cause.
         ValueError: If the pipeline does not end with packed inputs.
     """
+    # A trial must not change the random numbers of the run.
     random = RandomState(torch.device('cpu'))
     description = describe(dataset, place, kind)
     try:

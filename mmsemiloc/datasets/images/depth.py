@@ -67,11 +67,13 @@ def to_eight_bits(
     if low < 0:
         raise ImageFault(f'negative values, down to {low:g}, which are no picture')
 
+    # Floats are either shares of full brightness or the values of 8 bits.
     if pixels.dtype.kind == 'f':
         if high > 255:
             raise ImageFault(f'floats up to {high:g}: expected 0 to 1, or 0 to 255')
         return np.rint(pixels * 255 if high <= 1 else pixels).astype(np.uint8)
 
+    # The highest bits that count become the 8 of a picture.
     shift = meant_bits(pixels, stated, bits) - 8
     return (pixels >> shift if shift >= 0 else pixels << -shift).astype(np.uint8)
 

@@ -70,6 +70,7 @@ def list_classes(
     folders = sorted_folders(tree.folders, str(root))
     numbers = number_folders(folders, classes, str(root))
 
+    # Images beside the class folders belong to no class.
     by_folder: dict[str, list[str]] = {name: [] for name in folders}
     for path in tree.images:
         folder, slash, _ = path.partition('/')
@@ -77,6 +78,7 @@ def list_classes(
             by_folder[folder].append(path)
         else:
             tree.left_out.loose.append(path)
+
     images = [(path, numbers[name]) for name in folders for path in by_folder[name]]
     if not images:
         left = '; '.join(tree.left_out.lines(root))
@@ -105,6 +107,7 @@ def list_folder(root: Path, progress: Progress = no_progress) -> Listing:
             f'({", ".join(EXTENSIONS)}): fill it or delete it'
         )
 
+    # A path that no list can hold is refused here, before it is written.
     for path, _ in found.images:
         to_line(path)
 

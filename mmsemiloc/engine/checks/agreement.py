@@ -84,6 +84,7 @@ def test_set(runner: Runner) -> BaseDataset | None:
     if test is None or generated or test == validation:
         return None
 
+    # Training does not need the test images: they may be on another machine.
     try:
         dataset = DATASETS.build(test)
         if hasattr(dataset, 'full_init'):

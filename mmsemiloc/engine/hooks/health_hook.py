@@ -271,6 +271,7 @@ class HealthHook(Hook):
 
     def _warning(self, kind: str, predicted: Predicted, expected: Tensor) -> str:
         """What happened and which weight to change."""
+        # NBEL spreads predictions over classes; MEL, which sharpens them, can be too strong for it.
         weights = {name: term.loss_weight for name, term in self.head.terms.items()}
         if 'nbel' in weights:
             advice = f'raise head.loss_nbel.loss_weight (now {weights["nbel"]:g})'

@@ -116,6 +116,7 @@ class DenseNetPyramid(DenseNet):
         if output_stride not in (None, *strides):
             raise ValueError(f'output_stride must be None or one of {strides}, got {output_stride}')
 
+        # Behind a dilated block, maps keep the stride that they have.
         self.norm_eval = norm_eval
         self.strides = [min(strides[i], output_stride or strides[-1]) for i in out_indices]
         self.out_channels = [self._channels(i) for i in out_indices]

@@ -64,6 +64,7 @@ class RunningMean(BaseModule):
             )
             self.log_past = None
 
+        # In the log domain, where a class that nobody predicts stays finite.
         mixed = log_mean + math.log(self.momentum)
         if self.log_past is not None and self.momentum < 1:
             mixed = (self.log_past.to(log_mean) + math.log1p(-self.momentum)).logaddexp(mixed)
