@@ -13,7 +13,9 @@ from mmengine.config import Config
 from mmsemiloc.study.steps import with_length
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-EVALUATORS = ('val_evaluator', 'test_evaluator')
+# Further parts of a config that may have paths of the data: annotations of CocoMetric, the images
+# of a hook, a prior.
+OTHERS = ('val_evaluator', 'test_evaluator', 'default_hooks', 'custom_hooks', 'model')
 
 # The places of a knob. Those that the config has are set.
 PLACES = {
@@ -107,7 +109,7 @@ def data_roots(part: Any) -> Iterator[str]:
 
 
 def set_data_root(cfg: Config, value: str) -> Config:
-    """Let the paths of all dataloaders and metrics begin with another folder than the config's one.
+    """Let all paths of the data begin with another folder than that of the dataloaders.
 
     Raises:
         ValueError: If the config has no such folder, or several.
@@ -120,10 +122,10 @@ def set_data_root(cfg: Config, value: str) -> Config:
             f'{", ".join(sorted(roots)) or "none"}: set data_root of each dataset'
         )
 
-    # Metrics such as CocoMetric have the annotations of the folder, too.
+    # What kept the old folder would mix two sets of data without a word.
     [old] = roots
-    metrics = [cfg[name] for name in EVALUATORS if cfg.get(name) is not None]
-    replace_root([*loaders, *metrics], old, value.rstrip('/'))
+    others = [cfg[name] for name in OTHERS if cfg.get(name) is not None]
+    replace_root([*loaders, *others], old, value.rstrip('/'))
     return cfg
 
 

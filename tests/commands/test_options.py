@@ -94,6 +94,18 @@ def test_the_folder_of_the_data_is_replaced_everywhere(own):
     coco = read(CONFIGS / 'transfer/digits/digits_retinanet.py', data_root='/x')
     assert coco.test_dataloader.dataset.data_root == '/x'
     assert coco.test_evaluator.ann_file == '/x/annotations/test.json'
+
+    # Neither may a hook or a prior keep it; what is elsewhere stays.
+    text = (
+        "custom_hooks = [dict(type='mmsemiloc.CAMEvolutionHook', "
+        "dataset=dict(type='mmsemiloc.ImageNet', data_root='data/imagenet/'))]\n"
+        "model = dict(head=dict(loss_nbel=dict(prior='data/imagenet/meta/prior.txt')))\n"
+        "load_from = 'data/imagenet_weights/x.pth'"
+    )
+    other = read(own(text, FLAGSHIP, 'hooks'), data_root='/x')
+    assert other.custom_hooks[0].dataset.data_root == '/x/'
+    assert other.model.head.loss_nbel.prior == '/x/meta/prior.txt'
+    assert other.load_from == 'data/imagenet_weights/x.pth'
     with pytest.raises(ValueError, match='have none'):
         read(FULL, data_root='/x')
 
