@@ -2,20 +2,9 @@ import pytest
 import torch
 
 from tests.conftest import make_predictions
+from tests.models.reference import NUMBERS, TABLE
 
 LABELED = [True, False, False, True, False]
-NUMBERS = [1, 2, 3, 2, 1]
-TABLE = [
-    (0, 0),
-    (0, 1),
-    (0, 2),
-    (0, 3),
-    (0, 4),
-    (1, 1),
-    (1, 2),
-    (1, 3),
-    (2, 2),
-]  # (view, image), by hand
 CHOICES = [(views, unlabeled) for views in ('all', 'weak', 'strong') for unlabeled in (False, True)]
 
 

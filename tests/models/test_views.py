@@ -5,20 +5,9 @@ from mmpretrain.structures import DataSample
 from mmsemiloc.models import Selection, Views
 from mmsemiloc.models.views import flatten_views, number_of_views
 from tests.conftest import make_batch, with_views
+from tests.models.reference import NUMBERS, TABLE
 
 LABELS = [2, None, None, 0, None]
-NUMBERS = [1, 2, 3, 2, 1]
-TABLE = [
-    (0, 0),
-    (0, 1),
-    (0, 2),
-    (0, 3),
-    (0, 4),
-    (1, 1),
-    (1, 2),
-    (1, 3),
-    (2, 2),
-]  # (view, image) of the flat batch, by hand
 
 
 def collated(numbers=NUMBERS, labels=LABELS):

@@ -188,7 +188,7 @@ def test_a_model_without_maps_is_evaluated_without_them(transformer, boxes, tmp_
     summary = summarize(evaluation)
     assert summary['accuracy'] == pytest.approx(100 * accuracy_score(LABELS, evaluation.predicted))
     assert [summary[key] for key in ('max_box_acc_v2', 'cam_in_box', 'cam_area')] == [None] * 3
-    # What knows nothing of the image is as known as with any model.
+    # The uninformed baselines do not depend on the model.
     known = [summary[key] is not None for key in ('box_area', 'centre_box_acc_v2')]
     assert known == [boxes is not None] * 2
     evaluation.save(tmp_path / 'val.npz')

@@ -177,7 +177,7 @@ def run_here(parse, *arguments):
 
 
 def test_faults_of_a_given_list_are_not_written_on(refuse, parse, capsys, tmp_path):
-    """What is no fault is cleaned, and what is one is refused."""
+    """Harmless differences are cleaned, and faults are refused."""
     lines = [f'n{i % 2}/{i}.JPEG {i % 2}' for i in range(8)]
     (tmp_path / 'all.txt').write_bytes(b'\xef\xbb\xbf' + '  \r\n'.join([*lines, '', '']).encode())
     meta = tmp_path / 'meta'
