@@ -1,0 +1,7 @@
+"""Few labels and a pretrained backbone: features that are computed once, and classifiers on them.
+
+- ``feature_store.py`` keeps features on disk, ``features.py`` fills it.
+- ``problems.py`` and ``solver.py``: many linear classifiers on the same features at once.
+- ``methods.py`` and ``selection.py``: what is compared, and settings by cross-validation.
+- ``photos.py``, ``fit.py``, ``classifier.py``, ``report.py``: photographs of one's own.
+"""

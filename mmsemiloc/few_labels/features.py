@@ -1,0 +1,301 @@
+"""Features of images from a frozen backbone, computed once and kept on disk."""
+
+import copy
+import hashlib
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmcv.cnn.utils import fuse_conv_bn
+from mmengine.dataset import Compose
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from mmsemiloc.datasets.images.errors import (
+    cannot_be_read,
+    in_words,
+    transform_error,
+    transform_name,
+)
+from mmsemiloc.datasets.images.loading import ours
+from mmsemiloc.few_labels.feature_store import FeatureStore
+from mmsemiloc.registry import MODELS
+
+LOADER = 'LoadImageFromFile'
+CACHE = '~/.cache/mmsemiloc/features'
+BATCH = 64  # images that run through the backbone at once
+
+
+def cache_folder(cache: str | Path | None = None) -> Path:
+    """Where features are kept: ``cache``, else ``MMSEMILOC_CACHE``, else ``CACHE``."""
+    return Path(cache or os.environ.get('MMSEMILOC_CACHE') or CACHE).expanduser()
+
+
+def content_key(info: Mapping) -> bytes:
+    """SHA-256 of an image: of the bytes of its file ``img_path``, or of the array ``img``.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    image = info.get('img')
+    if image is None:
+        return hashlib.sha256(Path(info['img_path']).read_bytes()).digest()
+    array = np.ascontiguousarray(image)
+    return hashlib.sha256(f'{array.shape} {array.dtype}'.encode() + array.tobytes()).digest()
+
+
+def seed_view(seed: int, key: bytes, view: int) -> None:
+    """Seed Python, NumPy and torch for one view of an image.
+
+    A view is a function of the seed, the content of the image and the number of the view, whatever
+    was computed before it and by which process.
+    """
+    text = f'{seed} {view} '.encode() + key
+    number = int.from_bytes(hashlib.sha256(text).digest()[:4], 'little')
+    random.seed(number)
+    np.random.seed(number)
+    torch.default_generator.manual_seed(number)
+
+
+@dataclass(frozen=True)
+class Views:
+    """How the views of an image are made.
+
+    Attributes:
+        weak: Transforms of view 0, with the one that reads the file if there are files.
+        strong: Transforms of the further views; empty if there are none.
+        number: How many strong views.
+        seed: Seed of the strong views.
+    """
+
+    weak: Sequence[dict]
+    strong: Sequence[dict] = ()
+    number: int = 0
+    seed: int = 0
+
+    def pipelines(self) -> tuple[Compose, list[Compose]]:
+        """What reads an image, and the rest of the transforms of each view."""
+        composed = [self._compose(self.weak), *[self._compose(self.strong)] * self.number]
+        first = composed[0]
+        reads = bool(first) and transform_name(first[0]) == LOADER
+        load = Compose(first[:1] if reads else [])
+        rest = [
+            Compose(steps[1:] if steps and transform_name(steps[0]) == LOADER else steps)
+            for steps in composed
+        ]
+        return load, rest
+
+    @staticmethod
+    def _compose(transforms: Sequence[dict]) -> list[Callable]:
+        """The transforms, with our way of reading files."""
+        return [ours(transform) for transform in Compose(transforms).transforms]
+
+    def name(self, view: int) -> str:
+        """Text that tells a view from all others, for the name of its store."""
+        if view == 0:
+            return f'weak {list(self.weak)}'
+        return f'strong {view} {self.seed} {list(self.weak)[:1]} {list(self.strong)}'
+
+
+@dataclass
+class Extraction:
+    """What was computed for some images.
+
+    Attributes:
+        keys: Content of each image; None for one that cannot be read.
+        faults: Reason for each image that cannot be read, by its place.
+        computed: How many views were computed now, and not found on the disk.
+    """
+
+    keys: list[bytes | None]
+    faults: dict[int, str] = field(default_factory=dict)
+    computed: int = 0
+
+
+class MissingViews(Dataset):
+    """The views of images whose features are not there yet.
+
+    Args:
+        infos: What is known of each image: ``img_path`` or ``img``.
+        views: How views are made.
+        there: For each view, the contents that have features.
+    """
+
+    def __init__(
+        self, infos: Sequence[Mapping], views: Views, there: Sequence[frozenset[bytes]]
+    ) -> None:
+        self.infos, self.views, self.there = infos, views, there
+        self.load, self.rest = views.pipelines()
+
+    def __len__(self) -> int:
+        return len(self.infos)
+
+    def __getitem__(self, place: int) -> tuple[int, bytes | None, dict[int, Tensor], str]:
+        """Place, content, missing views (C, H, W), and what is wrong with the image."""
+        info = self.infos[place]
+        shown = str(info.get('img_path', f'image {place}'))
+        try:
+            key = content_key(info)
+            missing = [view for view, there in enumerate(self.there) if key not in there]
+            loaded = self.load(copy.deepcopy(dict(info))) if missing else {}
+        except Exception as error:
+            if not cannot_be_read(error):
+                raise
+            return place, None, {}, in_words(error)
+
+        images = {}
+        for view in missing:
+            seed_view(self.views.seed, key, view)
+            try:
+                images[view] = self.rest[view](copy.deepcopy(loaded))['inputs']
+            except Exception as error:
+                raise transform_error(error, shown) from error
+        return place, key, images, ''
+
+
+class FeatureExtractor:
+    """Pooled features of images, from the backbone of a classifier; see :meth:`extract`.
+
+    Args:
+        model: Config of the classifier, whose head pools maps: a ``CAMClsHead``.
+        views: How views are made.
+        cache: Folder that features are kept in, see :func:`cache_folder`. There is one below it for
+            each backbone, by a hash of its config and weights.
+        maps: Whether features are maps (D, H, W) in half precision instead of pooled ones (D,).
+
+    Raises:
+        ValueError: If the weights of the backbone cannot be loaded.
+    """
+
+    def __init__(
+        self, model: dict, views: Views, cache: str | Path | None = None, maps: bool = False
+    ) -> None:
+        init_default_scope('mmsemiloc')
+        built = MODELS.build(model)
+        built.init_weights()
+        self.model = built.to(get_device()).eval()
+        self.views, self.maps = views, maps
+
+        # What the features depend on gives the folder its name: the weights, the normalisation
+        # and the transforms.
+        digest = hashlib.sha256(f'{model["backbone"]} {model.get("data_preprocessor")}'.encode())
+        for name, value in self.model.backbone.state_dict().items():
+            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        self.folder = cache_folder(cache) / digest.hexdigest()[:16]
+        self.fast = faster(self.model.backbone)
+
+        with torch.inference_mode():
+            self.shape = self._shape()
+        self.stores = [self._store(view) for view in range(1 + views.number)]
+
+    def _shape(self) -> tuple[int, ...]:
+        """Shape of a row, from the features of an empty image."""
+        size = next(
+            (t['crop_size'] for t in self.views.weak if 'crop_size' in t),
+            next((t['scale'] for t in self.views.weak if 'scale' in t), 224),
+        )
+        height, width = (size, size) if isinstance(size, int) else tuple(size)[::-1]
+        image = torch.zeros(1, 3, height, width, dtype=torch.uint8)
+        return tuple(self.forward(image).shape[1:])
+
+    def _store(self, view: int) -> FeatureStore:
+        """The features of a view on disk."""
+        name = hashlib.sha256(self.views.name(view).encode()).hexdigest()[:16]
+        folder = self.folder / f'{name}{"-maps" if self.maps else ""}'
+        return FeatureStore(folder, self.shape, 'float16' if self.maps else 'float32')
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (N, D), or maps (N, D, H, W), of images (N, C, H, W), 0 to 255."""
+        inputs = self.model.data_preprocessor(dict(inputs=images))['inputs']
+        features = self.fast(inputs.contiguous(memory_format=torch.channels_last))
+        if self.maps:
+            return features[-1].float()
+        return self.model.head.pre_logits(features).float()
+
+    def extract(
+        self,
+        infos: Sequence[Mapping],
+        workers: int = 0,
+        done: Callable[[int], None] = lambda images: None,
+    ) -> Extraction:
+        """Compute the features of images that are not on the disk yet, and keep them there.
+
+        What is computed is on the disk after each batch, so an extraction that was killed goes on
+        from there.
+
+        Args:
+            infos: ``img_path`` or ``img`` (H, W, 3), BGR uint8, of each image.
+            workers: Processes that read images.
+            done: Called now and then with the number of images that have been dealt with since.
+
+        Raises:
+            TransformError: If a transform other than the loading one fails.
+        """
+        for store in self.stores:
+            store.refresh()
+        there = [frozenset(store.places) for store in self.stores]
+        missing = MissingViews(infos, self.views, there)
+        result = Extraction([None] * len(infos))
+
+        loader = DataLoader(missing, batch_size=None, num_workers=workers)
+        for part in batches(iter(loader), BATCH):
+            for place, key, _, fault in part:
+                result.keys[place] = key
+                if key is None:
+                    result.faults[place] = fault
+            result.computed += self._compute(part)
+            done(len(part))
+        return result
+
+    @torch.inference_mode()
+    def _compute(self, part: Sequence[tuple]) -> int:
+        """Compute and keep the missing views of some images."""
+        groups: dict[tuple, list[tuple[int, bytes, Tensor]]] = {}
+        for _, key, images, _ in part:
+            for view, image in images.items():
+                groups.setdefault(tuple(image.shape), []).append((view, key, image))
+
+        # Images of one size run together.
+        count = 0
+        for group in groups.values():
+            rows = [
+                self.forward(torch.stack([image for *_, image in group[start : start + BATCH]]))
+                for start in range(0, len(group), BATCH)
+            ]
+            features = torch.cat(rows).cpu().numpy()
+            for view in sorted({view for view, *_ in group}):
+                chosen = [place for place, (number, *_) in enumerate(group) if number == view]
+                self.stores[view].append([group[place][1] for place in chosen], features[chosen])
+            count += len(group)
+        return count
+
+    def features(self, keys: Sequence[bytes]) -> np.ndarray:
+        """Features of all views (1 + V, N, ...) of images that have been extracted."""
+        return np.stack([store.read(keys) for store in self.stores])
+
+
+def batches(items: Iterator[tuple], size: int) -> Iterator[list[tuple]]:
+    """Lists of ``size`` items; the last one may be shorter."""
+    part: list[tuple] = []
+    for item in items:
+        part.append(item)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def faster(backbone: nn.Module) -> nn.Module:
+    """A copy of a backbone for evaluation alone: BatchNorm joins its convolution, channels last.
+
+    Features change by rounding.
+    """
+    fused = fuse_conv_bn(copy.deepcopy(backbone).eval())
+    return fused.to(memory_format=torch.channels_last)
