@@ -34,6 +34,7 @@ PLACES = {
         'train_dataloader.dataset.labeled.num_images',
         'train_dataloader.dataset.unlabeled.first',
     ),
+    'pretrained': ('model.backbone.init_cfg.checkpoint',),
 }
 LENGTHS = {'steps': 'max_iters', 'max_epochs': 'max_epochs'}
 KNOBS = ('data_root', *PLACES, *LENGTHS)
@@ -58,6 +59,7 @@ def check_knob(name: str, value: Any) -> None:
     valid, expected = {
         'data_root': (isinstance(value, str) and bool(value), 'a folder'),
         'labeled_ratio': (number and 0 <= value <= 1, 'a number from 0 to 1'),
+        'pretrained': (isinstance(value, str) and bool(value), 'a file or an address'),
         'micro_batch_size': (whole or value is None, 'a whole number of at least 1, or None'),
     }.get(name, (whole, 'a whole number of at least 1'))
     if not valid:
