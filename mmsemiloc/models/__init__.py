@@ -1,9 +1,11 @@
 from mmsemiloc.models.backbones.densenet_pyramid import DenseNetPyramid
 from mmsemiloc.models.backbones.dilated_densenet import DilatedDenseNet
+from mmsemiloc.models.backbones.efficientnet_lite import EfficientNetLite
 from mmsemiloc.models.cam import class_activation_maps, class_maps, relative_weight
 from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.checkpoints.backbone import load_backbone, read_checkpoint
 from mmsemiloc.models.checkpoints.fit import fit_checkpoint, fit_state, inner_model
+from mmsemiloc.models.checkpoints.packages import package_file
 from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
 from mmsemiloc.models.effective_batch import EffectiveBatch
 from mmsemiloc.models.losses.alignment import DistributionAlignment, align
@@ -39,6 +41,7 @@ __all__ = [
     'DilatedDenseNet',
     'DistributionAlignment',
     'EffectiveBatch',
+    'EfficientNetLite',
     'FixMatchLoss',
     'LocalityLoss',
     'MeanEntropyLoss',
@@ -67,6 +70,7 @@ __all__ = [
     'locality_penalty',
     'mean_entropy',
     'negative_batch_entropy',
+    'package_file',
     'read_checkpoint',
     'relative_weight',
     'transform_consistency',
