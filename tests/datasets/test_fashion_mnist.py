@@ -194,4 +194,7 @@ def test_real_splits_and_draws_are_fixed():
 
     assert digest(parts['val']) == '60465f61b0ad8a81'
     drawn = FashionMNIST(per_class=4, seed=0)
-    assert np.bincount(drawn.get_gt_labels()).tolist() == [4] * 10 and digest(drawn) == 'f87112b0f795a034'
+    assert (
+        np.bincount(drawn.get_gt_labels()).tolist() == [4] * 10
+        and digest(drawn) == 'f87112b0f795a034'
+    )
