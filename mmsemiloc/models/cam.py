@@ -44,7 +44,9 @@ def class_activation_maps(
     if features.dim() != 4:
         raise ValueError(
             f'class activation maps need features (T, D, H, W), got {tuple(features.shape)}: '
-            'remove the pooling neck of the model (neck=None), CAMClsHead pools by itself'
+            'CAMClsHead pools by itself, so remove the pooling neck of the model (neck=None), and '
+            "let the backbone give maps: out_type='featmap' of a VisionTransformer, "
+            'gap_before_final_norm=False of a ConvNeXt'
         )
     if labels is None:
         return torch.einsum('cd,tdhw->tchw', fc_weight, features)

@@ -70,7 +70,8 @@ def test_config_parses_builds_and_has_a_docstring_with_its_command(path):
     sampler = cfg.train_dataloader.sampler
     assert sampler.batch_size == cfg.train_dataloader.batch_size
     model.backbone.eval()
-    assert model.head.in_channels == model.backbone(torch.zeros(1, 3, 32, 32))[-1].size(1)
+    pixels = 224 if cfg.model.backbone.type == 'SwinTransformer' else 32  # its windows have to fit
+    assert model.head.in_channels == model.backbone(torch.zeros(1, 3, pixels, pixels))[-1].size(1)
 
 
 @pytest.mark.parametrize('path', BACKBONE_IS_A_VARIABLE, ids=lambda path: path.stem)

@@ -74,3 +74,21 @@ class DilatedDenseNet(DenseNet):
         if output_stride not in strides:
             raise ValueError(f'output_stride must be one of {strides}, got {output_stride}')
         dilate(self, output_stride)
+
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """Depth of a parameter's layer, from 0 for the stem, and the number of layers.
+
+        A block counts as one layer, with the transition behind it. MMPretrain's
+        ``LearningRateDecayOptimWrapperConstructor`` reads it.
+
+        Args:
+            param_name: Name of the parameter in the model.
+            prefix: What the names of the backbone's begin with; the last layer is the
+                classifier's, and has all others.
+        """
+        number = self.num_stages + 2
+        if not param_name.startswith(prefix):
+            return number - 1, number
+
+        part, i, *_ = param_name.removeprefix(prefix).split('.')
+        return 0 if part == 'stem' else int(i) + 1, number

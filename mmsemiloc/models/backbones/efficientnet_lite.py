@@ -98,6 +98,21 @@ class EfficientNetLite(EfficientNet):
         super().train(mode)  # which returns nothing
         return self
 
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """Depth of a parameter's layer, from 0 for the stem, and the number of layers.
+
+        MMPretrain's ``LearningRateDecayOptimWrapperConstructor`` reads it.
+
+        Args:
+            param_name: Name of the parameter in the model.
+            prefix: What the names of the backbone's begin with; the last layer is the
+                classifier's, and has all others.
+        """
+        number = len(self.layers) + 1
+        if not param_name.startswith(prefix):
+            return number - 1, number
+        return int(param_name.removeprefix(prefix).split('.')[1]), number
+
     def init_weights(self) -> None:
         """Initialise as ``init_cfg`` says, with a checkpoint that has to fit."""
         with pretrained_fits(self):
