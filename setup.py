@@ -87,7 +87,8 @@ setup(
     # The OpenMMLab packages are extras: there are two distributions of each, and neither may
     # overwrite the other.
     extras_require={
-        name: read_requirements(name) for name in ('onedl', 'openmmlab', 'transfer', 'tests')
+        name: read_requirements(name)
+        for name in ('onedl', 'openmmlab', 'transfer', 'elpv', 'tests')
     },
     cmdclass={'build_py': BuildPyWithMim},
     zip_safe=False,

@@ -34,15 +34,25 @@ PLACES = {
         'train_dataloader.dataset.labeled.num_images',
         'train_dataloader.dataset.unlabeled.first',
     ),
+    'per_class': (
+        'train_dataloader.dataset.labeled.per_class',
+        'train_dataloader.dataset.unlabeled.per_class',
+    ),
+    'label_seed': (
+        'train_dataloader.dataset.labeled.seed',
+        'train_dataloader.dataset.unlabeled.seed',
+    ),
     'pretrained': ('model.backbone.init_cfg.checkpoint',),
 }
 LENGTHS = {'steps': 'max_iters', 'max_epochs': 'max_epochs'}
-KNOBS = ('data_root', *PLACES, *LENGTHS)
+KNOBS = ('data_root', 'image_size', *PLACES, *LENGTHS)
 
 # Types that have a place for a knob even where the config does not fill it.
 OURS = {
     'micro_batch_size': ('AccumOptimWrapper', 'SemiSupSampler'),
     'labeled_ratio': ('SemiSupSampler',),
+    'per_class': ('ELPV', 'FashionMNIST'),
+    'label_seed': ('ELPV', 'FashionMNIST'),
 }
 
 
@@ -54,11 +64,13 @@ def check_knob(name: str, value: Any) -> None:
     """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     whole = isinstance(value, int) and number and value >= 1
+    seed = isinstance(value, int) and number and value >= 0
 
     # All knobs but these are counts.
     valid, expected = {
         'data_root': (isinstance(value, str) and bool(value), 'a folder'),
         'labeled_ratio': (number and 0 <= value <= 1, 'a number from 0 to 1'),
+        'label_seed': (seed, 'a whole number of at least 0'),
         'pretrained': (isinstance(value, str) and bool(value), 'a file or an address'),
         'micro_batch_size': (whole or value is None, 'a whole number of at least 1, or None'),
     }.get(name, (whole, 'a whole number of at least 1'))
@@ -131,6 +143,32 @@ def set_data_root(cfg: Config, value: str) -> Config:
     return cfg
 
 
+def resizes(part: Any) -> Iterator[dict]:
+    """All transforms ``Resize`` in a part of a config, also within other transforms."""
+    if isinstance(part, dict):
+        if str(part.get('type')).rpartition('.')[2] == 'Resize':
+            yield part
+        part = list(part.values())
+    for value in part if isinstance(part, list | tuple) else ():
+        yield from resizes(value)
+
+
+def set_image_size(cfg: Config, value: int) -> Config:
+    """Let all images for the network be squares of another side.
+
+    Raises:
+        ValueError: If the config resizes none.
+    """
+    found = list(resizes([cfg[name] for name in LOADERS if cfg.get(name) is not None]))
+    if not found:
+        raise ValueError(
+            f'image_size={value} has no place in the config, whose pipelines have no Resize'
+        )
+    for transform in found:
+        transform['scale'] = (value, value)
+    return cfg
+
+
 def set_length(cfg: Config, name: str, value: int) -> Config:
     """Another number of steps or epochs, with all schedules in proportion.
 
@@ -156,6 +194,8 @@ def apply_knobs(cfg: Config, knobs: dict[str, Any]) -> Config:
 
         if name == 'data_root':
             cfg = set_data_root(cfg, value)
+        elif name == 'image_size':
+            cfg = set_image_size(cfg, value)
         elif name in PLACES:
             cfg.merge_from_dict(dict.fromkeys(places_of(cfg, name), value))
         else:

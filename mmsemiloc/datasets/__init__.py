@@ -7,7 +7,10 @@
 """
 
 from mmsemiloc.datasets.digit_scenes import DigitScenes
+from mmsemiloc.datasets.elpv import ELPV
+from mmsemiloc.datasets.fashion_mnist import FashionMNIST
 from mmsemiloc.datasets.image_folders import CustomDataset, ImageNet
+from mmsemiloc.datasets.images.channels import GrayToBGR
 from mmsemiloc.datasets.images.loading import LoadImageFromFile
 from mmsemiloc.datasets.lmdb_dataset import LmdbDataset
 from mmsemiloc.datasets.localization_boxes import LoadLocalizationBoxes
@@ -16,8 +19,11 @@ from mmsemiloc.datasets.semi_sup_sampler import SemiSupSampler
 from mmsemiloc.datasets.tolerant_dataset import TolerantDataset
 
 __all__ = [
+    'ELPV',
     'CustomDataset',
     'DigitScenes',
+    'FashionMNIST',
+    'GrayToBGR',
     'ImageNet',
     'LmdbDataset',
     'LoadImageFromFile',

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 
-from mmsemiloc.commands.knobs import apply_knobs
+from mmsemiloc.commands.knobs import apply_knobs, resizes
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 @pytest.mark.parametrize(
@@ -22,3 +26,29 @@ def test_a_knob_without_a_place_is_refused(knob):
     cfg = apply_knobs(cfg, dict(batch_size=5, num_classes=4))
     assert cfg.train_dataloader.batch_size == 5 and 'batch_size' not in cfg.train_dataloader.sampler
     assert cfg.model.head.num_classes == 4
+
+
+@pytest.mark.parametrize('name', ['fashion_finetune_fixmatch_mel_nbel', 'elpv_finetune_ce'])
+def test_draw_of_labels_and_size_of_images(name):
+    file = CONFIGS / f'few_labels/{name}.py'
+    cfg = apply_knobs(Config.fromfile(file), dict(per_class=7, label_seed=0, image_size=64))
+    for part in cfg.train_dataloader.dataset.labeled, cfg.train_dataloader.dataset.unlabeled:
+        assert (part.per_class, part.seed) == (7, 0)
+    loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+    assert '224' not in str([loader.dataset for loader in loaders])
+    sizes = [step['scale'] for step in resizes([loader.dataset for loader in loaders])]
+    assert set(map(tuple, sizes)) == {(64, 64)} and len(sizes) == 4 + ('fixmatch' in name)
+
+
+@pytest.mark.parametrize(
+    'knob, match',
+    [
+        (dict(label_seed=-1), 'label_seed must be a whole number of at least 0, got -1'),
+        (dict(per_class=0), 'per_class must be a whole number of at least 1, got 0'),
+        (dict(image_size=32), 'image_size=32 has no place in the config'),
+        (dict(per_class=2), 'per_class has no place in the config'),
+    ],
+)
+def test_bad_draws_and_sizes(knob, match):
+    with pytest.raises(ValueError, match=match):
+        apply_knobs(Config.fromfile(CONFIGS / 'digits/digits_ce.py'), knob)
