@@ -7,7 +7,7 @@ A step has 32 labelled and 32 unlabelled images. NBEL expects both classes equal
 among the labelled images only: 31 % of the others are defective. Give
 `model.head.loss_nbel.prior=[3,2]` to see what the true shares of such a batch would change; they
 are not known to a user with few labels.
-Hardware: HARDWARE. Expected: not yet run.
+Hardware: one GPU. Expected: not yet run.
 """
 
 _base_ = [

@@ -5,7 +5,7 @@
         --cfg-options per_class=8 label_seed=1
 
 The images that are drawn as labelled ones follow `label_seed`. A step has 32 of them.
-Hardware: HARDWARE. Expected: not yet run.
+Hardware: one GPU. Expected: not yet run.
 """
 
 _base_ = [

@@ -4,7 +4,7 @@ FixMatch + MEL + NBEL.
     python tools/train.py configs/few_labels/fashion_finetune_fixmatch_mel_nbel.py
 
 As fashion_finetune_mel_nbel.py, with a weak and a strong view of each unlabelled image.
-Hardware: HARDWARE. Expected: not yet run.
+Hardware: one GPU. Expected: not yet run.
 """
 
 _base_ = 'fashion_finetune_mel_nbel.py'

@@ -3,7 +3,7 @@ NBEL.
 
     python tools/train.py configs/few_labels/fashion_finetune_mel_nbel.py
 
-A step has 32 labelled and 32 unlabelled images. Hardware: HARDWARE. Expected: not yet run.
+A step has 32 labelled and 32 unlabelled images. Hardware: one GPU. Expected: not yet run.
 """
 
 _base_ = [
