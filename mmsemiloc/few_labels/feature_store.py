@@ -110,9 +110,7 @@ class FeatureStore:
         places = np.array([self.places[key] for key in keys], np.int64)
         if not len(places):
             return np.empty((0, *self.shape), self.dtype)
-        rows = np.memmap(
-            self.rows_file, self.dtype, 'r', shape=(len(self.places), *self.shape)
-        )
+        rows = np.memmap(self.rows_file, self.dtype, 'r', shape=(len(self.places), *self.shape))
         start = int(places[0])
         if (places == np.arange(start, start + len(places))).all():
             return rows[start : start + len(places)]

@@ -21,6 +21,8 @@ from mmsemiloc.models.prediction_sum import PredictionSum
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.models.views import Views
 
+SCORES_AT_ONCE = 4_000_000  # class scores of all classifiers that are trained side by side
+
 
 @dataclass(frozen=True)
 class Method:
@@ -203,7 +205,7 @@ def train_heads(
         raise ValueError('the method reads strong views, but features has only weak ones (1, N, D)')
     count, images = len(labeled), features.size(1)
     per_head = (images * (2 if method.views else 1) + labeled.size(1)) * num_classes
-    at_once = 1 if maps is not None else max(1, 4_000_000 // per_head)
+    at_once = 1 if maps is not None else max(1, SCORES_AT_ONCE // per_head)
 
     parts = [
         train_some(
@@ -252,9 +254,7 @@ def train_some(
         if method.teacher is not None:
             taught = teacher.logits(weak)
             place = known.size(1)
-            targets = torch.cat(
-                [targets[:, :place], taught, targets[:, place + len(weak) :]], 1
-            )
+            targets = torch.cat([targets[:, :place], taught, targets[:, place + len(weak) :]], 1)
 
         values, past = every(logits, targets, labels, weight, rows, past)
         total = values.sum() + method.weight_decay * (weight - start).square().sum()
