@@ -10,10 +10,10 @@ prior. The config should train on the labelled images alone. It is trained once
 per fold without a part of them, and predicts that part and the unlabelled
 images, without augmentation:
 
-  bbse  the shares that explain how often each class is predicted, given how
-        often each is taken for each other one (Lipton et al. 2018)
   em    the most likely shares, by EM over predictions whose temperature fits
         the left-out labels (Saerens et al. 2002)
+  bbse  the shares that explain how often each class is predicted, given how
+        often each is taken for each other one (Lipton et al. 2018)
 
 Both assume that only the shares differ between labelled and unlabelled images.
 If the labelled images were drawn at random, their own counts are better:
@@ -25,7 +25,7 @@ def make_parser() -> Parser:
     parser = Parser(
         DESCRIPTION,
         'python tools/class_shares.py configs/digits/class_shares/digits_shares_ce.py '
-        '--method bbse --out work_dirs/shares.txt',
+        '--out work_dirs/shares.txt',
     )
     parser.add_argument('config', metavar='CONFIG', help='config file')
     parser.add_argument(
@@ -37,9 +37,9 @@ def make_parser() -> Parser:
     )
     parser.add_argument(
         '--method',
-        choices=('bbse', 'em'),
-        default='bbse',
-        help='the estimate that is written; both are printed (default: bbse)',
+        choices=('em', 'bbse'),
+        default='em',
+        help='the estimate that is written; both are printed (default: em)',
     )
     parser.add_argument(
         '--folds', type=positive, default=3, metavar='K', help='parts, at least 2 (default: 3)'

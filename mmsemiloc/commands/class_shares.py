@@ -8,11 +8,11 @@ from rich.console import Console
 from mmsemiloc.commands.common import check_writable, load_config, read_options
 from mmsemiloc.commands.knobs import set_length
 from mmsemiloc.datasets.contents import class_names
-from mmsemiloc.engine.hooks.class_shares_hook import drawn_shares
 from mmsemiloc.files import write_whole
 from mmsemiloc.models.numerics import check_number
 from mmsemiloc.study.class_shares import (
     bbse_of_folds,
+    drawn_counts,
     em_of_folds,
     images_to_predict,
     plan_folds,
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     # Both estimates, side by side.
     folds = [predict_fold(one, dataset, left_out) for one, left_out in plans]
     balanced = bool(cfg.train_dataloader.sampler.get('class_balanced'))
-    train = drawn_shares(dataset, num_classes, balanced)
-    em, temperature = em_of_folds(folds, train)
+    drawn = drawn_counts(dataset, num_classes, balanced)
+    em, temperature = em_of_folds(folds, drawn)
     shares = dict(bbse=bbse_of_folds(folds, args.ridge), em=em)
     write_whole(args.out, ''.join(f'{share!r}\n' for share in shares[args.method].tolist()))
 
@@ -54,12 +54,12 @@ def run(args: argparse.Namespace) -> int:
     rows = [
         [
             names[label] if label < len(names) else str(label),
-            *(f'{100 * values[label]:.1f}' for values in (train, *shares.values())),
+            *(f'{100 * values[label]:.1f}' for values in (drawn / drawn.sum(), *shares.values())),
         ]
         for label in range(num_classes)
     ]
     title = f'Class shares (%) of {dataset.num_unlabeled:,} unlabelled images'
-    print_table(Table(title, ['class', 'labelled', *shares], rows), console)
+    print_table(Table(title, ['class', 'drawn in training', *shares], rows), console)
     hits = sum(int((fold.probs.argmax(1) == fold.labels).sum()) for fold in folds)
     console.print(
         f'Left-out labelled images: {100 * hits / dataset.num_labeled:.1f} % correct; temperature '

@@ -1,7 +1,6 @@
 from mmsemiloc.engine.checks.finite import NotFiniteError, first_not_finite
 from mmsemiloc.engine.distributed import SemiSupDistributedDataParallel
 from mmsemiloc.engine.hooks.cam_evolution_hook import CAMEvolutionHook
-from mmsemiloc.engine.hooks.class_shares_hook import ClassSharesHook
 from mmsemiloc.engine.hooks.finite_hook import FiniteHook
 from mmsemiloc.engine.hooks.first_steps_hook import FirstStepsHook
 from mmsemiloc.engine.hooks.health_hook import HealthHook
@@ -16,7 +15,6 @@ __all__ = [
     'AccumOptimWrapper',
     'AmpAccumOptimWrapper',
     'CAMEvolutionHook',
-    'ClassSharesHook',
     'FiniteHook',
     'FirstStepsHook',
     'HealthHook',

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.dataset import default_collate
 from mmengine.registry import init_default_scope
@@ -14,7 +15,6 @@ from torch.utils.data import DataLoader
 
 from mmsemiloc.datasets import SemiSupDataset
 from mmsemiloc.engine.checks.agreement import bare_dataset
-from mmsemiloc.engine.hooks.class_shares_hook import predictions_of
 from mmsemiloc.inference.trained_model import load_model
 from mmsemiloc.models.class_shares import (
     bbse_shares,
@@ -23,6 +23,7 @@ from mmsemiloc.models.class_shares import (
     smoothed_shares,
     tempered,
 )
+from mmsemiloc.models.numerics import at_least_float32
 from mmsemiloc.registry import DATASETS
 from mmsemiloc.study.runs import Run, plan_run
 
@@ -108,6 +109,22 @@ def plan_folds(
         run = plan_run(f'{name}-fold{number}', part, 0, work_dir)
         plans.append((run, np.flatnonzero(numbers == number)))
     return plans
+
+
+@torch.no_grad()
+def predictions_of(model: Any, loader: DataLoader) -> np.ndarray:
+    """q (N, C) of all images of a loader, by a model in evaluation mode."""
+    found = []
+    for data in loader:
+        inputs = model.data_preprocessor(dict(inputs=data['inputs']), False)['inputs']
+        found.append(at_least_float32(model(inputs, mode='tensor')).softmax(1).cpu().numpy())
+    return np.concatenate(found)
+
+
+def drawn_counts(dataset: SemiSupDataset, num_classes: int, class_balanced: bool) -> np.ndarray:
+    """How often training draws labelled images of each class (C,), in any unit."""
+    counts = np.array(dataset.labeled_class_counts(num_classes))
+    return np.ones_like(counts) if class_balanced else counts
 
 
 def predict_fold(run: Run, dataset: SemiSupDataset, left_out: np.ndarray) -> Fold:

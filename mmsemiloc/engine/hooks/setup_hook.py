@@ -24,7 +24,6 @@ from mmsemiloc.engine.checks.data import check_files, check_training_data
 from mmsemiloc.engine.checks.loaded_weights import check_weights
 from mmsemiloc.engine.checks.never_begins import check_everything_begins
 from mmsemiloc.engine.checks.trial import check_topk, try_evaluation, try_loss
-from mmsemiloc.engine.hooks.class_shares_hook import ClassSharesHook, estimated_priors
 from mmsemiloc.engine.hooks.finite_hook import FiniteHook
 from mmsemiloc.engine.hooks.loss_schedule_hook import LossScheduleHook
 from mmsemiloc.engine.hooks.step_arguments import StepArguments
@@ -47,7 +46,7 @@ class SemiSupSetupHook(Hook):
 
     In our configs it is ``default_hooks.setup``, so a ``custom_hooks`` list of your own does not
     replace it. It brings :class:`FiniteHook` and :class:`LossScheduleHook` along where a
-    config does not list them, and :class:`ClassSharesHook` where ``prior='estimated'`` needs it.
+    config does not list them.
 
     Raises:
         ValueError: Before the work starts, with what does not fit and the remedy.
@@ -57,12 +56,6 @@ class SemiSupSetupHook(Hook):
     priority = 'VERY_HIGH'  # before hooks that load weights, such as EMAHook
     saved_seed: int | None = None
     saved_meta: dict = {}
-
-    def before_run(self, runner: Runner) -> None:
-        """Bring the hook that estimates priors, before it has to read a checkpoint."""
-        listed = any(isinstance(hook, ClassSharesHook) for hook in runner.hooks)
-        if not listed and estimated_priors(inner_model(runner.model)):
-            runner.register_hook(ClassSharesHook())
 
     def before_train(self, runner: Runner) -> None:
         """Run all checks once."""

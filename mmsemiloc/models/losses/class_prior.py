@@ -7,9 +7,6 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor
 
-# Words for a prior that is not known when the model is built, and who finds it out.
-LATER = {'labeled': 'SemiSupSetupHook', 'estimated': 'ClassSharesHook'}
-
 
 def read_prior(file: str) -> list[float]:
     """Numbers of a text file, one per line or separated by spaces.
@@ -21,8 +18,7 @@ def read_prior(file: str) -> list[float]:
         lines = Path(file).read_text(encoding='utf-8').splitlines()
     except OSError as error:
         raise ValueError(
-            "prior must be None, C numbers, 'labeled', 'estimated' or a file of numbers, got "
-            f'{file!r}: {error}'
+            f"prior must be None, C numbers, 'labeled' or a file of numbers, got {file!r}: {error}"
         ) from error
 
     numbers = []
@@ -39,9 +35,8 @@ class ClassPrior(BaseModule):
 
     Args:
         prior: None for uniform, C positive numbers (shares or counts), the path of a text file of
-            them, 'labeled' for the class counts of the labelled set, which ``SemiSupSetupHook``
-            fills in, or 'estimated' for the shares of the unlabelled images, which
-            ``ClassSharesHook`` estimates during the run.
+            them, or 'labeled' for the class counts of the labelled set, which ``SemiSupSetupHook``
+            fills in.
 
     Raises:
         ValueError: If the prior is none of these or a class has no share.
@@ -61,7 +56,7 @@ class ClassPrior(BaseModule):
         Raises:
             ValueError: If it is none of these or a class has no share.
         """
-        if isinstance(prior, str) and prior not in LATER:
+        if isinstance(prior, str) and prior != 'labeled':
             prior = read_prior(prior)
         self.prior = prior
         if prior is not None and not isinstance(prior, str):
@@ -87,20 +82,14 @@ class ClassPrior(BaseModule):
     def checked_log_prior(self, num_classes: int) -> Tensor | None:
         """log d (C,); None for uniform.
 
-        In evaluation mode, as in the trial before the first step, uniform shares stand in for an
-        estimate that is still to come.
-
         Raises:
-            ValueError: If the prior does not have C classes, or nobody has set it yet.
+            ValueError: If the prior does not have C classes, or is 'labeled' and nobody has set it.
         """
-        waits = isinstance(self.prior, str) and self.log_prior is None
-        if waits and (self.training or self.prior != 'estimated'):
-            hook = LATER[str(self.prior)]
+        if self.prior is not None and self.log_prior is None:
             raise ValueError(
-                f'{type(self).__name__}(prior={self.prior!r}) has no class counts yet: add '
-                f"default_hooks.setup=dict(type='mmsemiloc.SemiSupSetupHook')"
-                + ('' if hook == 'SemiSupSetupHook' else f', which brings {hook}')
-                + ', or call set_prior(counts)'
+                f"{type(self).__name__}(prior='labeled') has no class counts yet: add "
+                "default_hooks.setup=dict(type='mmsemiloc.SemiSupSetupHook'), or call "
+                'set_prior(counts)'
             )
 
         if self.log_prior is not None and len(self.log_prior) != num_classes:

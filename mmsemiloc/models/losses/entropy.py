@@ -147,10 +147,8 @@ class NegativeBatchEntropyLoss(Term, ClassPrior):
     Args:
         loss_weight: beta of equation (3), at least 0.
         prior: Expected share of each class in a batch: None for uniform (the paper's form), C
-            positive numbers (shares or counts), the path of a text file of them, 'labeled' for
-            the class counts of the labelled set, which ``SemiSupSetupHook`` fills in, or
-            'estimated' for the shares that :class:`ClassSharesHook` finds among the unlabelled
-            images when the schedule begins (with ``unlabeled``).
+            positive numbers (shares or counts), the path of a text file of them, or 'labeled' for
+            the class counts of the labelled set, which ``SemiSupSetupHook`` fills in.
         estimator: 'exact' or 'ema'.
         momentum: m of 'ema', the weight of the present micro-batch, above 0 and at most 1. To look
             back over N images in micro-batches of n on each of k ranks, take about 2 n k / N.
@@ -184,11 +182,6 @@ class NegativeBatchEntropyLoss(Term, ClassPrior):
         self.alpha = check_number('divergence_alpha', divergence_alpha, 1)
         if estimator not in ESTIMATORS:
             raise ValueError(f'estimator must be one of {ESTIMATORS}, got {estimator!r}')
-        if isinstance(prior, str) and prior == 'estimated' and not unlabeled:
-            raise ValueError(
-                "prior='estimated' is the share of each class among the unlabelled images, but "
-                'unlabeled=False reads labelled ones too: set unlabeled=True'
-            )
         self.take_prior(prior)
         self.running_mean = RunningMean(momentum) if estimator == 'ema' else None
         self.reads_mean = self.running_mean is None
@@ -200,7 +193,7 @@ class NegativeBatchEntropyLoss(Term, ClassPrior):
         ``cls_score`` is mixed with the past instead, and in training mode becomes a part of it.
 
         Raises:
-            ValueError: If the prior does not have C classes, or nobody has set it yet.
+            ValueError: If the prior does not have C classes, or is 'labeled' and nobody has set it.
         """
         return self.loss_weight * self._batch_entropy(cls_score, log_mean)
 
