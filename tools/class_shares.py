@@ -51,6 +51,9 @@ def make_parser() -> Parser:
         metavar='R',
         help='how much to draw bbse to the labelled shares (default: 0)',
     )
+    parser.add_argument(
+        '--csv', type=Path, metavar='FILE', help='write both estimates to FILE, one row per class'
+    )
     add_steps(parser)
     parser.add_argument(
         '--threads', type=positive, default=1, metavar='N', help='CPU threads (default: 1)'

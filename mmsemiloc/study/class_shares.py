@@ -43,13 +43,13 @@ class Fold:
     others: np.ndarray
 
 
-def fold_numbers(labels: np.ndarray, folds: int, seed: int = 0) -> np.ndarray:
+def fold_numbers(labels: np.ndarray, num_classes: int, folds: int, seed: int = 0) -> np.ndarray:
     """Number of the fold (N,) that leaves each image out, with the classes spread over the folds.
 
     Raises:
         ValueError: If there are fewer than 2 folds, or a class has fewer than 2 images.
     """
-    counts = np.bincount(labels)
+    counts = np.bincount(labels, minlength=num_classes)
     if folds < 2:
         raise ValueError(f'a cross-validation needs at least 2 folds, got {folds}')
     if counts.min() < 2:
@@ -98,10 +98,10 @@ def images_to_predict(cfg: Config) -> SemiSupDataset:
 
 
 def plan_folds(
-    name: str, cfg: Config, labels: np.ndarray, folds: int, work_dir: Path
+    name: str, cfg: Config, labels: np.ndarray, num_classes: int, folds: int, work_dir: Path
 ) -> list[tuple[Run, np.ndarray]]:
     """The runs of a cross-validation, each with the places of the images that it leaves out."""
-    numbers = fold_numbers(labels, folds)
+    numbers = fold_numbers(labels, num_classes, folds)
     plans = []
     for number in range(folds):
         part = copy.deepcopy(cfg)

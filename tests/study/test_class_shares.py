@@ -36,19 +36,19 @@ def make_fold(seed, size=30, others=200):
 @pytest.mark.parametrize('folds', [2, 3, 5])
 def test_every_fold_has_its_part_of_every_class(folds):
     labels = np.repeat([0, 1, 2], [5, 12, 31])
-    numbers = fold_numbers(labels, folds)
+    numbers = fold_numbers(labels, 3, folds)
     for label in range(3):
         counts = np.bincount(numbers[labels == label], minlength=folds)
         assert counts.max() - counts.min() <= 1
-    assert (numbers == fold_numbers(labels, folds)).all()
-    assert (numbers != fold_numbers(labels, folds, seed=1)).any()
+    assert (numbers == fold_numbers(labels, 3, folds)).all()
+    assert (numbers != fold_numbers(labels, 3, folds, seed=1)).any()
 
 
 def test_too_few_folds_and_images():
     with pytest.raises(ValueError, match='at least 2 folds, got 1'):
-        fold_numbers(np.array([0, 0, 1, 1]), 1)
-    with pytest.raises(ValueError, match=r'classes \[1\] have \[1\]'):
-        fold_numbers(np.array([0, 0, 1]), 2)
+        fold_numbers(np.array([0, 0, 1, 1]), 2, 1)
+    with pytest.raises(ValueError, match=r'classes \[1, 2\] have \[1, 0\]'):
+        fold_numbers(np.array([0, 0, 1]), 3, 2)
 
 
 def test_bbse_takes_the_confusion_of_all_folds():
@@ -107,7 +107,7 @@ def test_images_are_those_of_training_as_validation_shows_them(cfg):
 
 def test_runs_leave_out_what_they_predict(cfg, tmp_path):
     dataset = images_to_predict(cfg)
-    plans = plan_folds('ce', cfg, dataset.labels(), 3, tmp_path)
+    plans = plan_folds('ce', cfg, dataset.labels(), 10, 3, tmp_path)
     assert len({run.folder for run, _ in plans}) == 3
     assert sorted(np.concatenate([places for _, places in plans])) == list(range(30))
     for run, left_out in plans:
