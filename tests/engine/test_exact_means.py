@@ -51,6 +51,34 @@ def test_the_mean_of_some_views_is_that_of_the_effective_batch(views, size):
     assert relative_error(actual[0], expected[0]) <= 1e-10
 
 
+def build_nbel(prior=None, **kwargs):
+    nbel = dict(type='mmsemiloc.NegativeBatchEntropyLoss', prior=prior, **kwargs)
+    mel = dict(type='mmsemiloc.MeanEntropyLoss', divergence_alpha=kwargs.get('divergence_alpha', 1))
+    return build(head=dict(loss_nbel=nbel, loss_mel=mel))
+
+
+@pytest.mark.parametrize('prior', [None, [1, 2, 3, 4, 5]], ids=['none', 'prior'])
+@pytest.mark.parametrize('alpha', [1, 2, 7])
+@pytest.mark.parametrize('size', [8, 3, 2])
+def test_nbel_of_unlabelled_images_and_any_order_is_exact(size, alpha, prior):
+    kwargs = dict(prior=prior, unlabeled=True, divergence_alpha=alpha)
+    expected = retained_graph(build_nbel(**kwargs), size, make_batch(LABELS))
+    actual = exact(build_nbel(**kwargs), size, make_batch(LABELS))
+    assert relative_error(actual[0], expected[0]) <= 1e-10
+    for key, value in expected[3].items():
+        assert actual[3][key].item() == pytest.approx(value.item(), rel=1e-9), key
+
+
+def test_order_and_selection_of_nbel_change_the_gradient():
+    """Negative control: what the reference above would not tell apart otherwise."""
+    kwargs = dict(unlabeled=True, divergence_alpha=2)
+    [expected, *others] = [
+        exact(build_nbel(**{**kwargs, **change}), 2, make_batch(LABELS))[0]
+        for change in ({}, dict(unlabeled=False), dict(divergence_alpha=7))
+    ]
+    assert all(relative_error(other, expected) > 1e-3 for other in others)
+
+
 def test_another_selection_has_another_mean():
     """Negative control: the mean of all images would be a different loss."""
     values = [

@@ -76,11 +76,13 @@ def reference(model, size):
     return grads, {name: buffer.clone() for name, buffer in buffers.items()}
 
 
-def compare(size, prior=None, dtype=torch.float64, layers='dropout', patches=()):
+def compare(size, prior=None, dtype=torch.float64, layers='dropout', patches=(), alpha=1):
     """Relative error of the gradients, and whether all buffers are bit-equal."""
 
     def model():
         model = build(dtype, prior, **(dict(backbone=RESNET) if layers == 'drop path' else {}))
+        for name in ('mel', 'nbel'):
+            model.head.terms[name].alpha = alpha
         return synchronized(model) if layers == 'SyncBN' else model
 
     grads, buffers = reference(model(), size)
@@ -115,6 +117,7 @@ CASES = [
     for size, prior, dtype in itertools.product(SIZES, PRIORS, DTYPES)
 ]
 CASES += [dict(size=size, layers=layers) for size in SIZES for layers in ('drop path', 'SyncBN')]
+CASES += [dict(size=4, prior=prior, alpha=alpha) for prior in PRIORS[:2] for alpha in (2, 7)]
 WRONG = {
     'without all-reduce of the mean prediction': [(prediction_sum, 'dist', Alone)],
     'without replayed random numbers': [(accum_optim_wrapper, 'RandomState', NoReplay)],

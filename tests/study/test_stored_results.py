@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
+from mmsemiloc.datasets.digit_scenes import class_shares
 from mmsemiloc.study.comparison import cost_table, difference_table, gaps_closed, spread_table
 from mmsemiloc.study.results import read_results
 from mmsemiloc.study.spreads import format_number, mean_and_std
@@ -135,6 +137,16 @@ def long_tail_rows(results):
     return [[OTHER, *spreads(results, f'digits_lt_{name}', columns)] for name in names]
 
 
+def class_shares_rows(results):
+    rows = []
+    for name in ('ce', 'uniform', 'true', 'em', 'bbse', 'alpha'):
+        config, baseline = f'digits_shares_{name}', 'digits_shares_uniform'
+        accuracy, recall = spreads(results, config, ['accuracy %', 'mean recall %'])
+        gain = ['', ''] if config == baseline else differences(results, config, baseline)
+        rows.append([OTHER, accuracy, *gain, recall])
+    return rows
+
+
 def nbel_rows(results, names, baseline):
     """The last value of MEL is in the logs of the runs alone."""
     rows = []
@@ -154,6 +166,7 @@ def nbel_rows(results, names, baseline):
         ('docs/comparison.md', '| difference |', 'comparison_test.csv', comparison_differences),
         ('README.md', '| config (`configs/digits/`)', 'comparison_test.csv', readme_rows),
         ('docs/data.md', '| config (', 'long_tail_test.csv', long_tail_rows),
+        ('docs/class_shares.md', '| config (', 'class_shares_test.csv', class_shares_rows),
         (
             'docs/nbel.md',
             '| config (`configs/digits/nbel_batch/`) | accuracy % | difference to CE',
@@ -173,6 +186,32 @@ def test_tables_of_studies_come_from_the_stored_rows(page, heading, file, make):
     check_table(page, heading, make(results))
     with pytest.raises(AssertionError):  # negative control: a changed row
         check_table(page, heading, make(changed(results, 'accuracy')))
+
+
+def test_estimated_class_shares_come_from_the_stored_rows():
+    rows = read_rows('class_shares_estimates.csv')
+
+    def expected():
+        columns = {'true': class_shares(10)} | {
+            name: [float(row[key]) for row in rows]
+            for name, key in (('EM', 'em'), ('BBSE', 'bbse'))
+        }
+        return [
+            [name, *(format_number(100 * value) for value in values)]
+            for name, values in columns.items()
+        ]
+
+    found = table_below('docs/class_shares.md', '| class |')
+    assert expected() == found
+    rows[3]['em'] = '0.5'
+    assert expected() != found  # negative control
+
+    # The configs have the same numbers.
+    rows = read_rows('class_shares_estimates.csv')
+    for name in ('em', 'bbse'):
+        path = ROOT / f'configs/digits/class_shares/digits_shares_{name}.py'
+        prior = Config.fromfile(path).model.head.loss_nbel.prior
+        assert prior == [round(float(row[name]), 3) for row in rows]
 
 
 def changed(results, metric):

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from mmsemiloc.models.losses.class_prior import ClassPrior
 from mmsemiloc.models.losses.running_mean import RunningMean
 from mmsemiloc.models.losses.term import Term, Values
-from mmsemiloc.models.numerics import log_probabilities
+from mmsemiloc.models.numerics import check_number, log_probabilities
 from mmsemiloc.models.prediction_sum import PredictionSum
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.registry import MODELS
@@ -15,27 +16,42 @@ from mmsemiloc.registry import MODELS
 ESTIMATORS = ('exact', 'ema')
 
 
-def mean_entropy(cls_score: Tensor) -> Tensor:
+def deformed(log_ratio: Tensor, alpha: float) -> Tensor:
+    """``(r^(alpha - 1) - 1) / (alpha - 1)`` of log r; its limit log r itself for alpha = 1.
+
+    With it in the place of the logarithm, entropies and divergences are those of order alpha.
+    """
+    return log_ratio if alpha == 1 else torch.expm1((alpha - 1) * log_ratio) / (alpha - 1)
+
+
+def mean_entropy(cls_score: Tensor, alpha: float = 1.0) -> Tensor:
     """Mean over the batch of the entropy of each prediction, equation (1).
 
-    ``J_M = 1/T sum_t H(q_t)`` with ``q_t = softmax(cls_score_t)``.
+    ``J_M = 1/T sum_t H(q_t)`` with ``q_t = softmax(cls_score_t)``. With another alpha than 1, H is
+    the entropy of order alpha, ``(1 - sum_c q_c^alpha) / (alpha - 1)``, of
+    `alpha-TIM <https://arxiv.org/abs/2204.11181>`_ (Veilleux et al. 2021).
 
     Args:
         cls_score: Logits (T, C).
+        alpha: Order of the entropy, at least 1; 1 is Shannon's.
 
     Returns:
-        A scalar in nats, between 0 (one-hot predictions) and log C (uniform ones).
+        A scalar, in nats for alpha = 1: between 0 (one-hot predictions) and log C (uniform ones),
+        or ``(1 - C^(1 - alpha)) / (alpha - 1)``.
 
     Example:
         >>> mean_entropy(torch.zeros(8, 4))  # log 4
         tensor(1.3863)
     """
     log_probs = log_probabilities(cls_score)
-    return -(log_probs.exp() * log_probs).sum(1).mean()
+    return -(log_probs.exp() * deformed(log_probs, alpha)).sum(1).mean()
 
 
 def negative_batch_entropy(
-    cls_score: Tensor, log_prior: Tensor | None = None, log_mean: Tensor | None = None
+    cls_score: Tensor,
+    log_prior: Tensor | None = None,
+    log_mean: Tensor | None = None,
+    alpha: float = 1.0,
 ) -> Tensor:
     """Negative entropy of the mean prediction, equation (2); with a prior, its divergence from it.
 
@@ -44,14 +60,23 @@ def negative_batch_entropy(
     (log q_bar - log d) / T_total`` (up to a constant that softmax cancels), times the number of
     ranks because DDP averages gradients over them.
 
+    With another alpha than 1 it is the form of `alpha-TIM <https://arxiv.org/abs/2204.11181>`_
+    (Veilleux et al. 2021), ``J_B = (sum_c q_bar_c^alpha - 1) / (alpha - 1)``, or with a prior the
+    divergence of the same order, ``(sum_c q_bar_c^alpha d_c^(1 - alpha) - 1) / (alpha - 1)``. The
+    gradient is as exact: ``dJ_B/dq_t = alpha / (alpha - 1) (q_bar / d)^(alpha - 1) / T_total``.
+    It is weaker than Shannon's for rare classes, so unequal class shares cost less. A uniform prior
+    multiplies the gradient of the form without one by ``C^(alpha - 1)``.
+
     Args:
         cls_score: Logits (T, C).
         log_prior: log d, shape (C,), of the expected share of each class.
         log_mean: log q_bar, shape (C,), if it is known already; by default that of ``cls_score``
             over all ranks.
+        alpha: Order of the entropy or divergence, at least 1; 1 is Shannon's.
 
     Returns:
-        A scalar in nats: between -log C and 0, or with a prior at least 0.
+        A scalar, in nats for alpha = 1: between -log C (or ``(C^(1 - alpha) - 1) / (alpha - 1)``)
+        and 0, or with a prior at least 0.
 
     Example:
         >>> negative_batch_entropy(torch.zeros(8, 4))  # -log 4
@@ -60,10 +85,11 @@ def negative_batch_entropy(
     if log_mean is None:
         log_mean = PredictionSum.of(cls_score).log_mean()
     log_ratio = log_mean if log_prior is None else log_mean - log_prior.to(log_mean)
-    value = (log_mean.exp() * log_ratio).sum()
-    carrier = (
-        log_probabilities(cls_score).exp().mean(0) * log_ratio
-    ).sum()  # has the gradient of the value
+    force = deformed(log_ratio, alpha)
+    value = (log_mean.exp() * force).sum()
+
+    # It has the gradient of the value, but for a constant alpha / (alpha - 1) per class.
+    carrier = alpha * (log_probabilities(cls_score).exp().mean(0) * force).sum()
     return value + (carrier - carrier.detach())
 
 
@@ -76,23 +102,30 @@ class MeanEntropyLoss(Term):
         views: Views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
             others).
         schedule: When the weight rises; see :class:`Schedule`.
+        divergence_alpha: Order of the entropy, at least 1; 1 is the paper's, Shannon's.
 
     Raises:
-        ValueError: If the weight or the schedule is out of range, or the views are unknown.
+        ValueError: If the weight, the schedule or the order is out of range, or the views are
+            unknown.
     """
 
     def __init__(
-        self, loss_weight: float = 1.0, views: str = 'all', schedule: dict | None = None
+        self,
+        loss_weight: float = 1.0,
+        views: str = 'all',
+        schedule: dict | None = None,
+        divergence_alpha: float = 1.0,
     ) -> None:
         super().__init__(loss_weight, schedule, views)
+        self.alpha = check_number('divergence_alpha', divergence_alpha, 1)
 
     def forward(self, cls_score: Tensor) -> Tensor:
         """``loss_weight * J_M`` of logits (T, C)."""
-        return self.loss_weight * mean_entropy(cls_score)
+        return self.loss_weight * mean_entropy(cls_score, self.alpha)
 
     def compute(self, predictions: Predictions) -> Values:
         """J_M as ``loss_mel``."""
-        return {'loss_mel': mean_entropy(predictions.logits)}
+        return {'loss_mel': mean_entropy(predictions.logits, self.alpha)}
 
 
 @MODELS.register_module()
@@ -122,10 +155,14 @@ class NegativeBatchEntropyLoss(Term, ClassPrior):
         views: Views of the images: 'all', 'weak' (the first of each image) or 'strong' (the
             others).
         schedule: When the weight rises; see :class:`Schedule`.
+        unlabeled: Whether to leave out labelled images, so that the prior is that of the unlabelled
+            ones alone.
+        divergence_alpha: Order of the entropy or divergence, at least 1; 1 is the paper's.
 
     Raises:
         ValueError: If the prior is none of these or a class has no share, the estimator or the
-            views are unknown, or the momentum, the weight or the schedule is out of range.
+            views are unknown, or the momentum, the weight, the schedule or the order is out of
+            range.
     """
 
     talks_to_ranks = True
@@ -138,8 +175,11 @@ class NegativeBatchEntropyLoss(Term, ClassPrior):
         momentum: float = 0.1,
         views: str = 'all',
         schedule: dict | None = None,
+        unlabeled: bool = False,
+        divergence_alpha: float = 1.0,
     ) -> None:
-        super().__init__(loss_weight, schedule, views)
+        super().__init__(loss_weight, schedule, views, unlabeled)
+        self.alpha = check_number('divergence_alpha', divergence_alpha, 1)
         if estimator not in ESTIMATORS:
             raise ValueError(f'estimator must be one of {ESTIMATORS}, got {estimator!r}')
         self.take_prior(prior)
@@ -169,4 +209,4 @@ class NegativeBatchEntropyLoss(Term, ClassPrior):
             log_mean = self.running_mean.of_batch(cls_score)
         if not len(cls_score):
             return cls_score.sum()
-        return negative_batch_entropy(cls_score, log_prior, log_mean)
+        return negative_batch_entropy(cls_score, log_prior, log_mean, self.alpha)

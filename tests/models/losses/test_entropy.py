@@ -185,5 +185,88 @@ def test_bad_shapes(shape):
         MeanEntropyLoss()(torch.zeros(shape))
 
 
+def slow_alpha(logits, alpha, prior=None):
+    """Mean entropy of order alpha, and negative entropy or divergence of the mean, by loops."""
+    rows = [softmax(row) for row in logits]
+    mean = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+    mel = sum((1 - sum(p**alpha for p in row)) / (alpha - 1) for row in rows) / len(rows)
+    ratios = prior or [1] * len(mean)
+    powers = sum(p**alpha * d ** (1 - alpha) for p, d in zip(mean, ratios, strict=True))
+    return mel, (powers - 1) / (alpha - 1)
+
+
+ALPHAS = [1.5, 2.0, 7.0]
+
+
+@pytest.mark.parametrize('prior', [None, [0.1, 0.2, 0.3, 0.4]], ids=['none', 'prior'])
+@pytest.mark.parametrize('alpha', ALPHAS)
+def test_entropies_of_order_alpha_agree_with_loops(alpha, prior):
+    logits = torch.tensor(np.random.default_rng(0).normal(0, 2, (7, 4)))
+    mel, nbel = slow_alpha(logits.tolist(), alpha, prior)
+    assert mean_entropy(logits, alpha).item() == pytest.approx(mel, rel=1e-10)
+    loss = NegativeBatchEntropyLoss(prior=prior, divergence_alpha=alpha)
+    assert loss(logits).item() == pytest.approx(nbel, rel=1e-10)
+
+
+@pytest.mark.parametrize('prior', [None, [1, 2, 3, 4]], ids=['none', 'prior'])
+def test_order_1_is_the_limit_and_the_default(prior):
+    logits = torch.randn(7, 4, dtype=torch.float64, requires_grad=True)
+
+    def of(**alpha):
+        losses = (
+            MeanEntropyLoss(**alpha)(logits),
+            NegativeBatchEntropyLoss(prior=prior, **alpha)(logits),
+        )
+        return [(loss, *torch.autograd.grad(loss, logits, retain_graph=True)) for loss in losses]
+
+    near, default, one = of(divergence_alpha=1 + 1e-7), of(), of(divergence_alpha=1)
+    for values in zip(near, default, one, strict=True):
+        for close, expected, same in zip(*values, strict=True):
+            torch.testing.assert_close(close, expected, rtol=0, atol=1e-6)
+            assert torch.equal(expected, same)
+    assert abs(of(divergence_alpha=2)[0][0] - default[0][0]) > 0.1  # negative control
+
+
+@pytest.mark.parametrize('alpha', ALPHAS)
+@pytest.mark.parametrize('prior', [None, [1, 2, 3, 4]], ids=['none', 'prior'])
+def test_gradcheck_of_order_alpha(prior, alpha):
+    logits = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(MeanEntropyLoss(0.8, divergence_alpha=alpha), logits)
+    nbel = NegativeBatchEntropyLoss(0.5, prior, divergence_alpha=alpha)
+    assert torch.autograd.gradcheck(nbel, logits)
+
+
+@pytest.mark.parametrize('alpha', ALPHAS)
+@pytest.mark.parametrize('classes', [2, 10])
+def test_bounds_of_order_alpha(classes, alpha):
+    largest = (1 - classes ** (1 - alpha)) / (alpha - 1)
+    even, certain = torch.zeros(4, classes).double(), 1e4 * torch.eye(classes).double()
+    assert mean_entropy(even, alpha).item() == pytest.approx(largest)
+    assert mean_entropy(certain, alpha).item() == pytest.approx(0, abs=1e-12)
+    for logits in (even, certain):
+        assert negative_batch_entropy(logits, alpha=alpha).item() == pytest.approx(-largest)
+    # The divergence from the mean itself is 0.
+    log_mean = torch.randn(classes).double().log_softmax(0)
+    assert negative_batch_entropy(log_mean[None], log_mean, alpha=alpha).item() == pytest.approx(
+        0, abs=1e-12
+    )
+
+
+@pytest.mark.parametrize('dtype', HALF_AND_SINGLE)
+def test_extreme_logits_give_finite_gradients_of_order_alpha(dtype):
+    for loss in (MeanEntropyLoss, NegativeBatchEntropyLoss):
+        logits = torch.tensor([[1e4, -1e4, 0], [1e4, -1e4, 1e4]], dtype=dtype, requires_grad=True)
+        value = loss(divergence_alpha=2)(logits)
+        value.backward()
+        assert value.isfinite() and logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('loss', [MeanEntropyLoss, NegativeBatchEntropyLoss])
+@pytest.mark.parametrize('alpha', [0.5, -1, math.nan, True, '2'])
+def test_bad_orders(loss, alpha):
+    with pytest.raises(ValueError, match='divergence_alpha must be a finite number of at least 1'):
+        loss(divergence_alpha=alpha)
+
+
 def test_prior_does_not_change_the_checkpoint():
     assert not NegativeBatchEntropyLoss(prior=[1, 2]).state_dict()
