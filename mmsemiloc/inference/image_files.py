@@ -39,15 +39,24 @@ def images_below(folder: Path, out: Path | None, say: Callable[[str], None]) -> 
     for line in tree.left_out.lines(folder):
         say(line)
 
-    # Pictures of an earlier run are not photos.
-    photos = below = [folder / name for name in sorted(tree.images)]
-    if out is not None and out.resolve().is_relative_to(folder.resolve()):
-        photos = [file for file in below if not file.resolve().is_relative_to(out.resolve())]
+    below = [folder / name for name in sorted(tree.images)]
+    photos = leave_out_results(below, folder, out, say)
+    if not photos:
+        raise ValueError(f'no image in {folder}: looked for {" ".join(EXTENSIONS)}')
+    return photos
+
+
+def leave_out_results(
+    below: list[Path], folder: Path, out: Path | None, say: Callable[[str], None]
+) -> list[Path]:
+    """Those of the images below a folder that are not pictures of an earlier run in ``out``."""
+    if out is None or not out.resolve().is_relative_to(folder.resolve()):
+        return below
+
+    results = out.resolve()
+    photos = [file for file in below if not file.resolve().is_relative_to(results)]
     number = len(below) - len(photos)
     if number:
         files = '1 image' if number == 1 else f'{number} images'
         say(f'{files} in {out} left out: it is the folder of the results')
-
-    if not photos:
-        raise ValueError(f'no image in {folder}: looked for {" ".join(EXTENSIONS)}')
     return photos

@@ -15,8 +15,8 @@ BLANKS = ' \t\ufeff'  # a byte order mark is where two files were joined, too
 SEPARATORS = {',': 'a comma', ';': 'a semicolon', '\t': 'a tab', '|': 'a bar', ':': 'a colon'}
 
 
-def read_lines(file: str | Path) -> Iterator[tuple[int, str]]:
-    """Number and text of each line that is not blank, without blanks at its ends.
+def read_text(file: str | Path) -> str:
+    """Text of a list of images; a byte order mark is fine.
 
     Raises:
         ValueError: If the file cannot be read, or is not UTF-8 (with the line).
@@ -30,13 +30,22 @@ def read_lines(file: str | Path) -> Iterator[tuple[int, str]]:
     if content.startswith((b'\xff\xfe', b'\xfe\xff')) or b'\0' in content[:1000]:
         raise ValueError(f'{file} is UTF-16 or not text: save it as UTF-8')
     try:
-        text = content.decode('utf-8-sig')
+        return content.decode('utf-8-sig')
     except UnicodeDecodeError as error:
         number = len((content[: error.start] + b'.').splitlines())
         raw = content.splitlines()[number - 1]
         raise ValueError(
             f'{file}, line {number}: not UTF-8: {raw!r}; save the list as UTF-8'
         ) from error
+
+
+def read_lines(file: str | Path) -> Iterator[tuple[int, str]]:
+    """Number and text of each line that is not blank, without blanks at its ends.
+
+    Raises:
+        ValueError: As :func:`read_text`.
+    """
+    text = read_text(file)
 
     # str.splitlines would also end lines at characters that names may have.
     for number, line in enumerate(text.replace('\r\n', '\n').replace('\r', '\n').split('\n'), 1):
