@@ -56,23 +56,25 @@ def read_rows(file: Path) -> list[Row]:
 
 
 def read_cells(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line and values of each row that is not blank; empty ones at its end have no column."""
-    reader = csv.reader(io.StringIO(read_text(file), newline=''), strict=True)
-    columns = 0
+    """First line and values of each row that is not blank."""
+    text = io.StringIO(read_text(file), newline='')
+    reader = csv.reader(text, strict=True, skipinitialspace=True)
+    line, columns = 1, 0
     try:
         for row in reader:
-            values = [value.strip() for value in row]
-            if not any(values):
-                continue
-
             # Spreadsheets write commas for columns that are empty from top to bottom.
+            values = [value.strip() for value in row]
             while len(values) > columns and not values[-1]:
                 values.pop()
-            columns = columns or len(values)
-            yield reader.line_num, values
+
+            if any(values):
+                columns = columns or len(values)
+                yield line, values
+            line = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(
-            f'{file}, line {reader.line_num}: not csv: {error}: look for a quote that is not closed'
+            f'{file}, line {line}: not csv ({error}): a value that begins with a quote has to end '
+            'with one'
         ) from error
 
 
