@@ -41,10 +41,10 @@ def read_rows(file: Path) -> list[Row]:
     for line, values in cells:
         where = f'{file}, line {line}'
         if len(values) != len(header):
+            number = '1 value' if len(values) == 1 else f'{len(values)} values'
             raise ValueError(
-                f'{where}: {len(values)} values ({listed(values)}), but the header has '
-                f'{len(header)} columns: write a value with commas in quotes, and a comma for an '
-                'empty label'
+                f'{where}: {number} for {len(header)} columns ({listed(values)}): write a value '
+                'with commas in quotes, and a comma before an empty label'
             )
         path, label = (values[place] for place in places)
         if not path:

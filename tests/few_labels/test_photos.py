@@ -106,12 +106,12 @@ class TestCSV:
         rows = ('./a1.png,cat', 'sub/../a2.png,cat', 'sub//b1.JPG,dog', *ROWS[3:])
         assert names_of(read_photos(root, write(root, *rows)), root)[0] == EXPECTED
 
-    def test_accents_may_be_stored_differently(self, root):
-        disk, typed = unicodedata.normalize('NFD', 'é.png'), unicodedata.normalize('NFC', 'é.png')
+    @pytest.mark.parametrize(('disk', 'typed'), [('NFD', 'NFC'), ('NFC', 'NFD')])
+    def test_accents_may_be_stored_differently(self, root, disk, typed):
+        disk, typed = (unicodedata.normalize(form, 'é.png') for form in (disk, typed))
         touch(root, disk)
-        photos = read_photos(root, write(root, *ROWS, f'{typed},{disk[:-4]}', 'z.webp,e\u0301'))
-        assert disk in names_of(photos, root)[0]
-        assert photos.classes[-1] == typed[:-4]
+        photos = read_photos(root, write(root, *ROWS, f'{typed},e\u0301', 'z.webp,e\u0301'))
+        assert disk != typed and names_of(photos, root)[0][disk] == 'é'
 
     def test_what_is_left_out(self, root):
         touch(root, '.hidden/x.png', '@eaDir/y.png', 'notes.txt', 'work/fit/map.png')
@@ -150,7 +150,7 @@ class TestCSV:
         monkeypatch.setattr('builtins.open', spy)
         monkeypatch.setattr('io.open', spy)
         read_photos(root, file)
-        assert {*opened} <= {'labels.csv'}
+        assert opened == ['labels.csv']
 
 
 class TestFaultsOfCSV:
@@ -162,7 +162,7 @@ class TestFaultsOfCSV:
             ('file;label', 'line 1: .* separated by a semicolon: save the file with commas'),
             ('file\tlabel', 'line 1: .* separated by a tab: save'),
             ('a1.png,cat', "an image .*, but no header: the first line has to be 'file,label'"),
-            ('file,label,label', "line 1: 3?.*columns 'label': leave only one"),
+            ('file,label,label', "line 1: 2 columns 'label': leave only one"),
         ],
     )
     def test_header(self, root, header, match):
@@ -191,19 +191,19 @@ class TestFaultsOfCSV:
             ('a1.png,cat', r"line 6: 'a1.png' with .* 'cat' stands in line 2 already: delete one"),
             ('./a1.png,dog', r"line 6: .*'dog' stands in line 2 already with another .*'cat'"),
             ('a1.png,', 'line 6: .* stands in line 2 already with another label'),
-            ('z.webp', r"line 6: 1 values \('z.webp'\), but the header has 2 columns"),
-            ('z,1.webp,cat', 'line 6: 3 values .*: write a value with commas in quotes'),
+            ('z.webp', r"line 6: 1 value for 2 columns \('z.webp'\): write"),
+            (
+                'z,1.webp,cat',
+                'line 6: 3 values for 2 columns .*: write a value with commas in quotes',
+            ),
             (',cat', "line 6: the label 'cat' has no file"),
             ('"z.webp,cat', 'line 6: not csv .*: a value that begins with a quote'),
             ('z.webp,Cat', r"'Cat' and 'cat' \(lines 2 and 6\): write them alike"),
-            ('z.webp,c\u0061\u0301', None),
         ],
     )
     def test_row(self, root, row, match):
         touch(root, 'text.txt', '.h/x.png', 'work/x.png')
         file = write(root, *ROWS, row)
-        if match is None:  # a new class with one image
-            match = 'only 1 labelled image'
         with pytest.raises(ValueError, match=match) as error:
             read_photos(root, file, out=root / 'work')
         assert '\n' not in str(error.value) and str(file) in str(error.value)
@@ -212,6 +212,11 @@ class TestFaultsOfCSV:
         rows = (*ROWS, 'rest/1.png,\u00e9', 'rest/2.png,e\u0301')
         with pytest.raises(ValueError, match=r'Unicode normalisation: .*lines 6 and 7'):
             read_photos(root, write(root, *rows))
+
+    def test_line_after_a_line_break_in_quotes(self, root):
+        rows = [f'{row},"one\ntwo"' for row in ROWS]
+        with pytest.raises(ValueError, match="line 12: 'gone.png'"):
+            read_photos(root, write(root, *rows, '', '', 'gone.png,cat,', header='file,label,note'))
 
     def test_others_are_counted(self, root):
         rows = [*ROWS, *(f'gone{i}.png,cat' for i in range(4))]
