@@ -196,25 +196,40 @@ def from_folders(root: Path, unlabeled: Path | None, out: Path | None, say: Say)
     kept = leave_out_results(files, root, out, say)
     folders = {file: folder_of(file, root) for file in kept}
 
-    # Results may lie beside the classes, but a class that only has results has no image.
-    classes = {name for name in found.numbers if name not in without}
-    results = results_folder(root, out)
-    if results in classes:
-        if results in folders.values():
-            raise ValueError(
-                f'--work-dir {out} is in {root / results}, which has other images, as a class has: '
-                'choose another --work-dir'
-            )
-        classes.remove(results)
-
-    empty = sorted(classes - {*folders.values()})
-    if empty:
-        raise ValueError(f'class folder {root / empty[0]} has no image: fill it or delete it')
-
+    named = [name for name in found.numbers if name not in without]
+    classes = filled_classes(named, {*folders.values()}, root, out)
     return Named(
         {file: same_name(name) for file, name in folders.items() if name in classes},
         [file for file, name in folders.items() if name not in classes],
     )
+
+
+def filled_classes(
+    named: Sequence[str], filled: set[str], root: Path, out: Path | None
+) -> set[str]:
+    """Folders that are classes, without the one that holds only results.
+
+    Args:
+        named: Folders that could be classes.
+        filled: Folders that have images, without results.
+        root: The folder that they are in.
+        out: Folder of the results.
+
+    Raises:
+        ValueError: If a class has no image, or the results lie in it.
+    """
+    results = results_folder(root, out)
+    if results in named and results in filled:
+        raise ValueError(
+            f'--work-dir {out} is in {root / results}, which has other images, as a class has: '
+            'choose another --work-dir'
+        )
+
+    classes = {*named} - {results}
+    empty = sorted(classes - filled)
+    if empty:
+        raise ValueError(f'class folder {root / empty[0]} has no image: fill it or delete it')
+    return classes
 
 
 def folder_of(file: Path, root: Path) -> str:
