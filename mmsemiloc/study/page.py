@@ -40,6 +40,18 @@ figcaption { font-size: .8rem; line-height: 1.3; margin-top: .25rem; }
 .strips { display: flex; flex-wrap: wrap; gap: 1rem; margin-top: 1rem; }
 .strips figure { margin: 0; max-width: 100%; }
 .strips img { display: block; border-radius: 4px; }
+.thumbs {
+  display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr));
+}
+.thumbs figure { margin: 0; min-width: 0; }
+.thumbs img, .thumbs .missing {
+  width: 100%; aspect-ratio: 1; object-fit: contain; display: block; background: var(--soft);
+}
+.thumbs .missing { display: grid; place-items: center; font-size: .8rem; text-align: center; }
+.thumbs figcaption { overflow-wrap: anywhere; }
+.thumbs small { display: block; opacity: .75; }
+.pairs { grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); }
+.pair { display: grid; gap: .25rem; grid-template-columns: 1fr 1fr; }
 .correct { color: light-dark(#00703f, #4fd69c); }
 .wrong { color: light-dark(#b3261e, #ff9d94); }
 @media (max-width: 600px) { th, td { padding: .3rem .4rem; font-size: .9rem; } }
@@ -50,11 +62,11 @@ pre {
 """
 
 
-def embed(png: bytes, alt: str) -> str:
-    """An image element that holds its data."""
+def embed(content: bytes, alt: str, kind: str = 'png') -> str:
+    """An image element that holds its data, a PNG or a JPEG (``kind='jpeg'``)."""
     return (
         f'<img alt="{html.escape(alt)}" '
-        f'src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        f'src="data:image/{kind};base64,{base64.b64encode(content).decode()}">'
     )
 
 
