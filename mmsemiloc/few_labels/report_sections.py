@@ -69,7 +69,7 @@ def confusions(outcome: Outcome) -> list[Section]:
         f'<div class="card">{embed_both(draw, "confusion matrix of the labelled images")}</div>'
     )
     if rows:
-        columns = ['label', 'taken for', 'images', 'of the label’s images']
+        columns = ['label', 'taken for', 'images', 'share']
         content += f'<div class="card">{table_html(Table("", columns, rows))}</div>'
     return [('What is taken for what', words + MATRIX, f'<div class="two">{content}</div>')]
 

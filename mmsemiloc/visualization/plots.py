@@ -155,7 +155,10 @@ def confusion_plot(
 
     # More classes have no room for numbers.
     if len(classes) <= 20:
-        axes.set_xticks(range(len(classes)), classes)
+        # Names that would touch each other lie askew: about 45 characters fit below the matrix.
+        crowded = len(classes) * max(len(name) for name in classes) > 45
+        slope: dict = dict(rotation=45, ha='right', rotation_mode='anchor') if crowded else {}
+        axes.set_xticks(range(len(classes)), classes, **slope)
         axes.set_yticks(range(len(classes)), classes)
         for (row, column), value in np.ndenumerate(share):
             bright = (value >= 50) == dark  # whether the colour of the cell is
