@@ -4,6 +4,7 @@ import copy
 import hashlib
 import os
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,14 +195,15 @@ class FeatureExtractor:
             self.shape = self._shape()
         self.stores = [self._store(view) for view in range(1 + views.number)]
 
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of a weak view."""
+        sizes = [step.get('crop_size', step.get('scale')) for step in self.views.weak]
+        size = next((size for size in reversed(sizes) if size is not None), 224)
+        return (size, size) if isinstance(size, int) else (int(size[1]), int(size[0]))
+
     def _shape(self) -> tuple[int, ...]:
         """Shape of a row, from the features of an empty image."""
-        size = next(
-            (t['crop_size'] for t in self.views.weak if 'crop_size' in t),
-            next((t['scale'] for t in self.views.weak if 'scale' in t), 224),
-        )
-        height, width = (size, size) if isinstance(size, int) else tuple(size)[::-1]
-        image = torch.zeros(1, 3, height, width, dtype=torch.uint8)
+        image = torch.zeros(1, 3, *self.image_size(), dtype=torch.uint8)
         return tuple(self.forward(image).shape[1:])
 
     def _store(self, view: int) -> FeatureStore:
@@ -217,6 +219,16 @@ class FeatureExtractor:
         if self.maps:
             return features[-1].float()
         return self.model.head.pre_logits(features).float()
+
+    def seconds_per_image(self) -> float:
+        """Time for one image with what the backbone runs on, from a batch of empty ones."""
+        size = self.image_size()
+        images = torch.zeros(16, 3, *size, dtype=torch.uint8)
+        with torch.inference_mode():
+            self.forward(images)
+            start = time.perf_counter()
+            self.forward(images)
+        return (time.perf_counter() - start) / len(images)
 
     def extract(
         self,

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from mmsemiloc.few_labels.solver import Heads, Method, Solver, train_heads
 
+DEFAULT = Solver()
+
 
 @dataclass(frozen=True)
 class Labeled:
@@ -148,7 +150,7 @@ def choose(
     *,
     folds: int = 5,
     seed: int = 0,
-    solver: Solver = Solver(),
+    solver: Solver = DEFAULT,
     done: Callable[[], None] = lambda: None,
 ) -> Choice:
     """Choose a setting by cross-validation on the labelled images, and measure it on others.

@@ -1,0 +1,398 @@
+"""From a folder of photographs, few of them with labels, to a classifier and a report."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+import mmsemiloc
+from mmsemiloc.datasets.listing.list_files import to_line
+from mmsemiloc.few_labels.classifier import CHECKPOINT, CONFIG, Classifier, save_checkpoint
+from mmsemiloc.few_labels.features import FeatureExtractor, Views
+from mmsemiloc.few_labels.outcome import Outcome
+from mmsemiloc.few_labels.photos import Photos, read_photos
+from mmsemiloc.few_labels.projection import Projection
+from mmsemiloc.few_labels.report import write_results
+from mmsemiloc.few_labels.selection import Choice, Labeled, choose, train_sets
+from mmsemiloc.few_labels.settings import candidates
+from mmsemiloc.few_labels.solver import Solver
+from mmsemiloc.files import write_whole
+from mmsemiloc.inference.photos import file_pipeline
+from mmsemiloc.models.cam import NoMapsError
+
+BACKBONES = Path(mmsemiloc.__file__).parent / '.mim' / 'configs' / 'photos'
+MAPS = 24  # images whose map the report shows
+
+Say = Callable[[str], None]
+Done = Callable[[str, int, int], None]
+
+CONFIG_TEXT = '''\
+"""The classifier that was fitted to {images} photographs, {labeled} of them with a label.
+
+    tools/predict.py {here} {checkpoint} PHOTOS --out seen
+    tools/train.py {here}    # goes on: trains the backbone too
+
+Its accuracy is in report.html beside this file. Training has seen all labelled images, so
+tools/test.py says nothing about new ones until test_dataloader lists others.
+"""
+
+_base_ = 'mmsemiloc::photos/photos_{backbone}.py'
+classes = {classes!r}
+num_classes = {num_classes}
+load_from = {checkpoint!r}
+own = dict(data_root={root!r})
+train_dataloader = dict(
+    dataset=dict(
+        labeled=dict(ann_file={labeled_list!r}, classes=classes, **own),
+        unlabeled={unlabeled},
+    )
+)
+val_dataloader = val_evaluator = val_cfg = None
+test_dataloader = dict(
+    dataset=dict(ann_file={labeled_list!r}, classes=classes, **own)
+)
+model = dict(
+    data_preprocessor=dict(num_classes=num_classes), head=dict(num_classes=num_classes)
+)
+{more}'''
+
+
+def backbone_names() -> list[str]:
+    """Names of the pretrained backbones: ``configs/photos/photos_NAME.py``."""
+    names = [file.stem.removeprefix('photos_') for file in BACKBONES.glob('photos_*.py')]
+    return sorted(name for name in names if name != 'fixmatch')
+
+
+def check_backbone(backbone: str) -> str:
+    """``backbone`` itself.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if backbone not in backbone_names():
+        raise ValueError(f'no backbone {backbone!r}: there are {", ".join(backbone_names())}')
+    return backbone
+
+
+@dataclass(frozen=True)
+class Readable:
+    """The photographs that could be read, each content once.
+
+    Attributes:
+        files: The labelled ones, then the unlabelled ones (N,).
+        keys: Content of each.
+        labels: Classes of the first L.
+        faults: Reason for each file that could not be read.
+        copies: How many unlabelled files have the content of another file.
+    """
+
+    files: list[Path]
+    keys: list[bytes]
+    labels: np.ndarray
+    faults: dict[Path, str]
+    copies: int
+
+
+def readable(photos: Photos, keys: Sequence[bytes | None], faults: dict[int, str]) -> Readable:
+    """Leave out unlabelled files that cannot be read or are copies.
+
+    Args:
+        photos: All files.
+        keys: Content of the labelled files, then of the unlabelled ones; None if unreadable.
+        faults: Reason for each unreadable one, by its place.
+
+    Raises:
+        ValueError: If a labelled file cannot be read, or two with the same content have different
+            labels.
+    """
+    files = [*photos.labeled, *photos.unlabeled]
+    labeled = len(photos.labeled)
+    first: dict[bytes, int] = {}
+    kept, labels, copies = [], [], 0
+    for place, (file, key) in enumerate(zip(files, keys, strict=True)):
+        if key is None:
+            if place < labeled:
+                raise ValueError(f'cannot read the labelled image {file}: {faults[place]}')
+            continue
+
+        other = first.setdefault(key, place)
+        if other == place:
+            kept.append(place)
+            if place < labeled:
+                labels.append(int(photos.labels[place]))
+        elif place >= labeled:
+            copies += 1
+        elif photos.labels[other] != photos.labels[place]:
+            names = [photos.classes[photos.labels[number]] for number in (other, place)]
+            raise ValueError(
+                f'{files[other]} and {file} are the same image, but one is labelled {names[0]!r} '
+                f'and the other {names[1]!r}'
+            )
+
+    return Readable(
+        files=[files[place] for place in kept],
+        keys=[keys[place] or b'' for place in kept],
+        labels=np.array(labels, np.int64),
+        faults={files[place]: reason for place, reason in faults.items()},
+        copies=copies,
+    )
+
+
+def write_config(photos: Photos, found: Readable, backbone: str, folder: Path) -> Path:
+    """Write the lists of images and the config that the other tools take.
+
+    Returns:
+        The config file.
+    """
+    root = Path(os.path.commonpath([file.absolute().parent for file in found.files]))
+    relative = [file.absolute().relative_to(root).as_posix() for file in found.files]
+    count = len(found.labels)
+    lists = {
+        'labeled.txt': map(to_line, relative[:count], found.labels.tolist()),
+        'unlabeled.txt': map(to_line, relative[count:]),
+    }
+    for name, lines in lists.items():
+        write_whole(folder / name, '\n'.join(lines) + '\n')
+
+    # Without unlabelled images a batch is labelled throughout.
+    here = folder.absolute()
+    some = len(relative) > count
+    text = CONFIG_TEXT.format(
+        images=len(relative),
+        labeled=count,
+        here=folder / CONFIG,
+        checkpoint=str(here / CHECKPOINT),
+        backbone=backbone,
+        classes=photos.classes,
+        num_classes=len(photos.classes),
+        root=f'{root}/',
+        labeled_list=str(here / 'labeled.txt'),
+        unlabeled=f'dict(ann_file={str(here / "unlabeled.txt")!r}, **own)' if some else None,
+        more='' if some else 'labeled_ratio = 1.0\n',
+    )
+    write_whole(folder / CONFIG, text)
+    return folder / CONFIG
+
+
+def fold_into(model: torch.nn.Module, weight: Tensor, bias: Tensor) -> None:
+    """Give the head of a model the weight (C, D) and bias (C,)."""
+    with torch.no_grad():
+        model.head.fc.weight.copy_(weight)
+        model.head.fc.bias.copy_(bias)
+
+
+def make_extractor(
+    backbone: str, num_classes: int, views: int, seed: int, cache: str | Path | None
+) -> FeatureExtractor:
+    """What computes the features, with a whole classifier around the backbone."""
+    cfg = Config.fromfile(BACKBONES / f'photos_{backbone}.py')
+    for part in (cfg.model.head, cfg.model.data_preprocessor):
+        part.num_classes = num_classes
+
+    strong = [cfg.view_pipeline[0], *cfg.strong_transforms, dict(type='PackInputs')]
+    how = Views(file_pipeline(cfg.test_pipeline), strong, views, seed)
+    return FeatureExtractor(cfg.model.to_dict(), how, cache)
+
+
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    Example:
+        >>> duration(95), duration(20)
+        ('2 minutes', '20 seconds')
+    """
+    if seconds < 60:
+        return f'{max(1, round(seconds))} seconds'
+    minutes = round(seconds / 60)
+    return f'{minutes} minutes' if minutes > 1 else '1 minute'
+
+
+def make_outcome(
+    photos: Photos,
+    found: Readable,
+    choice: Choice,
+    probabilities: np.ndarray,
+    classifier: Classifier,
+    plan: Sequence[str],
+) -> Outcome:
+    """What the report shows.
+
+    Args:
+        photos: All files.
+        found: Those that could be read.
+        choice: What cross-validation says.
+        probabilities: Of the unlabelled images (U, C).
+        classifier: The final one, for maps.
+        plan: What was done.
+    """
+    accuracy, interval = choice.accuracy(found.labels)
+    others = sorted(set(choice.accuracies) - {choice.name}, key=list(choice.accuracies).index)
+    unlabeled = found.files[len(found.labels) :]
+
+    # Maps of as many images of each predicted class as there are, the unlabelled ones first.
+    shown = evenly(probabilities.argmax(1), MAPS) if unlabeled else np.arange(0)
+    files = [unlabeled[place] for place in shown] or found.files[:MAPS]
+    try:
+        maps = dict(zip(files, classifier.maps(files), strict=True))
+    except NoMapsError:
+        maps = {}
+    return Outcome(
+        classes=photos.classes,
+        labeled=found.files[: len(found.labels)],
+        labels=found.labels,
+        held_out=choice.held_out,
+        accuracy=accuracy,
+        interval=interval,
+        settings=[(name, choice.accuracies[name]) for name in (choice.name, *others)],
+        unlabeled=unlabeled,
+        probabilities=probabilities,
+        faults=found.faults,
+        maps=maps,
+        plan=plan,
+    )
+
+
+def evenly(classes: np.ndarray, number: int) -> np.ndarray:
+    """Places of at most ``number`` images, the classes in turns, in order.
+
+    Example:
+        >>> evenly(np.array([0, 0, 0, 1]), 3).tolist()
+        [0, 1, 3]
+    """
+    turns = np.empty(len(classes), np.int64)
+    for name in np.unique(classes):
+        mine = classes == name
+        turns[mine] = np.arange(mine.sum())
+    return np.sort(np.argsort(turns, kind='stable')[:number])
+
+
+def fit(
+    photos: str | Path | None = None,
+    labels: str | Path | None = None,
+    *,
+    labeled: str | Path | None = None,
+    unlabeled: str | Path | None = None,
+    backbone: str = 'efficientnet_lite0',
+    work_dir: str | Path = 'work_dirs/fit',
+    cache: str | Path | None = None,
+    views: int = 0,
+    folds: int = 5,
+    seed: int = 0,
+    say: Say = print,
+    done: Done = lambda stage, step, total: None,
+) -> Classifier:
+    """Train a classifier on photographs, few of which have a label.
+
+    The backbone is pretrained and rests. Its features are computed once and kept on disk. A linear
+    classifier learns from the labels with cross-entropy, and from all images with the penalties of
+    equation (4). Their weights are chosen by cross-validation on the labelled images alone; the
+    accuracy that is reported comes from a nested one.
+
+    Args:
+        photos: Folder of images: any with ``labels``, else with a folder per class, and images
+            without a label beside them or in a folder ``unlabeled``.
+        labels: csv file with the columns ``file`` (relative to ``photos``) and ``label``.
+        labeled: Instead of both, a folder that has a folder per class.
+        unlabeled: Folder of further images without a label.
+        backbone: Name of a config ``configs/photos/photos_NAME.py``.
+        work_dir: Folder of the results: ``report.html``, ``predictions.csv``, ``label_next.csv``,
+            ``classifier.py`` and ``classifier.pth``.
+        cache: Folder of the features; ``~/.cache/mmsemiloc/features`` by default.
+        views: Strong views per image, for FixMatch beside MEL and NBEL.
+        folds: Folds of the cross-validation.
+        seed: Of the folds and the views.
+        say: Called with each line about what is done.
+        done: Called with a stage, how much of it is done, and how much there is.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        ValueError: If the files, the labels or an argument are wrong, in one line.
+    """
+    check_backbone(backbone)
+    if views < 0 or folds < 2:
+        raise ValueError(f'views must be at least 0 and folds at least 2, got {views} and {folds}')
+    folder = Path(work_dir)
+    paths = [None if p is None else Path(p) for p in (photos, labels, labeled, unlabeled)]
+    there = read_photos(*paths, out=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    plan: list[str] = []
+
+    def tell(line: str) -> None:
+        plan.append(line)
+        say(line)
+
+    for note in there.notes:
+        tell(note)
+    images = len(there.labeled) + len(there.unlabeled)
+    tell(
+        f'{len(there.labeled)} labelled images of {len(there.classes)} classes, and '
+        f'{len(there.unlabeled)} unlabelled ones.'
+    )
+
+    # Features of all images, which no label has touched.
+    extractor = make_extractor(backbone, len(there.classes), views, seed, cache)
+    seconds = extractor.seconds_per_image() * images * (1 + views)
+    tell(
+        f'{backbone} (pretrained, frozen) computes features of {images} images'
+        f'{f", {1 + views} views of each" if views else ""}: about {duration(seconds)}, minus what '
+        f'is in {extractor.folder} already.'
+    )
+    infos = [dict(img_path=str(file)) for file in (*there.labeled, *there.unlabeled)]
+    step = 0
+
+    def count(number: int) -> None:
+        nonlocal step
+        step += number
+        done('features', step, images)
+
+    extraction = extractor.extract(infos, workers=max(0, (os.cpu_count() or 1) - 1), done=count)
+    found = readable(there, extraction.keys, extraction.faults)
+    for text, number in (('cannot be read', len(found.faults)), ('are copies', found.copies)):
+        if number:
+            tell(f'{number} unlabelled files {text} and are left out.')
+
+    # Settings by cross-validation, then a classifier of all labelled images.
+    features = torch.from_numpy(np.ascontiguousarray(extractor.features(found.keys)))
+    projection = Projection.of(features[0])
+    small = projection(features)
+    known = Labeled(np.arange(len(found.labels)), found.labels, len(there.classes))
+    counts = np.bincount(found.labels, minlength=len(there.classes)).tolist()
+    methods = candidates(counts, views > 0)
+    tell(
+        f'{len(methods)} settings are compared by {folds}-fold cross-validation on the labelled '
+        'images; their accuracy is measured on folds that the choice has not seen.'
+    )
+    step = 0
+
+    def next_setting() -> None:
+        nonlocal step
+        step += 1
+        done('settings', step, len(methods))
+
+    choice = choose(small, known, methods, folds=folds, seed=seed, done=next_setting)
+    heads = train_sets(small, known, [known.places], methods[choice.name], Solver())
+    tell(f'Chosen: {choice.name}.')
+
+    config = write_config(there, found, backbone, folder)
+    fold_into(extractor.model, *projection.unfold(heads.weight[0], heads.bias[0]))
+    save_checkpoint(extractor.model, there.classes, folder / CHECKPOINT)
+    classifier = Classifier(config, folder / CHECKPOINT)
+
+    probabilities = heads.logits(small[0])[0].softmax(1).numpy()[len(found.labels) :]
+    outcome = make_outcome(there, found, choice, probabilities, classifier, plan)
+    write_results(outcome, folder)
+    low, high = outcome.interval
+    say(
+        f'Accuracy {outcome.accuracy:.1f} %, 95 % interval {low:.1f} to {high:.1f} %, on labelled '
+        'images whose label was held out.'
+    )
+    say(f'Report: {folder / "report.html"}')
+    return classifier
