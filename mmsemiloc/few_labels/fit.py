@@ -319,8 +319,9 @@ def fit(
     if views < 0 or folds < 2:
         raise ValueError(f'views must be at least 0 and folds at least 2, got {views} and {folds}')
     folder = Path(work_dir)
-    paths = [None if p is None else Path(p) for p in (photos, labels, labeled, unlabeled)]
-    there = read_photos(*paths, out=folder)
+    there = read_photos(
+        *(None if p is None else Path(p) for p in (photos, labels, labeled, unlabeled, folder))
+    )
     folder.mkdir(parents=True, exist_ok=True)
 
     plan: list[str] = []

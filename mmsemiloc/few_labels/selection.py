@@ -136,7 +136,8 @@ def nested_sets(fold: np.ndarray, seed: int, labels: np.ndarray) -> tuple[list, 
         counts = np.bincount(labels[known], minlength=labels.max() + 1)
         several = counts[labels[known]] > 1
         part = np.full(len(known), -1)
-        part[several] = stratified_folds(labels[known][several], len(np.unique(fold)), seed)
+        if several.any():
+            part[several] = stratified_folds(labels[known][several], len(np.unique(fold)), seed)
         for inside in np.unique(fold):
             inner.append(known[part != inside])
             held.append(known[part == inside])

@@ -60,9 +60,7 @@ def test_sets_of_unequal_size_give_what_each_gives_alone():
     heads = train_sets(features, Labeled(np.arange(12), labels, 2), sets, Method(), SOLVER)
     for place, chosen in enumerate(sets):
         known = torch.from_numpy(chosen)[None]
-        alone = train_heads(
-            features, known, torch.from_numpy(labels)[known], 2, Method(), SOLVER
-        )
+        alone = train_heads(features, known, torch.from_numpy(labels)[known], 2, Method(), SOLVER)
         torch.testing.assert_close(heads.weight[place], alone.weight[0])
 
 
