@@ -22,6 +22,7 @@ EACH = 6  # most and least confident images of a class
 SORTED = 200  # pictures of unlabelled images, of all classes together
 PAIRS = 10  # rows of the table of confusions
 FAULTS = 200  # files that could not be read
+SPACE = '\N{NO-BREAK SPACE}'
 
 MATRIX = """One row per label, in % of the labelled images that have it. Each image was classified
 without the use of its label. A perfect classifier has 100 on the diagonal."""
@@ -51,7 +52,7 @@ def confusions(outcome: Outcome) -> list[Section]:
     pairs = [(int(a), int(b)) for a, b in np.argwhere(counts) if a != b]
     pairs.sort(key=lambda pair: (-counts[pair], totals[pair[0]], pair))
     rows = [
-        [outcome.classes[a], outcome.classes[b], str(counts[a, b]), share(counts[a, b] / totals[a])]
+        [outcome.classes[a], outcome.classes[b], f'{counts[a, b]} of {totals[a]}']
         for a, b in pairs[:PAIRS]
     ]
 
@@ -69,7 +70,7 @@ def confusions(outcome: Outcome) -> list[Section]:
         f'<div class="card">{embed_both(draw, "confusion matrix of the labelled images")}</div>'
     )
     if rows:
-        columns = ['label', 'taken for', 'images', 'share']
+        columns = ['label', 'taken for', 'images']
         content += f'<div class="card">{table_html(Table("", columns, rows))}</div>'
     return [('What is taken for what', words + MATRIX, f'<div class="two">{content}</div>')]
 
@@ -246,8 +247,8 @@ def decided(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def share(value: float) -> str:
     """A share in whole %; nearly all is not all, and hardly any is not none."""
     if 0.995 <= value < 1:
-        return 'over 99 %'
-    return 'under 1 %' if 0 < value < 0.005 else f'{100 * value:.0f} %'
+        return f'over{SPACE}99{SPACE}%'
+    return f'under{SPACE}1{SPACE}%' if 0 < value < 0.005 else f'{100 * value:.0f}{SPACE}%'
 
 
 def plot_name(name: str) -> str:
