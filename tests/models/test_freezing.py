@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmsemiloc.engine import AccumOptimWrapper, SemiSupDistributedDataParallel
 from mmsemiloc.models.freezing import freeze, keep_at_rest
+from mmsemiloc.registry import MODELS
 from tests.conftest import make_batch, make_model
 from tests.engine.hooks.test_mean_teacher_hook import config
 
@@ -119,13 +120,14 @@ def test_ddp(frozen, tmp_path):
 def test_the_mean_teacher_of_a_frozen_student(tmp_path):
     cfg = config(tmp_path)
     cfg.model.frozen = ['head', 'backbone.stages.0']
-    runner = Runner.from_cfg(cfg)
-    runner.model.init_weights()
-    before = copy.deepcopy(runner.model.state_dict())
-    runner.model.init_weights = lambda: None
-    runner.train()
+    source = MODELS.build(cfg.model)
+    source.init_weights()
+    before, cfg.load_from = source.state_dict(), str(tmp_path / 'source.pth')
+    torch.save(before, cfg.load_from)
+
+    Runner.from_cfg(cfg).train()
     checkpoint = torch.load(tmp_path / 'iter_3.pth', weights_only=False)
-    fixed = below(runner.model, 'head', 'backbone.stages.0')
+    fixed = below(source, 'head', 'backbone.stages.0')
     for state in (checkpoint['state_dict'], checkpoint['ema_state_dict']):
         values = {name.removeprefix('module.'): value for name, value in state.items()}
         assert {name for name in before if torch.equal(before[name], values[name])} == fixed
