@@ -21,7 +21,14 @@ weak_pipeline = [
 train_dataloader = dict(
     batch_size=batch_size,
     dataset=dict(
-        labeled=None, unlabeled=dict(first=0, num_images=3840, pipeline=weak_pipeline, **style)
+        labeled=None,
+        unlabeled=dict(
+            _delete_=True,
+            type='mmsemiloc.DigitScenes',
+            num_images=3840,
+            pipeline=weak_pipeline,
+            **style,
+        ),
     ),
     sampler=dict(batch_size=batch_size, labeled_ratio=labeled_ratio, epoch_length=steps),
 )
