@@ -94,11 +94,19 @@ def batch_with_pairs(*numbers):
 
 
 def make_model(
-    mel=0.0, nbel=0.0, locality=0.0, norm_cfg=None, seed=0, drop_rate=0, head=None, backbone=None
+    mel=0.0,
+    nbel=0.0,
+    locality=0.0,
+    norm_cfg=None,
+    seed=0,
+    drop_rate=0,
+    head=None,
+    backbone=None,
+    **classifier,
 ):
     """A tiny SemiSupClassifier, of a DenseNet or another backbone with 16 channels.
 
-    The weights of the penalties may be 0.
+    The weights of the penalties may be 0; further arguments are the classifier's.
     """
     torch.manual_seed(seed)
     model = MODELS.build(
@@ -124,6 +132,7 @@ def make_model(
                 ),
                 **(head or {}),
             },
+            **classifier,
         )
     )
     model.init_weights()

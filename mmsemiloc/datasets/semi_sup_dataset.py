@@ -72,10 +72,11 @@ class SemiSupDataset(ConcatDataset):
 
     Any label that the unlabelled dataset happens to know (ImageNet folders, say) is removed from
     its samples, so that it cannot reach the model. The metainfo (class names) is that of the
-    labelled dataset.
+    labelled dataset; without one there are no names.
 
     Args:
-        labeled: Config of the labelled dataset, or the dataset, or a list of such.
+        labeled: Config of the labelled dataset, or the dataset, or a list of such; None to train
+            without labels.
         unlabeled: The same for the unlabelled images; None if all images are labelled.
         faults: Arguments of :class:`FaultPolicy`: ``dict(action='skip', budget=100)`` replaces up
             to 100 unreadable images by the next one of the same source; by default the first one is
@@ -83,8 +84,8 @@ class SemiSupDataset(ConcatDataset):
         allow_overlap: Whether an unlabelled image may be a labelled one too.
 
     Raises:
-        ValueError: If a source is empty, its list file is wrong (with the line), or a labelled
-            image has no label (on access, with its index).
+        ValueError: If there is no source, one is empty, its list file is wrong (with the line), or
+            a labelled image has no label (on access, with its index).
         UnreadableImageError: If an image cannot be read (on access, with its index, its path and
             the cause).
         TransformError: If a transform other than the loading one fails (on access, with its name,
@@ -93,20 +94,20 @@ class SemiSupDataset(ConcatDataset):
 
     def __init__(
         self,
-        labeled: dict | BaseDataset | Sequence,
+        labeled: dict | BaseDataset | Sequence | None,
         unlabeled: dict | BaseDataset | Sequence | None = None,
         faults: dict | None = None,
         allow_overlap: bool = False,
     ) -> None:
-        known = build_parts(labeled, True)
+        if labeled is None and unlabeled is None:
+            raise ValueError('SemiSupDataset needs labelled or unlabelled images, got neither')
+        known = [] if labeled is None else build_parts(labeled, True)
         check_parts(known)
-        self.labeled = ConcatDataset(known, ignore_keys=metainfo_keys(known))
-
-        others: list[BaseDataset] = []
-        self.unlabeled: ConcatDataset | None = None
-        if unlabeled is not None:
-            others = build_parts(unlabeled, False)
-            self.unlabeled = ConcatDataset(others, ignore_keys=metainfo_keys(others))
+        others = [] if unlabeled is None else build_parts(unlabeled, False)
+        self.labeled, self.unlabeled = (
+            ConcatDataset(parts, ignore_keys=metainfo_keys(parts)) if parts else None
+            for parts in (known, others)
+        )
 
         # Only labels give the classes: an unlabelled dataset does not know their names, and
         # ConcatDataset would refuse it.
@@ -119,9 +120,14 @@ class SemiSupDataset(ConcatDataset):
         use_our_loader(self)
 
     @property
+    def metainfo(self) -> dict:
+        """That of the labelled images: an unlabelled dataset may have other classes, or none."""
+        return {} if self.labeled is None else super().metainfo
+
+    @property
     def num_labeled(self) -> int:
         """S: the labelled images have indices 0 to S - 1."""
-        return len(self.labeled)
+        return 0 if self.labeled is None else len(self.labeled)
 
     @property
     def num_unlabeled(self) -> int:
@@ -134,7 +140,7 @@ class SemiSupDataset(ConcatDataset):
         Raises:
             ValueError: If there are soft labels, several per image, or none.
         """
-        labels = labels_of(self.labeled)
+        labels = np.zeros(0, np.int64) if self.labeled is None else labels_of(self.labeled)
         if labels is None:
             raise ValueError(
                 'the labelled images have no single class each (gt_label), which is needed here'
@@ -165,7 +171,8 @@ class SemiSupDataset(ConcatDataset):
         Raises:
             ValueError: With the first image, or the classes, that are wrong.
         """
-        check_classes(self.labeled, num_classes, 'labelled')
+        if self.labeled is not None:
+            check_classes(self.labeled, num_classes, 'labelled')
         check_overlap(self.labeled, self.unlabeled, validation, self.allow_overlap)
 
     def __getitem__(self, idx: int) -> dict:
@@ -176,7 +183,7 @@ class SemiSupDataset(ConcatDataset):
             if labeled
             else (self.unlabeled, 'unlabelled', self.num_labeled)
         )
-        assert part is not None  # an index of an unlabelled image is one of an unlabelled source
+        assert part is not None  # an index of an image is one of its source
         source = part
 
         def read(place: int) -> dict:

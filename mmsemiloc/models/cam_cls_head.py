@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -225,13 +225,7 @@ class CAMClsHead(LinearClsHead):
     def losses_alone(
         self, predictions: Predictions, data_samples: list[DataSample]
     ) -> dict[str, Tensor]:
-        """:meth:`losses` of views that are the whole effective batch.
-
-        Raises:
-            ValueError: If NBEL is on and gradients of other batches wait for the same optimizer
-                step.
-        """
-        self._refuse_foreign_accumulation()
+        """:meth:`losses` of views that are the whole effective batch."""
         views, logits = predictions.views, predictions.logits
         batch = EffectiveBatch.of(views, logits.device)
         batch = batch.with_means([self.prediction_sums(logits, views)])
@@ -240,7 +234,12 @@ class CAMClsHead(LinearClsHead):
     def loss(
         self, feats: Sequence[Tensor], data_samples: list[DataSample], **kwargs: object
     ) -> dict[str, Tensor]:
-        """:meth:`losses_alone` of the backbone's maps, as MMPretrain calls it."""
+        """:meth:`losses_alone` of the backbone's maps, as MMPretrain calls it.
+
+        Raises:
+            ValueError: See :meth:`refuse_foreign_accumulation`.
+        """
+        self.refuse_foreign_accumulation(self.parameters())
         return self.losses_alone(self.predictions(feats, Views.of(data_samples)), data_samples)
 
     def _labeled_losses(
@@ -270,15 +269,19 @@ class CAMClsHead(LinearClsHead):
             acc_labeled=100 * correct / labeled,
         )
 
-    def _refuse_foreign_accumulation(self) -> None:
-        """NBEL is not additive: a mean of small-batch NBELs is another objective."""
-        pending = self.fc.weight.grad
-        if (
-            self.mean_selections()
-            and torch.is_grad_enabled()
-            and pending is not None
-            and bool(pending.any())
-        ):
+    def refuse_foreign_accumulation(self, parameters: Iterable[nn.Parameter]) -> None:
+        """NBEL is not additive: a mean of small-batch NBELs is another objective.
+
+        Args:
+            parameters: Of the model; some of them may be frozen.
+
+        Raises:
+            ValueError: If NBEL is on and gradients of other batches wait for the same optimizer
+                step.
+        """
+        if not self.mean_selections() or not torch.is_grad_enabled():
+            return
+        if any(p.grad is not None and bool(p.grad.any()) for p in parameters):
             raise ValueError(
                 'NegativeBatchEntropyLoss: gradients of an earlier batch are waiting for the same '
                 'optimizer step. NBEL does not add up over batches, so accumulating it this way '

@@ -1,5 +1,6 @@
 """Image classifier whose batches mix labelled and unlabelled images."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.checkpoints.backbone import pretrained_fits
 from mmsemiloc.models.data_preprocessor import SemiSupDataPreprocessor
+from mmsemiloc.models.freezing import freeze, keep_at_rest
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.models.views import Views
 from mmsemiloc.registry import MODELS
@@ -27,15 +29,28 @@ class SemiSupClassifier(ImageClassifier):
     Args:
         data_preprocessor: Config of the preprocessor; its type is ``SemiSupDataPreprocessor`` if
             left out.
+        frozen: Names of modules that keep their weights and BatchNorm's statistics, such as
+            ``['backbone']``, ``['head']`` or ``['backbone.stages.0', 'head.fc']``; they stay in
+            evaluation mode. Terms of the loss have no weights and are never frozen.
+        trainable: Of the rest, 'all' parameters are trained, or those of 'norm': the scales and
+            shifts of normalisation layers alone.
         **kwargs: For ``ImageClassifier``.
 
     Raises:
         ValueError: If the head is not a ``CAMClsHead``, or the preprocessor is not a
-            ``SemiSupDataPreprocessor`` (another one would drop the further views of an image); in
-            ``init_weights``, if a checkpoint of an ``init_cfg`` does not fit.
+            ``SemiSupDataPreprocessor`` (another one would drop the further views of an image), a
+            frozen name names no module, or nothing is left to train; in ``init_weights``, if a
+            checkpoint of an ``init_cfg`` does not fit.
     """
 
-    def __init__(self, *, data_preprocessor: dict | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        data_preprocessor: dict | None = None,
+        frozen: Sequence[str] = (),
+        trainable: str = 'all',
+        **kwargs: Any,
+    ) -> None:
         # MMPretrain would take its own preprocessor, which needs a label for every image.
         if data_preprocessor is None or isinstance(data_preprocessor, dict):
             data_preprocessor = {
@@ -55,6 +70,16 @@ class SemiSupClassifier(ImageClassifier):
                 'SemiSupClassifier needs a data_preprocessor of type SemiSupDataPreprocessor, got '
                 f'{type(self.data_preprocessor).__name__}'
             )
+
+        freeze(self, frozen, trainable)
+        self.frozen = tuple(frozen)
+
+    def train(self, mode: bool = True) -> 'SemiSupClassifier':
+        """Set the mode of all that is not frozen."""
+        super().train(mode)
+        keep_at_rest(self, self.frozen)
+        self.head.terms.train(mode)  # their running means are not weights
+        return self
 
     def init_weights(self) -> None:
         """Initialise all parts as their ``init_cfg`` says, with checkpoints that have to fit."""
@@ -81,6 +106,7 @@ class SemiSupClassifier(ImageClassifier):
 
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
         """Losses of views (N, 3, H, W) that are the whole effective batch."""
+        self.head.refuse_foreign_accumulation(self.parameters())
         return self.head.losses_alone(self.predictions(inputs, data_samples), data_samples)
 
     def set_teacher(self, teacher: nn.Module | None) -> None:

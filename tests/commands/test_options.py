@@ -38,7 +38,13 @@ def test_the_knobs_of_our_configs_have_the_values_of_their_places(path):
     cfg = Config.fromfile(path)
     assert not names_without_effect(path)
     ours = 'mmsemiloc' in str(cfg.model.type)  # MMPretrain's models do not have all the places
-    for knob in (knob for knob in PLACES if knob in cfg and (ours or knob == 'batch_size')):
+    knobs = [knob for knob in PLACES if knob in cfg and (ours or knob == 'batch_size')]
+    if ours and 'num_labeled' in knobs and cfg.train_dataloader.dataset.labeled is None:
+        knobs.remove('num_labeled')
+        with pytest.raises(ValueError, match='num_labeled has no place in the config'):
+            places_of(cfg, 'num_labeled')
+
+    for knob in knobs:
         assert {*places_of(cfg, knob).values()} == {cfg[knob]}, knob
     for knob, key in LENGTHS.items():
         if knob in cfg and cfg.train_cfg.get(key):

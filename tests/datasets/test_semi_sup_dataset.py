@@ -5,7 +5,7 @@ from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
 from mmpretrain.datasets import BaseDataset, CustomDataset, KFoldDataset
 from PIL import Image
 
-from mmsemiloc.datasets import DigitScenes, SemiSupDataset
+from mmsemiloc.datasets import DigitScenes, SemiSupDataset, SemiSupSampler
 from tests.datasets.conftest import save_image
 
 PACK = [dict(type='PackInputs')]
@@ -31,6 +31,21 @@ def test_configs_and_class_counts():
     )
     assert dataset.labeled_class_counts() == [2, 2, 2, 1, 1, 1, 1, 1, 1, 1]
     assert dataset.metainfo['classes'] == tuple('0123456789')
+
+
+def test_no_labelled_images():
+    dataset = SemiSupDataset(None, digits(num_images=7))
+    assert (dataset.num_labeled, dataset.num_unlabeled, len(dataset)) == (0, 7, 7)
+    assert not any('gt_label' in dataset[i]['data_samples'] for i in range(7))
+    assert 'classes' not in dataset.metainfo  # those of unlabelled images do not count
+    assert dataset.labels().tolist() == [] and dataset.labeled_class_counts(3) == [0, 0, 0]
+    dataset.check(10, digits(split='val', num_images=2))
+    sampler = SemiSupSampler(dataset, 4, labeled_ratio=0.0, epoch_length='unlabeled', seed=0)
+    assert sorted(list(sampler)[:7]) == list(range(7))
+    with pytest.raises(ValueError, match='needs 2 labelled images .* has 0 of 7'):
+        SemiSupSampler(dataset, 4, labeled_ratio=0.5)
+    with pytest.raises(ValueError, match='needs labelled or unlabelled images, got neither'):
+        SemiSupDataset(None)
 
 
 def test_unlabelled_folder_without_classes(tmp_path):

@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from mmsemiloc.datasets.digit_scenes import class_shares
 from mmsemiloc.study.comparison import cost_table, difference_table, gaps_closed, spread_table
-from mmsemiloc.study.results import read_results
+from mmsemiloc.study.results import read_result, read_results
 from mmsemiloc.study.spreads import format_number, mean_and_std
 
 ROOT = Path(__file__).parents[2]
@@ -212,6 +212,72 @@ def test_estimated_class_shares_come_from_the_stored_rows():
         path = ROOT / f'configs/digits/class_shares/digits_shares_{name}.py'
         prior = Config.fromfile(path).model.head.loss_nbel.prior
         assert prior == [round(float(row[name]), 3) for row in rows]
+
+
+# Source and style of each column, as the options of a run tell them.
+ADAPTED = [
+    (source, f'test_dataloader.dataset.height={height}')
+    for source in ('digits_all_labels', 'digits_ce')
+    for height in ('14,20', '9,12')
+]
+ADAPTATION = ['source', 'bn', 'tent', 'mel', 'mel_nbel', 'pseudo_label']
+ADAPTATION_PAIRS = [
+    ('bn', 'source'),
+    ('mel_nbel', 'source'),
+    ('tent', 'bn'),
+    ('mel', 'bn'),
+    ('mel_nbel', 'bn'),
+    ('pseudo_label', 'bn'),
+    ('mel_nbel', 'mel'),
+]
+
+
+def adapted(rows):
+    """The results of each source and style."""
+    return [
+        [read_result([row]) for row in rows if source in row['options'] and style in row['options']]
+        for source, style in ADAPTED
+    ]
+
+
+def adaptation_rows(rows):
+    return [
+        [
+            OTHER,
+            *(spreads(each, f'digits_adapt_{name}', ['accuracy %'])[0] for each in adapted(rows)),
+        ]
+        for name in ADAPTATION
+    ]
+
+
+def adaptation_differences(rows):
+    table = []
+    for pair in ADAPTATION_PAIRS:
+        names = [f'digits_adapt_{name}' for name in pair]
+        cells = [differences(each, *names) for each in adapted(rows)]
+        table.append([OTHER, *(f'{mean.split(" ")[0]} {interval}' for mean, interval in cells)])
+    return table
+
+
+def test_accuracies_of_the_sources_come_from_the_stored_rows():
+    text = ' '.join((ROOT / 'docs/adaptation.md').read_text(encoding='utf-8').split())
+    all_labels, few = (
+        spreads(read('adaptation_sources.csv'), name, ['accuracy %'])[0].split(' ')[0]
+        for name in ('digits_all_labels', 'digits_ce')
+    )
+    assert f'({all_labels} % on test scenes of their own style) or with 150 ({few} %)' in text
+
+
+@pytest.mark.parametrize(
+    'heading, make',
+    [('| config (`configs/adapt/', adaptation_rows), ('| difference |', adaptation_differences)],
+)
+def test_tables_of_adaptation_come_from_the_stored_rows(heading, make):
+    rows = read_rows('adaptation_test.csv')
+    check_table('docs/adaptation.md', heading, make(rows))
+    rows[0]['accuracy'] = '40'  # negative control
+    with pytest.raises(AssertionError):
+        check_table('docs/adaptation.md', heading, make(rows))
 
 
 def changed(results, metric):

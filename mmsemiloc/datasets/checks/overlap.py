@@ -67,7 +67,7 @@ def check_labeled_once(labeled: BaseDataset, held_out: Mapping[str, int]) -> dic
 
 
 def check_overlap(
-    labeled: BaseDataset,
+    labeled: BaseDataset | None,
     unlabeled: BaseDataset | None = None,
     validation: BaseDataset | None = None,
     allow_overlap: bool = False,
@@ -79,7 +79,7 @@ def check_overlap(
     in memory) are not compared.
 
     Args:
-        labeled: The labelled images.
+        labeled: The labelled images; None if there are none.
         unlabeled: The unlabelled ones.
         validation: Those for validation.
         allow_overlap: Whether an unlabelled image may be a labelled one too.
@@ -90,7 +90,7 @@ def check_overlap(
     held_out: dict[str, int] = {}
     if validation is not None:
         held_out = {path: index for index, path in image_paths(validation, 'validation')}
-    known = check_labeled_once(labeled, held_out)
+    known = {} if labeled is None else check_labeled_once(labeled, held_out)
     if unlabeled is None:
         return
 

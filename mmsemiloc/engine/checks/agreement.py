@@ -116,16 +116,16 @@ def describe_data(dataset: BaseDataset, validation: BaseDataset | None) -> str:
     """The data of a run in one line."""
     text = f'{len(dataset):,} images'
     if isinstance(dataset, SemiSupDataset):
-        text = (
-            f'{dataset.num_labeled:,} labelled images ({describe_labels(dataset)}), '
-            f'{dataset.num_unlabeled:,} unlabelled'
-        )
+        text = f'{describe_labeled(dataset)}, {dataset.num_unlabeled:,} unlabelled'
     return text + ('' if validation is None else f', {len(validation):,} for validation')
 
 
-def describe_labels(dataset: SemiSupDataset) -> str:
-    """How many labelled images the first classes have."""
+def describe_labeled(dataset: SemiSupDataset) -> str:
+    """How many labelled images there are, and of the first classes."""
+    if dataset.labeled is None:
+        return 'no labelled images'
     names, labels = class_names(dataset), labels_of(dataset.labeled)
     counts = np.zeros(0, int) if labels is None else np.bincount(labels, minlength=len(names))
     shown = [f'{names[i] if i < len(names) else i} {count}' for i, count in enumerate(counts[:5])]
-    return ', '.join(shown) + (f', ... {len(counts)} classes' if len(counts) > 5 else '')
+    more = f', ... {len(counts)} classes' if len(counts) > 5 else ''
+    return f'{dataset.num_labeled:,} labelled images ({", ".join(shown)}{more})'

@@ -25,14 +25,16 @@ def check_training_data(
     Args:
         runner: With its training loop; of its test images, only those that are here are checked.
         num_classes: C of the model.
-        resumed: Classes of the checkpoint that the run goes on from, if it tells them.
+        resumed: Classes of the checkpoint that the run goes on from, if it tells them; without
+            labelled images, of the one that it starts from.
 
     Raises:
         ValueError: With what does not fit.
     """
     dataset = runner.train_loop.dataloader.dataset
     validation = runner.val_loop.dataloader.dataset if runner.val_loop else None
-    names = class_names(dataset)
+    names: tuple[str, ...] | None = class_names(dataset)
+    whose = 'the labelled images'
 
     # Classes first: what is wrong with them says most about a folder or list.
     if isinstance(dataset, SemiSupDataset):
@@ -42,13 +44,18 @@ def check_training_data(
     if resumed and names:
         check_same_classes(names, resumed, 'the labelled images', 'the checkpoint that is resumed')
     labeled, test = sources(dataset)[0][0], test_set(runner)
-    check_folder_names(labeled, 'labelled')
+    if labeled is None:
+        # Nothing else says what the numbers of classes mean.
+        names, whose = tuple(resumed or ()) or None, 'the checkpoint'
+    else:
+        check_folder_names(labeled, 'labelled')
     others = [(validation, 'validation'), (test, 'test')]
     present = [(other, kind) for other, kind in others if other is not None]
     for other, kind in present:
-        check_classes(other, num_classes, kind, names)
+        check_classes(other, num_classes, kind, names, whose)
         check_folder_names(other, kind)
-        check_same_folders(labeled, other, kind)
+        if labeled is not None:
+            check_same_folders(labeled, other, kind)
 
     # Then every file, and every transform on one image of each source.
     policy = getattr(dataset, 'faults', None)

@@ -19,9 +19,10 @@ from mmsemiloc.engine.checks.agreement import (
     check_sampler,
     describe_data,
     number_of_classes,
+    sources,
 )
 from mmsemiloc.engine.checks.data import check_files, check_training_data
-from mmsemiloc.engine.checks.loaded_weights import check_weights
+from mmsemiloc.engine.checks.loaded_weights import check_frozen_is_trained, check_weights
 from mmsemiloc.engine.checks.never_begins import check_everything_begins
 from mmsemiloc.engine.checks.trial import check_topk, try_evaluation, try_loss
 from mmsemiloc.engine.hooks.finite_hook import FiniteHook
@@ -56,6 +57,8 @@ class SemiSupSetupHook(Hook):
     priority = 'VERY_HIGH'  # before hooks that load weights, such as EMAHook
     saved_seed: int | None = None
     saved_meta: dict = {}
+    loaded = False  # whether the model has the weights of a checkpoint
+    kept_classes: tuple[str, ...] = ()  # of the checkpoint, where the training images have none
 
     def before_train(self, runner: Runner) -> None:
         """Run all checks once."""
@@ -71,10 +74,13 @@ class SemiSupSetupHook(Hook):
             self._restore_seed(runner, loader.sampler)
 
         check_model(model)
-        num_classes = number_of_classes(model)
+        check_frozen_is_trained(model, self.loaded)
+        num_classes, labeled = number_of_classes(model), sources(loader.dataset)[0][0]
         if num_classes is not None:
-            resumed = checkpoint_classes(self.saved_meta) if runner.iter else None
-            check_training_data(runner, num_classes, resumed)
+            classes = checkpoint_classes(self.saved_meta)
+            self.kept_classes = classes if labeled is None else ()
+            known = classes if runner.iter or labeled is None else None
+            check_training_data(runner, num_classes, known)
         self._set_priors(model, loader.dataset)
         terms = model.head.terms if isinstance(model, SemiSupClassifier) else {}
         check_everything_begins(runner, terms)
@@ -101,12 +107,15 @@ class SemiSupSetupHook(Hook):
         self._check_evaluation(runner.model, loop.dataloader, loop.evaluator, 'test')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Save the sampler's seed."""
+        """Save the sampler's seed, and names of classes that unlabelled images do not tell."""
         checkpoint['sampler_seed'] = getattr(runner.train_loop.dataloader.sampler, 'seed', None)
+        if self.kept_classes:
+            checkpoint['meta']['dataset_meta'] = dict(classes=self.kept_classes)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check the weights before anything is loaded; remember what the run goes on with."""
         check_weights(runner, checkpoint)
+        self.loaded = True
         self.saved_seed = checkpoint.get('sampler_seed')
         self.saved_meta = checkpoint.get('meta') or {}
 

@@ -29,11 +29,13 @@ class Fitted:
         tensors: A state dict that has all the model's tensors, under its own names.
         line: What was loaded, for the log.
         unused: Names in the file of what is not part of the model.
+        kept: Names of the classifier's tensors if they are not the file's, but the model's own.
     """
 
     tensors: OrderedDict[str, Tensor]
     line: str
     unused: list[str]
+    kept: list[str]
 
 
 def some(names: list[str]) -> str:
@@ -194,7 +196,7 @@ def fit_state(
         f'not used: {some(found.unused)}' if found.unused else '',
     ]
     line = '; '.join(note for note in notes if note)
-    return Fitted(with_metadata(state, found.metadata), line, found.unused)
+    return Fitted(with_metadata(state, found.metadata), line, found.unused, kept)
 
 
 def fit_mean(
@@ -220,7 +222,7 @@ def fit_mean(
     )
 
 
-def fit_checkpoint(model: nn.Module, checkpoint: object, source: str, purpose: Purpose) -> None:
+def fit_checkpoint(model: nn.Module, checkpoint: object, source: str, purpose: Purpose) -> Fitted:
     """Replace the weights of a checkpoint, before they are loaded, by those that fit; log them.
 
     Args:
@@ -248,3 +250,4 @@ def fit_checkpoint(model: nn.Module, checkpoint: object, source: str, purpose: P
         checkpoint['ema_state_dict'] = fit_mean(model, mean, source, purpose)
     checkpoint['state_dict'] = fitted.tensors
     print_log(fitted.line, logger='current')
+    return fitted
