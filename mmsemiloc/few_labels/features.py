@@ -282,16 +282,20 @@ class FeatureExtractor:
         # Images of one size run together.
         count = 0
         for group in groups.values():
-            rows = [
-                self.forward(torch.stack([image for *_, image in group[start : start + BATCH]]))
-                for start in range(0, len(group), BATCH)
-            ]
-            features = torch.cat(rows).cpu().numpy()
+            features = self._rows([image for *_, image in group])
             for view in sorted({view for view, *_ in group}):
                 chosen = [place for place, (number, *_) in enumerate(group) if number == view]
                 self.stores[view].append([group[place][1] for place in chosen], features[chosen])
             count += len(group)
         return count
+
+    def _rows(self, images: Sequence[Tensor]) -> np.ndarray:
+        """Features of images of one size."""
+        parts = [
+            self.forward(torch.stack(list(images[start : start + BATCH])))
+            for start in range(0, len(images), BATCH)
+        ]
+        return torch.cat(parts).cpu().numpy()
 
     def features(self, keys: Sequence[bytes]) -> np.ndarray:
         """Features of all views (1 + V, N, ...) of images that have been extracted."""
@@ -320,7 +324,8 @@ def faster(backbone: nn.Module, image: Tensor) -> nn.Module:
         backbone: In evaluation mode.
         image: An input (1, C, H, W) to compare both with.
     """
-    plain = copy.deepcopy(backbone).to(memory_format=torch.channels_last)
+    plain = copy.deepcopy(backbone)
+    plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     fused = copy.deepcopy(plain)
     for module in list(fused.modules()):
         join_norms(module)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -27,6 +28,7 @@ from mmsemiloc.models.cam import NoMapsError
 
 BACKBONES = Path(mmsemiloc.__file__).parent / '.mim' / 'configs' / 'photos'
 MAPS = 24  # images whose map the report shows
+MAP_SIDE = 160  # pixels of its longer side
 
 Say = Callable[[str], None]
 Done = Callable[[str, int, int], None]
@@ -238,7 +240,7 @@ def make_outcome(
     shown = evenly(probabilities.argmax(1), MAPS) if unlabeled else np.arange(0)
     files = [unlabeled[place] for place in shown] or found.files[:MAPS]
     try:
-        maps = dict(zip(files, classifier.maps(files), strict=True))
+        maps = {file: over_photo(classifier, file) for file in files}
     except NoMapsError:
         maps = {}
     return Outcome(
@@ -255,6 +257,28 @@ def make_outcome(
         maps=maps,
         plan=plan,
     )
+
+
+def over_photo(classifier: Classifier, file: Path) -> np.ndarray:
+    """Map of the predicted class over a whole photo, at most ``MAP_SIDE`` wide and high.
+
+    The classifier may see a part of the photo; the map is 0 outside of it.
+    """
+    (cam,) = classifier.maps(file)
+    places = classifier.reader.read(file).places
+    if places is None:
+        return cam
+    x1, y1, x2, y2 = places.box([0, 0, cam.shape[1], cam.shape[0]])
+
+    shrink = MAP_SIDE / max(places.size)
+    width, height = (max(1, round(shrink * side)) for side in places.size)
+    left, right = (min(width - 1, round(shrink * x1)), max(1, round(shrink * x2)))
+    top, bottom = (min(height - 1, round(shrink * y1)), max(1, round(shrink * y2)))
+    whole = np.zeros((height, width), np.float32)
+    whole[top:bottom, left:right] = cv2.resize(
+        cam.astype(np.float32), (right - left, bottom - top), interpolation=cv2.INTER_AREA
+    )
+    return whole
 
 
 def evenly(classes: np.ndarray, number: int) -> np.ndarray:
@@ -356,9 +380,12 @@ def fit(
 
     extraction = extractor.extract(infos, workers=max(0, (os.cpu_count() or 1) - 1), done=count)
     found = readable(there, extraction.keys, extraction.faults)
-    for text, number in (('cannot be read', len(found.faults)), ('are copies', found.copies)):
+    for one, several, number in (
+        ('file cannot be read', 'files cannot be read', len(found.faults)),
+        ('file is a copy', 'files are copies', found.copies),
+    ):
         if number:
-            tell(f'{number} unlabelled files {text} and are left out.')
+            tell(f'Left out: {number} unlabelled {one if number == 1 else several}.')
 
     # Settings by cross-validation, then a classifier of all labelled images.
     features = torch.from_numpy(np.ascontiguousarray(extractor.features(found.keys)))
