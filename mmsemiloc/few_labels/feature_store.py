@@ -41,6 +41,7 @@ class FeatureStore:
                 f'{folder} has rows of {layout.read_text()}, not of {said}: delete the folder'
             )
         self.places: dict[bytes, int] = {}
+        self.count = 0  # rows that have been taken in
         self.refresh()
 
     def __len__(self) -> int:
@@ -52,9 +53,10 @@ class FeatureStore:
     def refresh(self) -> None:
         """Take in the rows that other processes have written."""
         count = self._whole_rows()
-        keys = self.keys_file.read_bytes()[: count * DIGEST] if count else b''
-        for place in range(len(self.places), count):
+        keys = self.keys_file.read_bytes() if count else b''
+        for place in range(self.count, count):
             self.places.setdefault(keys[place * DIGEST : (place + 1) * DIGEST], place)
+        self.count = count
 
     def _whole_rows(self) -> int:
         """Rows that have all their bytes, and their key."""
@@ -93,7 +95,8 @@ class FeatureStore:
 
         with self.writing():
             self.refresh()
-            new = [place for place, key in enumerate(keys) if key not in self.places]
+            first = {key: place for place, key in reversed(list(enumerate(keys)))}
+            new = sorted(place for key, place in first.items() if key not in self.places)
             count = self._whole_rows()
 
             # What a killed writer left behind is cut off; rows go to the disk before their keys.
@@ -110,7 +113,7 @@ class FeatureStore:
         places = np.array([self.places[key] for key in keys], np.int64)
         if not len(places):
             return np.empty((0, *self.shape), self.dtype)
-        rows = np.memmap(self.rows_file, self.dtype, 'r', shape=(len(self.places), *self.shape))
+        rows = np.memmap(self.rows_file, self.dtype, 'r', shape=(self.count, *self.shape))
         start = int(places[0])
         if (places == np.arange(start, start + len(places))).all():
             return rows[start : start + len(places)]

@@ -297,9 +297,12 @@ class FeatureExtractor:
         ]
         return torch.cat(parts).cpu().numpy()
 
-    def features(self, keys: Sequence[bytes]) -> np.ndarray:
-        """Features of all views (1 + V, N, ...) of images that have been extracted."""
-        return np.stack([store.read(keys) for store in self.stores])
+    def features(self, keys: Sequence[bytes], views: int | None = None) -> np.ndarray:
+        """Features (V, N, ...) of images that have been extracted, of the first ``views`` views.
+
+        By default those of all views.
+        """
+        return np.stack([store.read(keys) for store in self.stores[:views]])
 
 
 def batches(items: Iterator[tuple], size: int) -> Iterator[list[tuple]]:

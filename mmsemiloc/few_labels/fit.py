@@ -27,6 +27,7 @@ from mmsemiloc.inference.photos import file_pipeline
 from mmsemiloc.models.cam import NoMapsError
 
 BACKBONES = Path(mmsemiloc.__file__).parent / '.mim' / 'configs' / 'photos'
+MOST = 20_000  # unlabelled images that the penalties read
 MAPS = 24  # images whose map the report shows
 MAP_SIDE = 160  # pixels of its longer side
 
@@ -281,6 +282,18 @@ def over_photo(classifier: Classifier, file: Path) -> np.ndarray:
     return whole
 
 
+def taking_part(labeled: int, images: int, seed: int) -> np.ndarray:
+    """Places of the images that training reads.
+
+    They are the labelled ones, which come first, and ``MOST`` unlabelled ones at most, drawn by a
+    seed.
+    """
+    others = np.arange(labeled, images)
+    if len(others) > MOST:
+        others = np.sort(np.random.default_rng(seed).choice(others, MOST, replace=False))
+    return np.concatenate([np.arange(labeled), others])
+
+
 def evenly(classes: np.ndarray, number: int) -> np.ndarray:
     """Places of at most ``number`` images, the classes in turns, in order.
 
@@ -388,7 +401,11 @@ def fit(
             tell(f'Left out: {number} unlabelled {one if number == 1 else several}.')
 
     # Settings by cross-validation, then a classifier of all labelled images.
-    features = torch.from_numpy(np.ascontiguousarray(extractor.features(found.keys)))
+    taught = taking_part(len(found.labels), len(found.keys), seed)
+    if len(taught) < len(found.keys):
+        tell(f'The penalties read {MOST:,} of the unlabelled images, drawn by the seed.')
+    keys = [found.keys[place] for place in taught]
+    features = torch.from_numpy(np.ascontiguousarray(extractor.features(keys)))
     projection = Projection.of(features[0])
     small = projection(features)
     known = Labeled(np.arange(len(found.labels)), found.labels, len(there.classes))
@@ -414,7 +431,9 @@ def fit(
     save_checkpoint(extractor.model, there.classes, folder / CHECKPOINT)
     classifier = Classifier(config, folder / CHECKPOINT)
 
-    probabilities = heads.logits(small[0])[0].softmax(1).numpy()[len(found.labels) :]
+    weak = extractor.features(found.keys[len(found.labels) :], views=1)[0]
+    scores = heads.logits(projection(torch.from_numpy(np.ascontiguousarray(weak))))[0]
+    probabilities = scores.softmax(1).numpy()
     outcome = make_outcome(there, found, choice, probabilities, classifier, plan)
     write_results(outcome, folder)
     low, high = outcome.interval

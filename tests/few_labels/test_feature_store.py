@@ -54,6 +54,16 @@ def test_a_torn_end_is_cut_off_and_written_anew(store, file, lost):
     assert again.keys_file.stat().st_size == 4 * DIGEST
 
 
+def test_the_same_content_twice_is_one_row(store):
+    """Two copies of a photograph, in one batch."""
+    store.append(keys('d', 'd', 'e'), rows(4, 4, 5))
+    store.append(keys('f'), rows(6))
+    again = FeatureStore(store.keys_file.parent, (2,))
+    for one in (store, again):
+        np.testing.assert_array_equal(one.read(keys('f', 'd', 'e')), rows(6, 4, 5))
+    assert store.rows_file.stat().st_size == 6 * store.row_bytes
+
+
 def test_two_writers_do_not_lose_rows_of_each_other(store):
     other = FeatureStore(store.keys_file.parent, (2,))
     store.append(keys('d'), rows(4))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mmsemiloc
-from mmsemiloc.few_labels.fit import evenly, fit
+from mmsemiloc.few_labels.fit import evenly, fit, taking_part
 from tests.pets import COLOURS, ROOT, save_colour
 
 
@@ -166,6 +166,44 @@ def test_wrong_arguments_are_refused_before_any_work(photos, tmp_path, arguments
     with pytest.raises(ValueError, match=match):
         fit(photos / 'all', photos / 'labels.csv', work_dir=tmp_path / 'out', **arguments)
     assert not (tmp_path / 'out').exists()
+
+
+def test_without_unlabelled_images_the_labelled_ones_are_learned(photos, tmp_path):
+    """Also a folder per class, and classes of different size, whose shares may be the prior."""
+    for number in range(9):
+        kind = list(COLOURS)[min(number % 4, 2)]
+        save_colour(tmp_path / 'photos' / kind / f'{number}.png', kind, (60, 80), seed=number)
+    said = []
+    classifier = fit(
+        tmp_path / 'photos', work_dir=tmp_path / 'out', cache=photos / 'cache', say=said.append
+    )
+    assert classifier.predict(photos / 'all' / '1.png')[0].label == 'dog'
+    assert any('9 labelled images of 3 classes, and 0 unlabelled' in line for line in said)
+    assert any('9 settings are compared' in line for line in said)
+    assert (tmp_path / 'out' / 'report.html').is_file()
+
+
+def test_strong_views_bring_fixmatch(photos, tmp_path):
+    said = []
+    fit(
+        photos / 'all',
+        photos / 'labels.csv',
+        work_dir=tmp_path,
+        cache=photos / 'cache',
+        views=1,
+        say=said.append,
+    )
+    assert any('2 views of each' in line for line in said)
+    assert any('8 settings are compared' in line for line in said)
+
+
+def test_of_very_many_unlabelled_images_some_take_part(monkeypatch):
+    monkeypatch.setattr('mmsemiloc.few_labels.fit.MOST', 5)
+    places = taking_part(3, 100, seed=0)
+    assert places[:3].tolist() == [0, 1, 2] and len(set(places)) == 8
+    assert (places == taking_part(3, 100, seed=0)).all()
+    assert (places != taking_part(3, 100, seed=1)).any()
+    assert taking_part(3, 7, seed=0).tolist() == list(range(7))
 
 
 def test_pictures_come_from_all_classes_in_turns():
