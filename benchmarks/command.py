@@ -8,6 +8,7 @@ from mmengine.device import get_device
 from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks.fit import fit_table, measure_fit
 from benchmarks.locality import group_table, measure_groups, measure_step, share_table
 from benchmarks.localization import localization_table
 from benchmarks.nbel import MODES, Setting, measure_memory, measure_time, memory_table, time_table
@@ -94,7 +95,15 @@ def run_locality(args: argparse.Namespace, console: Console) -> list[Table]:
     ]
 
 
+def run_fit(args: argparse.Namespace, console: Console) -> list[Table]:
+    """Measure."""
+    console.print(f'PyTorch {torch.__version__}, {describe_device(get_device())}', markup=False)
+    rows = measure_fit(args.images, args.per_class, args.seeds)
+    return [fit_table(rows, args.images, args.per_class)]
+
+
 PARTS = {
+    'fit': run_fit,
     'nbel': run_nbel,
     'nbel-bias': run_bias,
     'sampler': run_sampler,

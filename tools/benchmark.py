@@ -28,6 +28,11 @@ Time to find the boxes of a class activation map at all 1,000 thresholds of the 
 (MaxBoxAcc), once with contours of every binarisation and once of the different ones, which gives
 the same boxes. Takes a minute."""
 
+FIT = """\
+Time, memory and accuracy of tools/fit.py on Fashion-MNIST, written as PNG files. The first seed
+computes the features, the others find them. Needs Debian's package dataset-fashion-mnist. Takes
+some minutes on 2 CPU cores."""
+
 
 def add_nbel(parts: Any) -> Parser:
     """The arguments of the exact NBEL."""
@@ -179,6 +184,30 @@ def add_locality(parts: Any) -> Parser:
     return parser
 
 
+def add_fit(parts: Any) -> Parser:
+    """The arguments of fit on Fashion-MNIST."""
+    parser = parts.add_parser(
+        'fit',
+        help='fit on photographs with few labels',
+        description=FIT,
+        example='python tools/benchmark.py fit --images 1000 --per-class 4 --seeds 0',
+    )
+    parser.add_argument(
+        '--images', type=positive, default=5200, metavar='N', help='files (default: 5200)'
+    )
+    parser.add_argument(
+        '--per-class',
+        type=positive,
+        default=20,
+        metavar='N',
+        help='labels of each class, at least 2 (default: 20)',
+    )
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED', help='(default: 0 1 2)'
+    )
+    return parser
+
+
 def make_parser() -> Parser:
     """The arguments of this tool: one subcommand per part."""
     parser = Parser(
@@ -187,7 +216,7 @@ def make_parser() -> Parser:
     )
     parts = parser.add_subparsers(dest='part', required=True, metavar='PART')
 
-    for add in (add_nbel, add_bias, add_sampler, add_localization, add_locality):
+    for add in (add_nbel, add_bias, add_sampler, add_localization, add_locality, add_fit):
         add(parts).add_argument(
             '--markdown', type=Path, metavar='FILE', help='write the tables as Markdown to FILE'
         )

@@ -77,7 +77,9 @@ def test_locality_prints_both_tables(tmp_path):
     )
 
 
-@pytest.mark.parametrize('part', ['nbel', 'nbel-bias', 'sampler', 'locality', 'localization'])
+@pytest.mark.parametrize(
+    'part', ['nbel', 'nbel-bias', 'sampler', 'locality', 'localization', 'fit']
+)
 def test_help_has_an_example(part):
     assert (
         f'example:\n  python tools/benchmark.py {part}'
