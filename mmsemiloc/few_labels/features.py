@@ -302,7 +302,7 @@ class FeatureExtractor:
 
         By default those of all views.
         """
-        return np.stack([store.read(keys) for store in self.stores[:views]])
+        return np.stack([np.array(store.read(keys)) for store in self.stores[:views]])
 
 
 def batches(items: Iterator[tuple], size: int) -> Iterator[list[tuple]]:

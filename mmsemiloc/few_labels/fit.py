@@ -12,6 +12,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 import mmsemiloc
+from mmsemiloc.datasets.listing.class_names import listed
 from mmsemiloc.datasets.listing.list_files import to_line
 from mmsemiloc.few_labels.classifier import CHECKPOINT, CONFIG, Classifier, save_checkpoint
 from mmsemiloc.few_labels.features import FeatureExtractor, Views
@@ -189,6 +190,135 @@ def fold_into(model: torch.nn.Module, weight: Tensor, bias: Tensor) -> None:
         model.head.fc.bias.copy_(bias)
 
 
+class Progress:
+    """What is said about the work, and how far it is.
+
+    Args:
+        say: Called with each line.
+        done: Called with a stage, how much of it is done, and how much there is.
+
+    Attributes:
+        lines: What has been said.
+    """
+
+    def __init__(self, say: Say, done: Done) -> None:
+        self.say, self.done = say, done
+        self.lines: list[str] = []
+        self.steps: dict[str, int] = {}
+
+    def tell(self, line: str) -> None:
+        """Say a line and keep it for the report."""
+        self.lines.append(line)
+        self.say(line)
+
+    def advance(self, stage: str, total: int, number: int = 1) -> None:
+        """Go on by ``number`` of ``total``."""
+        self.steps[stage] = self.steps.get(stage, 0) + number
+        self.done(stage, self.steps[stage], total)
+
+
+def find_features(photos: Photos, extractor: FeatureExtractor, progress: Progress) -> Readable:
+    """Compute the features that are not on the disk yet; the images that have some.
+
+    Raises:
+        ValueError: As :func:`readable`, or if a class has one labelled image without its copies.
+    """
+    files = [*photos.labeled, *photos.unlabeled]
+    views = 1 + extractor.views.number
+    progress.tell(
+        f'{len(photos.labeled)} labelled images of {len(photos.classes)} classes, and '
+        f'{len(photos.unlabeled)} unlabelled ones.'
+    )
+    progress.tell(
+        f'A pretrained, frozen backbone computes features of {len(files)} images'
+        f'{f", {views} views of each" if views > 1 else ""}: about '
+        f'{duration(extractor.seconds_per_image() * len(files) * views)}, minus what is in '
+        f'{extractor.folder} already.'
+    )
+
+    extraction = extractor.extract(
+        [dict(img_path=str(file)) for file in files],
+        workers=max(0, (os.cpu_count() or 1) - 1),
+        done=lambda number: progress.advance('features', len(files), number),
+    )
+    found = readable(photos, extraction.keys, extraction.faults)
+    for one, several, number in (
+        ('file cannot be read', 'files cannot be read', len(found.faults)),
+        ('file is a copy', 'files are copies', found.copies),
+    ):
+        if number:
+            progress.tell(f'Left out: {number} unlabelled {one if number == 1 else several}.')
+
+    # Copies of a labelled image are one image.
+    counts = np.bincount(found.labels, minlength=len(photos.classes))
+    alone = [name for name, count in zip(photos.classes, counts, strict=True) if count < 2]
+    if alone:
+        raise ValueError(
+            f'all labelled images of {listed(alone)} are copies of one image: cross-validation '
+            'needs two of each class'
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was learned from features.
+
+    Attributes:
+        choice: What cross-validation says.
+        weight: Weight of the classifier (C, D).
+        bias: Its bias (C,).
+        probabilities: Of the unlabelled images (U, C).
+    """
+
+    choice: Choice
+    weight: Tensor
+    bias: Tensor
+    probabilities: np.ndarray
+
+
+def learn(
+    found: Readable,
+    num_classes: int,
+    extractor: FeatureExtractor,
+    folds: int,
+    seed: int,
+    progress: Progress,
+) -> Learned:
+    """Choose a setting by cross-validation, and train a classifier of all labelled images."""
+    labeled = len(found.labels)
+    places = taking_part(labeled, len(found.keys), seed)
+    if len(places) < len(found.keys):
+        progress.tell(f'The penalties read {MOST:,} of the unlabelled images, drawn by the seed.')
+    features = extractor.features([found.keys[place] for place in places])
+    projection = Projection.of(torch.from_numpy(features[0]))
+    small = projection(torch.from_numpy(features))
+
+    # Settings by the labelled images alone.
+    known = Labeled(np.arange(labeled), found.labels, num_classes)
+    counts = np.bincount(found.labels, minlength=num_classes).tolist()
+    methods = candidates(counts, views=len(features) > 1)
+    progress.tell(
+        f'{len(methods)} settings are compared by {folds}-fold cross-validation on the labelled '
+        'images; their accuracy is measured on folds that the choice has not seen.'
+    )
+    choice = choose(
+        small,
+        known,
+        methods,
+        folds=folds,
+        seed=seed,
+        done=lambda: progress.advance('settings', len(methods)),
+    )
+    progress.tell(f'Chosen: {choice.name}.')
+
+    # The classifier, and what it says of the unlabelled images.
+    heads = train_sets(small, known, [known.places], methods[choice.name], Solver())
+    weak = torch.from_numpy(extractor.features(found.keys[labeled:], views=1)[0])
+    probabilities = heads.logits(projection(weak))[0].softmax(1).numpy()
+    return Learned(choice, *projection.unfold(heads.weight[0], heads.bias[0]), probabilities)
+
+
 def make_extractor(
     backbone: str, num_classes: int, views: int, seed: int, cache: str | Path | None
 ) -> FeatureExtractor:
@@ -216,23 +346,18 @@ def duration(seconds: float) -> str:
 
 
 def make_outcome(
-    photos: Photos,
-    found: Readable,
-    choice: Choice,
-    probabilities: np.ndarray,
-    classifier: Classifier,
-    plan: Sequence[str],
+    photos: Photos, found: Readable, learned: Learned, classifier: Classifier, plan: Sequence[str]
 ) -> Outcome:
     """What the report shows.
 
     Args:
         photos: All files.
         found: Those that could be read.
-        choice: What cross-validation says.
-        probabilities: Of the unlabelled images (U, C).
+        learned: What was learned from them.
         classifier: The final one, for maps.
         plan: What was done.
     """
+    choice, probabilities = learned.choice, learned.probabilities
     accuracy, interval = choice.accuracy(found.labels)
     others = sorted(set(choice.accuracies) - {choice.name}, key=list(choice.accuracies).index)
     unlabeled = found.files[len(found.labels) :]
@@ -361,80 +486,23 @@ def fit(
     )
     folder.mkdir(parents=True, exist_ok=True)
 
-    plan: list[str] = []
-
-    def tell(line: str) -> None:
-        plan.append(line)
-        say(line)
-
-    for note in there.notes:
-        tell(note)
-    images = len(there.labeled) + len(there.unlabeled)
-    tell(
-        f'{len(there.labeled)} labelled images of {len(there.classes)} classes, and '
-        f'{len(there.unlabeled)} unlabelled ones.'
-    )
-
     # Features of all images, which no label has touched.
+    progress = Progress(say, done)
+    for note in there.notes:
+        progress.tell(note)
     extractor = make_extractor(backbone, len(there.classes), views, seed, cache)
-    seconds = extractor.seconds_per_image() * images * (1 + views)
-    tell(
-        f'{backbone} (pretrained, frozen) computes features of {images} images'
-        f'{f", {1 + views} views of each" if views else ""}: about {duration(seconds)}, minus what '
-        f'is in {extractor.folder} already.'
-    )
-    infos = [dict(img_path=str(file)) for file in (*there.labeled, *there.unlabeled)]
-    step = 0
-
-    def count(number: int) -> None:
-        nonlocal step
-        step += number
-        done('features', step, images)
-
-    extraction = extractor.extract(infos, workers=max(0, (os.cpu_count() or 1) - 1), done=count)
-    found = readable(there, extraction.keys, extraction.faults)
-    for one, several, number in (
-        ('file cannot be read', 'files cannot be read', len(found.faults)),
-        ('file is a copy', 'files are copies', found.copies),
-    ):
-        if number:
-            tell(f'Left out: {number} unlabelled {one if number == 1 else several}.')
+    found = find_features(there, extractor, progress)
 
     # Settings by cross-validation, then a classifier of all labelled images.
-    taught = taking_part(len(found.labels), len(found.keys), seed)
-    if len(taught) < len(found.keys):
-        tell(f'The penalties read {MOST:,} of the unlabelled images, drawn by the seed.')
-    keys = [found.keys[place] for place in taught]
-    features = torch.from_numpy(np.ascontiguousarray(extractor.features(keys)))
-    projection = Projection.of(features[0])
-    small = projection(features)
-    known = Labeled(np.arange(len(found.labels)), found.labels, len(there.classes))
-    counts = np.bincount(found.labels, minlength=len(there.classes)).tolist()
-    methods = candidates(counts, views > 0)
-    tell(
-        f'{len(methods)} settings are compared by {folds}-fold cross-validation on the labelled '
-        'images; their accuracy is measured on folds that the choice has not seen.'
-    )
-    step = 0
+    result = learn(found, len(there.classes), extractor, folds, seed, progress)
 
-    def next_setting() -> None:
-        nonlocal step
-        step += 1
-        done('settings', step, len(methods))
-
-    choice = choose(small, known, methods, folds=folds, seed=seed, done=next_setting)
-    heads = train_sets(small, known, [known.places], methods[choice.name], Solver())
-    tell(f'Chosen: {choice.name}.')
-
+    # The same network as every other tool takes it.
     config = write_config(there, found, backbone, folder)
-    fold_into(extractor.model, *projection.unfold(heads.weight[0], heads.bias[0]))
+    fold_into(extractor.model, result.weight, result.bias)
     save_checkpoint(extractor.model, there.classes, folder / CHECKPOINT)
     classifier = Classifier(config, folder / CHECKPOINT)
 
-    weak = extractor.features(found.keys[len(found.labels) :], views=1)[0]
-    scores = heads.logits(projection(torch.from_numpy(np.ascontiguousarray(weak))))[0]
-    probabilities = scores.softmax(1).numpy()
-    outcome = make_outcome(there, found, choice, probabilities, classifier, plan)
+    outcome = make_outcome(there, found, result, classifier, progress.lines)
     write_results(outcome, folder)
     low, high = outcome.interval
     say(

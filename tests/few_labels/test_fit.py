@@ -144,6 +144,16 @@ def test_the_same_image_with_two_labels_is_refused(photos, tmp_path):
         fit(folder, work_dir=tmp_path / 'out', cache=tmp_path / 'cache', say=lambda line: None)
 
 
+def test_copies_of_one_labelled_image_are_one(tmp_path):
+    folder = tmp_path / 'all'
+    for kind in ('cat', 'dog'):
+        for number in range(2):
+            save_colour(folder / kind / f'{number}.png', kind, seed=number)
+    (folder / 'dog' / '1.png').write_bytes((folder / 'dog' / '0.png').read_bytes())
+    with pytest.raises(ValueError, match="all labelled images of 'dog' are copies of one image"):
+        fit(folder, work_dir=tmp_path / 'out', cache=tmp_path / 'cache', say=lambda line: None)
+
+
 def test_a_labelled_image_that_cannot_be_read_is_refused(tmp_path):
     folder = tmp_path / 'all'
     for kind in ('cat', 'dog'):
