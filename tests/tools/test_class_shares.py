@@ -49,7 +49,9 @@ def test_it_writes_a_prior_and_reads_finished_folds_back(tmp_path):
         ),
     ],
 )
-def test_bad_input_is_refused_before_a_run(refuse, args, match, tmp_path):
+def test_bad_input_is_refused_before_a_run(args, match, tmp_path):
     refuse_args = ['--out', tmp_path / 'shares.txt', '--work-dir', tmp_path / 'runs', *args]
-    assert re.search(match, refuse('class_shares', CE, *refuse_args))
+    _, errors = run_tool('class_shares.py', CE, *refuse_args, status=2)
+    assert errors.startswith('class_shares.py: error: ') and re.search(match, errors)
+    assert len(errors.splitlines()) == 1
     assert not (tmp_path / 'runs').exists()
