@@ -55,7 +55,7 @@ def parse_cell(number: int, line: str) -> Cell:
     try:
         probability = float(text)
     except ValueError:
-        raise ValueError(f'the probability {text!r} is no number') from None
+        raise ValueError(f'the probability {text!r} is not a number') from None
     if not 0 <= probability <= 1:
         raise ValueError(f'the probability {text} is not between 0 and 1')
     if cell_type not in CELL_TYPES:

@@ -39,7 +39,7 @@ def read_idx(file: Path, dims: int) -> np.ndarray:
 
     start = 4 + 4 * dims
     if len(content) < start or content[:4] != bytes([0, 0, 8, dims]):
-        raise ValueError(f'{file} is no idx file of bytes with {dims} dimensions')
+        raise ValueError(f'{file} is not an idx file of bytes with {dims} dimensions')
     shape = np.frombuffer(content, '>u4', dims, offset=4).astype(np.int64)
     if len(content) != start + shape.prod():
         raise ValueError(

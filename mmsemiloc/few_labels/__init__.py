@@ -1,11 +1,11 @@
 """Few labels and a pretrained backbone: features that are computed once, and classifiers on them.
 
-- ``feature_store.py`` keeps features on disk, ``features.py`` computes them, ``projection.py``
-  makes them short.
-- ``solver.py`` trains many linear classifiers on the same features at once.
+- ``features.py`` computes features of ``image_views.py`` with a ``fused_backbone.py``,
+  ``feature_store.py`` keeps them on disk, ``projection.py`` makes them short.
+- ``solver.py`` trains many linear classifiers at once, each with a ``whole_set_loss.py``.
 - ``settings.py`` and ``selection.py``: what is compared, and the choice by cross-validation.
-- ``label_csv.py`` and ``photos.py``: which photographs of one's own there are.
-- ``fit.py`` and ``classifier.py``: what is made of them.
-- ``outcome.py``, ``report.py``, ``report_sections.py``, ``thumbnails.py`` and ``label_next.py``:
-  the page about it, and which images to label next.
+- ``label_csv.py``, ``photos.py`` and ``readable.py``: which photographs of one's own there are.
+- ``fit.py``: what is made of them, a ``classifier.py`` with its ``result_config.py``.
+- ``outcome.py``, ``report.py``, ``report_sections.py``, ``photo_maps.py``, ``thumbnails.py`` and
+  ``label_next.py``: the page about it, and which images to label next.
 """

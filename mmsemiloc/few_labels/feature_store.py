@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmsemiloc.files import write_whole
+
 DIGEST = 32  # bytes of a SHA-256
 
 
@@ -35,7 +37,7 @@ class FeatureStore:
 
         layout, said = folder / 'layout.txt', f'{self.shape} {self.dtype}'
         if not layout.exists():
-            layout.write_text(said)
+            write_whole(layout, said)
         if layout.read_text() != said:
             raise ValueError(
                 f'{folder} has rows of {layout.read_text()}, not of {said}: delete the folder'

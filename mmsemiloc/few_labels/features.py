@@ -1,10 +1,8 @@
 """Features of images from a frozen backbone, computed once and kept on disk."""
 
-import copy
 import hashlib
 import logging
 import os
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,25 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader
 
-from mmsemiloc.datasets.images.errors import (
-    cannot_be_read,
-    in_words,
-    transform_error,
-    transform_name,
-)
-from mmsemiloc.datasets.images.loading import ours
 from mmsemiloc.few_labels.feature_store import FeatureStore
+from mmsemiloc.few_labels.fused_backbone import faster
+from mmsemiloc.few_labels.image_views import MissingViews, Views
 from mmsemiloc.registry import MODELS
 
-LOADER = 'LoadImageFromFile'
 CACHE = '~/.cache/mmsemiloc/features'
 BATCH = 64  # images that run through the backbone at once
 
@@ -39,72 +29,6 @@ BATCH = 64  # images that run through the backbone at once
 def cache_folder(cache: str | Path | None = None) -> Path:
     """Where features are kept: ``cache``, else ``MMSEMILOC_CACHE``, else ``CACHE``."""
     return Path(cache or os.environ.get('MMSEMILOC_CACHE') or CACHE).expanduser()
-
-
-def content_key(info: Mapping) -> bytes:
-    """SHA-256 of an image: of the bytes of its file ``img_path``, or of the array ``img``.
-
-    Raises:
-        OSError: If the file cannot be read.
-    """
-    image = info.get('img')
-    if image is None:
-        return hashlib.sha256(Path(info['img_path']).read_bytes()).digest()
-    array = np.ascontiguousarray(image)
-    return hashlib.sha256(f'{array.shape} {array.dtype}'.encode() + array.tobytes()).digest()
-
-
-def seed_view(seed: int, key: bytes, view: int) -> None:
-    """Seed Python, NumPy and torch for one view of an image.
-
-    A view is a function of the seed, the content of the image and the number of the view, whatever
-    was computed before it and by which process.
-    """
-    text = f'{seed} {view} '.encode() + key
-    number = int.from_bytes(hashlib.sha256(text).digest()[:4], 'little')
-    random.seed(number)
-    np.random.seed(number)
-    torch.default_generator.manual_seed(number)
-
-
-@dataclass(frozen=True)
-class Views:
-    """How the views of an image are made.
-
-    Attributes:
-        weak: Transforms of view 0, with the one that reads the file if there are files.
-        strong: Transforms of the further views; empty if there are none.
-        number: How many strong views.
-        seed: Seed of the strong views.
-    """
-
-    weak: Sequence[dict]
-    strong: Sequence[dict] = ()
-    number: int = 0
-    seed: int = 0
-
-    def pipelines(self) -> tuple[Compose, list[Compose]]:
-        """What reads an image, and the rest of the transforms of each view."""
-        composed = [self._compose(self.weak), *[self._compose(self.strong)] * self.number]
-        first = composed[0]
-        reads = bool(first) and transform_name(first[0]) == LOADER
-        load = Compose(first[:1] if reads else [])
-        rest = [
-            Compose(steps[1:] if steps and transform_name(steps[0]) == LOADER else steps)
-            for steps in composed
-        ]
-        return load, rest
-
-    @staticmethod
-    def _compose(transforms: Sequence[dict]) -> list[Callable]:
-        """The transforms, with our way of reading files."""
-        return [ours(transform) for transform in Compose(transforms).transforms]  # type: ignore[misc]
-
-    def name(self, view: int) -> str:
-        """Text that tells a view from all others, for the name of its store."""
-        if view == 0:
-            return f'weak {list(self.weak)}'
-        return f'strong {view} {self.seed} {list(self.weak)[:1]} {list(self.strong)}'
 
 
 @dataclass
@@ -120,47 +44,6 @@ class Extraction:
     keys: list[bytes | None]
     faults: dict[int, str] = field(default_factory=dict)
     computed: int = 0
-
-
-class MissingViews(Dataset):
-    """The views of images whose features are not there yet.
-
-    Args:
-        infos: What is known of each image: ``img_path`` or ``img``.
-        views: How views are made.
-        there: For each view, the contents that have features.
-    """
-
-    def __init__(
-        self, infos: Sequence[Mapping], views: Views, there: Sequence[frozenset[bytes]]
-    ) -> None:
-        self.infos, self.views, self.there = infos, views, there
-        self.load, self.rest = views.pipelines()
-
-    def __len__(self) -> int:
-        return len(self.infos)
-
-    def __getitem__(self, place: int) -> tuple[int, bytes | None, dict[int, Tensor], str]:
-        """Place, content, missing views (C, H, W), and what is wrong with the image."""
-        info = self.infos[place]
-        shown = str(info.get('img_path', f'image {place}'))
-        try:
-            key = content_key(info)
-            missing = [view for view, there in enumerate(self.there) if key not in there]
-            loaded = self.load(copy.deepcopy(dict(info))) if missing else {}
-        except Exception as error:
-            if not cannot_be_read(error):
-                raise
-            return place, None, {}, in_words(error)
-
-        images = {}
-        for view in missing:
-            seed_view(self.views.seed, key, view)
-            try:
-                images[view] = self.rest[view](copy.deepcopy(loaded))['inputs']
-            except Exception as error:
-                raise transform_error(error, shown) from error
-        return place, key, images, ''
 
 
 class FeatureExtractor:
@@ -315,45 +198,6 @@ def batches(items: Iterator[tuple], size: int) -> Iterator[list[tuple]]:
             part = []
     if part:
         yield part
-
-
-def faster(backbone: nn.Module, image: Tensor) -> nn.Module:
-    """A copy of a backbone for evaluation alone: BatchNorm joins its convolution, channels last.
-
-    Features change by rounding. Where they change by more, since the modules are not called in
-    their order, BatchNorm stays.
-
-    Args:
-        backbone: In evaluation mode.
-        image: An input (1, C, H, W) to compare both with.
-    """
-    plain = copy.deepcopy(backbone)
-    plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    fused = copy.deepcopy(plain)
-    for module in list(fused.modules()):
-        join_norms(module)
-
-    with torch.inference_mode():
-        same = [
-            torch.allclose(one, two, rtol=1e-3, atol=1e-4 * float(one.abs().max()))
-            for one, two in zip(plain(image), fused(image), strict=True)
-        ]
-    return fused if all(same) else plain
-
-
-def join_norms(module: nn.Module) -> None:
-    """Let each child that is a BatchNorm join the convolution before it, in place."""
-    last: tuple[str, nn.Conv2d] | None = None
-    for name, child in list(module.named_children()):
-        if isinstance(child, nn.BatchNorm2d) and last is not None:
-            if last[1].out_channels == child.num_features:
-                setattr(module, last[0], fuse_conv_bn_eval(last[1], child))
-                setattr(module, name, nn.Identity())
-            last = None
-        elif isinstance(child, nn.Conv2d):
-            last = name, child
-        elif next(child.parameters(), None) is not None:
-            last = None
 
 
 @contextmanager

@@ -5,182 +5,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
 from torch import Tensor
 
-import mmsemiloc
 from mmsemiloc.datasets.listing.class_names import listed
-from mmsemiloc.datasets.listing.list_files import to_line
-from mmsemiloc.few_labels.classifier import CHECKPOINT, CONFIG, Classifier, save_checkpoint
+from mmsemiloc.few_labels.classifier import CHECKPOINT, Classifier, save_checkpoint
 from mmsemiloc.few_labels.features import FeatureExtractor, Views
 from mmsemiloc.few_labels.outcome import Outcome
+from mmsemiloc.few_labels.photo_maps import evenly, over_photo
 from mmsemiloc.few_labels.photos import Photos, read_photos
 from mmsemiloc.few_labels.projection import Projection
+from mmsemiloc.few_labels.readable import Readable, readable
 from mmsemiloc.few_labels.report import write_results
+from mmsemiloc.few_labels.result_config import BACKBONES, check_backbone, write_config
 from mmsemiloc.few_labels.selection import Choice, Labeled, choose, train_sets
 from mmsemiloc.few_labels.settings import candidates
 from mmsemiloc.few_labels.solver import Solver
-from mmsemiloc.files import write_whole
 from mmsemiloc.inference.photos import file_pipeline
 from mmsemiloc.models.cam import NoMapsError
 
-BACKBONES = Path(mmsemiloc.__file__).parent / '.mim' / 'configs' / 'photos'
 MOST = 20_000  # unlabelled images that the penalties read
+MOST_WORKERS = 8  # processes that read images
 MAPS = 24  # images whose map the report shows
-MAP_SIDE = 160  # pixels of its longer side
 
 Say = Callable[[str], None]
 Done = Callable[[str, int, int], None]
-
-CONFIG_TEXT = '''\
-"""The classifier that was fitted to {images} photographs, {labeled} of them with a label.
-
-    tools/predict.py {here} {checkpoint} PHOTOS --out seen
-    tools/train.py {here}    # goes on: trains the backbone too
-
-Its accuracy is in report.html beside this file. Training has seen all labelled images, so
-tools/test.py says nothing about new ones until test_dataloader lists others.
-"""
-
-_base_ = 'mmsemiloc::photos/photos_{backbone}.py'
-classes = {classes!r}
-num_classes = {num_classes}
-load_from = {checkpoint!r}
-own = dict(data_root={root!r})
-train_dataloader = dict(
-    dataset=dict(
-        labeled=dict(ann_file={labeled_list!r}, classes=classes, **own),
-        unlabeled={unlabeled},
-    )
-)
-val_dataloader = val_evaluator = val_cfg = None
-test_dataloader = dict(
-    dataset=dict(ann_file={labeled_list!r}, classes=classes, **own)
-)
-model = dict(
-    data_preprocessor=dict(num_classes=num_classes), head=dict(num_classes=num_classes)
-)
-{more}'''
-
-
-def backbone_names() -> list[str]:
-    """Names of the pretrained backbones: ``configs/photos/photos_NAME.py``."""
-    names = [file.stem.removeprefix('photos_') for file in BACKBONES.glob('photos_*.py')]
-    return sorted(name for name in names if name != 'fixmatch')
-
-
-def check_backbone(backbone: str) -> str:
-    """``backbone`` itself.
-
-    Raises:
-        ValueError: If there is none of that name.
-    """
-    if backbone not in backbone_names():
-        raise ValueError(f'no backbone {backbone!r}: there are {", ".join(backbone_names())}')
-    return backbone
-
-
-@dataclass(frozen=True)
-class Readable:
-    """The photographs that could be read, each content once.
-
-    Attributes:
-        files: The labelled ones, then the unlabelled ones (N,).
-        keys: Content of each.
-        labels: Classes of the first L.
-        faults: Reason for each file that could not be read.
-        copies: How many unlabelled files have the content of another file.
-    """
-
-    files: list[Path]
-    keys: list[bytes]
-    labels: np.ndarray
-    faults: dict[Path, str]
-    copies: int
-
-
-def readable(photos: Photos, keys: Sequence[bytes | None], faults: dict[int, str]) -> Readable:
-    """Leave out unlabelled files that cannot be read or are copies.
-
-    Args:
-        photos: All files.
-        keys: Content of the labelled files, then of the unlabelled ones; None if unreadable.
-        faults: Reason for each unreadable one, by its place.
-
-    Raises:
-        ValueError: If a labelled file cannot be read, or two with the same content have different
-            labels.
-    """
-    files = [*photos.labeled, *photos.unlabeled]
-    labeled = len(photos.labeled)
-    first: dict[bytes, int] = {}
-    kept, labels, copies = [], [], 0
-    for place, (file, key) in enumerate(zip(files, keys, strict=True)):
-        if key is None:
-            if place < labeled:
-                raise ValueError(f'cannot read the labelled image {file}: {faults[place]}')
-            continue
-
-        other = first.setdefault(key, place)
-        if other == place:
-            kept.append(place)
-            if place < labeled:
-                labels.append(int(photos.labels[place]))
-        elif place >= labeled:
-            copies += 1
-        elif photos.labels[other] != photos.labels[place]:
-            names = [photos.classes[photos.labels[number]] for number in (other, place)]
-            raise ValueError(
-                f'{files[other]} and {file} are the same image, but one is labelled {names[0]!r} '
-                f'and the other {names[1]!r}'
-            )
-
-    return Readable(
-        files=[files[place] for place in kept],
-        keys=[keys[place] or b'' for place in kept],
-        labels=np.array(labels, np.int64),
-        faults={files[place]: reason for place, reason in faults.items()},
-        copies=copies,
-    )
-
-
-def write_config(photos: Photos, found: Readable, backbone: str, folder: Path) -> Path:
-    """Write the lists of images and the config that the other tools take.
-
-    Returns:
-        The config file.
-    """
-    root = Path(os.path.commonpath([file.absolute().parent for file in found.files]))
-    relative = [file.absolute().relative_to(root).as_posix() for file in found.files]
-    count = len(found.labels)
-    lists = {
-        'labeled.txt': map(to_line, relative[:count], found.labels.tolist()),
-        'unlabeled.txt': map(to_line, relative[count:]),
-    }
-    for name, lines in lists.items():
-        write_whole(folder / name, '\n'.join(lines) + '\n')
-
-    # Without unlabelled images a batch is labelled throughout.
-    here = folder.absolute()
-    some = len(relative) > count
-    text = CONFIG_TEXT.format(
-        images=len(relative),
-        labeled=count,
-        here=folder / CONFIG,
-        checkpoint=str(here / CHECKPOINT),
-        backbone=backbone,
-        classes=photos.classes,
-        num_classes=len(photos.classes),
-        root=f'{root}/',
-        labeled_list=str(here / 'labeled.txt'),
-        unlabeled=f'dict(ann_file={str(here / "unlabeled.txt")!r}, **own)' if some else None,
-        more='' if some else 'labeled_ratio = 1.0\n',
-    )
-    write_whole(folder / CONFIG, text)
-    return folder / CONFIG
 
 
 def fold_into(model: torch.nn.Module, weight: Tensor, bias: Tensor) -> None:
@@ -238,16 +89,18 @@ def find_features(photos: Photos, extractor: FeatureExtractor, progress: Progres
 
     extraction = extractor.extract(
         [dict(img_path=str(file)) for file in files],
-        workers=max(0, (os.cpu_count() or 1) - 1),
+        workers=min(MOST_WORKERS, (os.cpu_count() or 1) - 1),
         done=lambda number: progress.advance('features', len(files), number),
     )
     found = readable(photos, extraction.keys, extraction.faults)
-    for one, several, number in (
-        ('file cannot be read', 'files cannot be read', len(found.faults)),
-        ('file is a copy', 'files are copies', found.copies),
+    known = sum(file in set(photos.labeled) for file in found.copies)
+    for text, number in (
+        ('unlabelled, cannot be read', len(found.faults)),
+        ('labelled, a copy of another labelled one', known),
+        ('unlabelled, a copy of another one', len(found.copies) - known),
     ):
         if number:
-            progress.tell(f'Left out: {number} unlabelled {one if number == 1 else several}.')
+            progress.tell(f'Left out: {number} {"file" if number == 1 else "files"} ({text}).')
 
     # Copies of a labelled image are one image.
     counts = np.bincount(found.labels, minlength=len(photos.classes))
@@ -385,28 +238,6 @@ def make_outcome(
     )
 
 
-def over_photo(classifier: Classifier, file: Path) -> np.ndarray:
-    """Map of the predicted class over a whole photo, at most ``MAP_SIDE`` wide and high.
-
-    The classifier may see a part of the photo; the map is 0 outside of it.
-    """
-    (cam,) = classifier.maps(file)
-    places = classifier.reader.read(file).places
-    if places is None:
-        return cam
-    x1, y1, x2, y2 = places.box([0, 0, cam.shape[1], cam.shape[0]])
-
-    shrink = MAP_SIDE / max(places.size)
-    width, height = (max(1, round(shrink * side)) for side in places.size)
-    left, right = (min(width - 1, round(shrink * x1)), max(1, round(shrink * x2)))
-    top, bottom = (min(height - 1, round(shrink * y1)), max(1, round(shrink * y2)))
-    whole = np.zeros((height, width), np.float32)
-    whole[top:bottom, left:right] = cv2.resize(
-        cam.astype(np.float32), (right - left, bottom - top), interpolation=cv2.INTER_AREA
-    )
-    return whole
-
-
 def taking_part(labeled: int, images: int, seed: int) -> np.ndarray:
     """Places of the images that training reads.
 
@@ -417,20 +248,6 @@ def taking_part(labeled: int, images: int, seed: int) -> np.ndarray:
     if len(others) > MOST:
         others = np.sort(np.random.default_rng(seed).choice(others, MOST, replace=False))
     return np.concatenate([np.arange(labeled), others])
-
-
-def evenly(classes: np.ndarray, number: int) -> np.ndarray:
-    """Places of at most ``number`` images, the classes in turns, in order.
-
-    Example:
-        >>> evenly(np.array([0, 0, 0, 1]), 3).tolist()
-        [0, 1, 3]
-    """
-    turns = np.empty(len(classes), np.int64)
-    for name in np.unique(classes):
-        mine = classes == name
-        turns[mine] = np.arange(mine.sum())
-    return np.sort(np.argsort(turns, kind='stable')[:number])
 
 
 def fit(
@@ -478,8 +295,11 @@ def fit(
         ValueError: If the files, the labels or an argument are wrong, in one line.
     """
     check_backbone(backbone)
-    if views < 0 or folds < 2:
-        raise ValueError(f'views must be at least 0 and folds at least 2, got {views} and {folds}')
+    if views < 0 or folds < 2 or seed < 0:
+        raise ValueError(
+            'views must be at least 0, folds at least 2 and seed at least 0, got '
+            f'{views}, {folds} and {seed}'
+        )
     folder = Path(work_dir)
     there = read_photos(
         *(None if p is None else Path(p) for p in (photos, labels, labeled, unlabeled, folder))

@@ -31,7 +31,7 @@ def read_rows(file: Path) -> list[Row]:
     Blank rows, blanks around values and a byte order mark are fine.
 
     Raises:
-        ValueError: With the line, if it is no such file.
+        ValueError: With the line, if it is not such a file.
     """
     cells = read_cells(file)
     line, header = next(cells, (1, []))
@@ -171,7 +171,7 @@ def fault_of_file(name: str, known: Sequence[str], photos: Path) -> str:
     if os.path.exists(path):
         return 'is in the folder of the results: move it to another folder, or delete the row'
     hint = suggestion(name, known)
-    return f'is no file in {photos}{hint or ": correct the name, or delete the row"}'
+    return f'is not a file in {photos}{hint or ": correct the name, or delete the row"}'
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:

@@ -37,7 +37,8 @@ def most_useful(probabilities: np.ndarray, number: int = 20) -> np.ndarray:
         number: How many to take; all if there are fewer.
 
     Raises:
-        ValueError: If there are no two classes, or a probability is no number from 0 to 1.
+        ValueError: If there are fewer than two classes, or a probability is not a number from 0 to
+            1.
     """
     if probabilities.ndim != 2 or probabilities.shape[1] < 2:
         raise ValueError(

@@ -32,7 +32,7 @@ MAPPED = """Bright yellow: where the classifier saw its class. Each map is scale
 value. The classes take turns; the pictures are not picked by hand."""
 UNLABELED = """{count} images, sorted by predicted class. Of each class the most and the least
 confident ones are shown; all are in <code>predictions.csv</code>. Confidence: the probability of
-the predicted class. It is no promise: the top of this page says how often a prediction is right."""
+the predicted class. The top of this page says how often a prediction is right."""
 HELPFUL = """If you label some more images, take these: of each predicted class in turn, those whose
 two most probable classes, which are named, differ least in probability. They are in
 <code>label_next.csv</code>."""
@@ -252,6 +252,6 @@ def share(value: float) -> str:
 
 
 def plot_name(name: str) -> str:
-    """The name of a class as matplotlib takes it: a dollar is no formula, a long name is cut."""
+    """The name of a class as matplotlib takes it: a dollar is not a formula, a long name is cut."""
     short = name if len(name) <= 14 else f'{name[:13]}…'
     return short.replace('$', r'\$')

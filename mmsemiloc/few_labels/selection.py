@@ -8,7 +8,8 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
-from mmsemiloc.few_labels.solver import Heads, Method, Solver, train_heads
+from mmsemiloc.few_labels.solver import Heads, Solver, train_heads
+from mmsemiloc.few_labels.whole_set_loss import Method
 
 DEFAULT = Solver()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mmsemiloc.few_labels.solver import Method
+from mmsemiloc.few_labels.whole_set_loss import Method
 
 RAMP = dict(end=0.3)  # the penalties rise over the first steps, while the classifier finds its feet
 # alpha and beta; where there are few labels, beta is several times alpha.

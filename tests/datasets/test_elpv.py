@@ -107,7 +107,7 @@ def test_images_and_few_labels_in_a_batch(cells_folder):
     [
         (
             'images/cell0002.png high mono',
-            "labels.csv, line 2: the probability 'high' is no number",
+            "labels.csv, line 2: the probability 'high' is not a number",
         ),
         ('images/cell0002.png nan mono', 'line 2: the probability nan is not between 0 and 1'),
         ('images/cell0002.png 2.0 mono', 'line 2: the probability 2.0 is not between 0 and 1'),

@@ -126,8 +126,12 @@ def spoil(folder, name, content):
     [
         ('train-images-idx3-ubyte', b'no gzip', 'cannot unpack .*train-images.*gz: '),
         ('train-images-idx3-ubyte', gzip.compress(b'x' * 99)[:-9], 'cannot unpack .*train-images'),
-        ('train-images-idx3-ubyte', gzip.compress(b'x' * 99), 'is no idx file of bytes with 3 dim'),
-        ('train-images-idx3-ubyte', gzip.compress(b''), 'is no idx file of bytes with 3 dim'),
+        (
+            'train-images-idx3-ubyte',
+            gzip.compress(b'x' * 99),
+            'is not an idx file of bytes with 3 dim',
+        ),
+        ('train-images-idx3-ubyte', gzip.compress(b''), 'is not an idx file of bytes with 3 dim'),
         (
             'train-images-idx3-ubyte',
             gzip.compress(idx(np.zeros((40, 28, 28)))[:-1]),

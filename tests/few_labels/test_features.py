@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmsemiloc.few_labels.features import FeatureExtractor, Views, content_key
+from mmsemiloc.few_labels.features import FeatureExtractor
+from mmsemiloc.few_labels.image_views import Views, content_key
 from tests.datasets.conftest import save_image
 
 MODEL = dict(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import mmsemiloc
-from mmsemiloc.few_labels.fit import evenly, fit, taking_part
+from mmsemiloc.few_labels.fit import fit, taking_part
+from mmsemiloc.few_labels.photo_maps import evenly
 from tests.pets import COLOURS, ROOT, save_colour
 
 
@@ -68,7 +69,8 @@ def test_it_says_what_it_found_and_leaves_out(fitted):
     _, work_dir, said = fitted
     text = '\n'.join(said)
     assert '12 labelled images of 3 classes, and 20 unlabelled ones' in text
-    assert '1 unlabelled file cannot be read' in text and '1 unlabelled file is a copy' in text
+    assert 'Left out: 1 file (unlabelled, cannot be read).' in text
+    assert 'Left out: 1 file (unlabelled, a copy of another one).' in text
     assert 'Accuracy 100.0 %, 95 % interval 75.' in text
     page = (work_dir / 'report.html').read_text()
     assert 'broken.png' in page and 'cat' in page
@@ -144,6 +146,23 @@ def test_the_same_image_with_two_labels_is_refused(photos, tmp_path):
         fit(folder, work_dir=tmp_path / 'out', cache=tmp_path / 'cache', say=lambda line: None)
 
 
+def test_a_labelled_copy_is_said(photos, tmp_path):
+    folder = tmp_path / 'all'
+    for kind in ('cat', 'dog'):
+        for number in range(3):
+            save_colour(folder / kind / f'{number}.png', kind, seed=number)
+    (folder / 'dog' / '7.png').write_bytes((folder / 'dog' / '1.png').read_bytes())
+    said = []
+    fit(folder, work_dir=tmp_path / 'out', cache=photos / 'cache', say=said.append)
+    assert 'Left out: 1 file (labelled, a copy of another labelled one).' in said
+
+
+def test_configs_that_are_not_installed_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr('mmsemiloc.few_labels.result_config.BACKBONES', tmp_path)
+    with pytest.raises(ValueError, match='has no configs: install mmsemiloc with pip'):
+        fit(tmp_path)
+
+
 def test_copies_of_one_labelled_image_are_one(tmp_path):
     folder = tmp_path / 'all'
     for kind in ('cat', 'dog'):
@@ -170,6 +189,7 @@ def test_a_labelled_image_that_cannot_be_read_is_refused(tmp_path):
         (dict(backbone='resnet18'), "no backbone 'resnet18': there are convnext_tiny, "),
         (dict(views=-1), 'views must be at least 0'),
         (dict(folds=1), 'folds at least 2'),
+        (dict(seed=-1), 'seed at least 0, got 0, 5 and -1'),
     ],
 )
 def test_wrong_arguments_are_refused_before_any_work(photos, tmp_path, arguments, match):

@@ -172,10 +172,10 @@ class TestFaultsOfCSV:
     @pytest.mark.parametrize(
         ('row', 'match'),
         [
-            ('gone.png,cat', r"line 6: 'gone.png' is no file in .*photos: correct the name"),
-            ('A1.png,cat', "line 6: 'A1.png' is no file .*; did you mean 'a1.png'"),
+            ('gone.png,cat', r"line 6: 'gone.png' is not a file in .*photos: correct the name"),
+            ('A1.png,cat', "line 6: 'A1.png' is not a file .*; did you mean 'a1.png'"),
             ('a1.jpeg,cat', "did you mean 'a1.png'"),
-            ('z,cat', "'z' is no file .*did you mean 'z.webp'"),
+            ('z,cat', "'z' is not a file .*did you mean 'z.webp'"),
             (r'sub\b1.JPG,cat', "did you mean 'sub/b1.JPG'"),
             ('photos/sub/b1.JPG,cat', "did you mean 'sub/b1.JPG'"),
             ('b1.jpg,cat', "did you mean 'sub/b1.JPG'"),
@@ -187,7 +187,7 @@ class TestFaultsOfCSV:
             ('sub,cat', "'sub' is a folder: name an image"),
             ('.h/x.png,cat', "is hidden or foreign .by '.h'.: rename it"),
             ('work/x.png,cat', 'is in the folder of the results: move it'),
-            (f'{"x" * 5000}.png,cat', 'is no file'),
+            (f'{"x" * 5000}.png,cat', 'is not a file'),
             ('a1.png,cat', r"line 6: 'a1.png' with .* 'cat' stands in line 2 already: delete one"),
             ('./a1.png,dog', r"line 6: .*'dog' stands in line 2 already with another .*'cat'"),
             ('a1.png,', 'line 6: .* stands in line 2 already with another label'),

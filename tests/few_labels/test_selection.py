@@ -14,7 +14,8 @@ from mmsemiloc.few_labels.selection import (
     wilson_interval,
 )
 from mmsemiloc.few_labels.settings import candidates
-from mmsemiloc.few_labels.solver import Method, Solver, train_heads
+from mmsemiloc.few_labels.solver import Solver, train_heads
+from mmsemiloc.few_labels.whole_set_loss import Method
 
 SOLVER = Solver(steps=10, scale=3.0)
 

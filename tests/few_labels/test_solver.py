@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmsemiloc.few_labels.solver import Method, Solver, class_means, train_heads
+from mmsemiloc.few_labels.solver import Solver, class_means, train_heads
+from mmsemiloc.few_labels.whole_set_loss import Method
 
 MEL = dict(type='mmsemiloc.MeanEntropyLoss', loss_weight=0.3, schedule=dict(end=0.5))
 NBEL = dict(type='mmsemiloc.NegativeBatchEntropyLoss', loss_weight=0.7)
@@ -155,6 +156,13 @@ def test_views_that_are_not_there_are_named(problem):
     features, labeled, labels = problem
     with pytest.raises(ValueError, match='reads strong views, but features has only weak ones'):
         train_heads(features[:1], labeled, labels, CLASSES, Method(views=True), SOLVER)
+
+
+def test_maps_of_strong_views_are_refused(problem):
+    features, labeled, labels = problem
+    maps = torch.zeros(IMAGES, DIMS, 2, 2).double()
+    with pytest.raises(ValueError, match='must not read strong ones'):
+        train_heads(features, labeled, labels, CLASSES, Method(views=True), SOLVER, maps)
 
 
 def test_a_loss_that_is_not_finite_is_an_error(problem):

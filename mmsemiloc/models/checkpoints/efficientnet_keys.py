@@ -77,6 +77,8 @@ def with_mmpretrain_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 return f'layers.{stage}.{i}.{INSIDE[part]}.{rest}'
             case part, rest if part in OUTSIDE:
                 return f'{OUTSIDE[part]}.{rest}'
-        raise ValueError(f'{name} is no tensor of an EfficientNet without squeeze-and-excitation')
+        raise ValueError(
+            f'{name} is not a tensor of an EfficientNet without squeeze-and-excitation'
+        )
 
     return {renamed(name): tensor for name, tensor in tensors.items()}

@@ -97,7 +97,7 @@ def test_two_photographs_are_named_rightly(net, file):
     scores = F.linear(pooled, file['_fc.weight'], file['_fc.bias'])
     temple, flower = scores.argmax(1).tolist()
     assert temple == 698  # palace
-    assert flower == 985  # daisy; the dahlia is no class of ImageNet
+    assert flower == 985  # daisy; the dahlia is not a class of ImageNet
 
 
 @pytest.mark.parametrize('arch, blocks', [('lite0', 16), ('lite1', 21), ('lite2', 21)])
@@ -150,7 +150,7 @@ def test_an_unknown_package_is_an_error():
 def test_names_of_no_efficientnet(file):
     with pytest.raises(ValueError, match='7 runs of blocks'):
         block_places([16, 24])
-    with pytest.raises(ValueError, match=r'_blocks\.0\._se_reduce\.weight is no tensor'):
+    with pytest.raises(ValueError, match=r'_blocks\.0\._se_reduce\.weight is not a tensor'):
         with_mmpretrain_names({**file, '_blocks.0._se_reduce.weight': torch.zeros(1)})
 
 
