@@ -95,7 +95,12 @@ def stratified_folds(labels: np.ndarray, number: int, seed: int = 0) -> np.ndarr
 
 
 def train_sets(
-    features: Tensor, labeled: Labeled, sets: Sequence[np.ndarray], method: Method, solver: Solver
+    features: Tensor,
+    labeled: Labeled,
+    sets: Sequence[np.ndarray],
+    method: Method,
+    solver: Solver,
+    maps: Tensor | None = None,
 ) -> Heads:
     """A classifier for each set of labelled images; those of equal size are trained together.
 
@@ -105,6 +110,7 @@ def train_sets(
         sets: For each classifier, which of the labelled images it knows.
         method: What they are trained with.
         solver: How long.
+        maps: Maps of all images, for a locality penalty.
     """
     sizes = np.array([len(chosen) for chosen in sets])
     dims = features.size(2)
@@ -116,7 +122,7 @@ def train_sets(
         chosen = np.stack([sets[place] for place in group])
         places = torch.from_numpy(labeled.places[chosen])
         labels = torch.from_numpy(labeled.labels[chosen])
-        heads = train_heads(features, places, labels, labeled.num_classes, method, solver)
+        heads = train_heads(features, places, labels, labeled.num_classes, method, solver, maps)
         weight[group], bias[group] = heads.weight, heads.bias
     return Heads(weight, bias)
 

@@ -132,7 +132,9 @@ def train_some(
 
     heads, teacher = Heads(weight, bias), Heads(start.clone(), torch.zeros_like(bias))
     loss = WholeSetLoss(method, labeled.size(1), images=len(weak))
-    rows = torch.zeros(()) if maps is None else torch.cat([maps[labeled[0]], maps])
+    # Without a locality penalty no term looks at features.
+    number = len(loss.views.number)
+    rows = torch.zeros(1).expand(number) if maps is None else torch.cat([maps[labeled[0]], maps])
     every = torch.vmap(loss, in_dims=(0, 0, 0, 0, None, 0))
     past: list[Tensor] = []
 

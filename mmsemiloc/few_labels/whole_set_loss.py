@@ -11,6 +11,7 @@ from mmsemiloc.models.cam_cls_head import build_term
 from mmsemiloc.models.effective_batch import EffectiveBatch
 from mmsemiloc.models.losses.running_mean import RunningMean
 from mmsemiloc.models.losses.term import WeightedTerm
+from mmsemiloc.models.numerics import log_softmax
 from mmsemiloc.models.prediction_sum import PredictionSum
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.models.views import Views
@@ -113,4 +114,4 @@ class WholeSetLoss:
 
 def sum_of(logits: Tensor) -> PredictionSum:
     """The sum of predictions on this machine; under ``torch.vmap`` ranks do not talk."""
-    return PredictionSum(logits.detach().log_softmax(1).logsumexp(0), len(logits))
+    return PredictionSum(log_softmax(logits.detach()).logsumexp(0), len(logits))

@@ -5,7 +5,6 @@ from numbers import Integral, Real
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -14,6 +13,28 @@ def at_least_float32(x: Tensor) -> Tensor:
     Losses are never computed in half precision.
     """
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def long_and_narrow(scores: Tensor) -> bool:
+    """Whether scores (T, C) should lie class by class.
+
+    On CPUs, torch's softmax along rows of 10 classes takes about 20 times as long as along columns.
+    """
+    return scores.device.type == 'cpu' and len(scores) >= 1024 and scores.size(1) <= 64
+
+
+def softmax(scores: Tensor) -> Tensor:
+    """q (T, C) of scores (T, C); T may be 0."""
+    if long_and_narrow(scores):
+        return scores.T.contiguous().softmax(0).T
+    return scores.softmax(1)
+
+
+def log_softmax(scores: Tensor) -> Tensor:
+    """log q (T, C) of scores (T, C); T may be 0."""
+    if long_and_narrow(scores):
+        return scores.T.contiguous().log_softmax(0).T
+    return scores.log_softmax(1)
 
 
 def log_probabilities(cls_score: Tensor) -> Tensor:
@@ -26,7 +47,7 @@ def log_probabilities(cls_score: Tensor) -> Tensor:
         raise ValueError(
             f'cls_score must have shape (T, C) with T, C >= 1, got {tuple(cls_score.shape)}'
         )
-    return F.log_softmax(at_least_float32(cls_score), dim=1)
+    return log_softmax(at_least_float32(cls_score))
 
 
 def check_number(

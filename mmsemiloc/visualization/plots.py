@@ -52,7 +52,11 @@ def draw_lines(axes: Axes, lines: Lines, levels: Mapping[str, float], dark: bool
 
 
 def curve_plot(
-    lines: Lines, dark: bool = False, label: str = 'step', levels: Mapping[str, float] = {}
+    lines: Lines,
+    dark: bool = False,
+    label: str = 'step',
+    levels: Mapping[str, float] = {},
+    ticks: Sequence[int] = (),
 ) -> bytes:
     """Lines over optimizer steps.
 
@@ -62,11 +66,16 @@ def curve_plot(
         dark: Whether the page is dark.
         label: What the horizontal axis shows.
         levels: Values to compare with, by name.
+        ticks: Numbers of at least 1 on the horizontal axis, which is logarithmic then.
     """
     figure = Figure(figsize=(3.6, 2.3), layout='constrained')
     axes = figure.add_subplot()
     draw_lines(axes, lines, levels, dark)
     axes.set_xlabel(label, color=TEXT[dark])
+    if ticks:
+        axes.set_xscale('log')
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        axes.minorticks_off()
     figure.legend(
         loc='outside upper right', ncols=3, fontsize=8, frameon=False, labelcolor=TEXT[dark]
     )

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mmsemiloc.models.losses.class_prior import ClassPrior
 from mmsemiloc.models.losses.running_mean import RunningMean
+from mmsemiloc.models.numerics import log_softmax
 from mmsemiloc.registry import MODELS
 
 
@@ -24,7 +25,7 @@ def align(log_probs: Tensor, log_mean: Tensor, log_prior: Tensor | None = None) 
         log q~ (T, C).
     """
     ratio = -log_mean if log_prior is None else log_prior.to(log_mean) - log_mean
-    return (log_probs + ratio.to(log_probs)).log_softmax(1)
+    return log_softmax(log_probs + ratio.to(log_probs))
 
 
 @MODELS.register_module()
@@ -60,5 +61,5 @@ class DistributionAlignment(ClassPrior):
         """
         log_prior = self.checked_log_prior(cls_score.size(1))
         log_mean = self.running_mean.of_batch(cls_score)
-        log_probs = cls_score.log_softmax(1)
+        log_probs = log_softmax(cls_score)
         return align(log_probs, log_mean, log_prior) if len(cls_score) else log_probs

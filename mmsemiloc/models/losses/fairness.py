@@ -6,7 +6,7 @@ from torch import Tensor
 from mmsemiloc.models.losses.pseudo_label import check_threshold, confident_labels
 from mmsemiloc.models.losses.running_mean import RunningMean
 from mmsemiloc.models.losses.term import PairTerm, Values
-from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.models.numerics import at_least_float32, softmax
 from mmsemiloc.models.prediction_sum import PredictionSum
 from mmsemiloc.models.predictions import Pairs
 from mmsemiloc.registry import MODELS
@@ -40,7 +40,7 @@ def self_adaptive_fairness(
         return at_least_float32(cls_score).sum()
 
     # Sums instead of means: SumNorm removes the number of images.
-    q = at_least_float32(cls_score).softmax(1)
+    q = softmax(at_least_float32(cls_score))
     counts = one_hot(cls_score.argmax(1), cls_score.size(1)) & confident.unsqueeze(1)
     histogram = counts.sum(0)
     present = histogram > 0

@@ -1,10 +1,9 @@
 """Pseudo-labels: confident predictions become labels."""
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from mmsemiloc.models.losses.term import Term, Values
-from mmsemiloc.models.numerics import at_least_float32, check_number
+from mmsemiloc.models.numerics import at_least_float32, check_number, log_softmax
 from mmsemiloc.models.predictions import Predictions
 from mmsemiloc.registry import MODELS
 
@@ -41,7 +40,8 @@ def cross_entropy_of_confident(cls_score: Tensor, label: Tensor, confident: Tens
         label: Classes (T,).
         confident: Which images have a label, bool (T,).
     """
-    entropy = F.cross_entropy(at_least_float32(cls_score), label, reduction='none')
+    log_probs = log_softmax(at_least_float32(cls_score))
+    entropy = -log_probs.gather(1, label[:, None])[:, 0]
     return (entropy * confident).sum() / max(1, len(cls_score))
 
 
@@ -77,7 +77,7 @@ class PseudoLabelLoss(Term):
 
     def compute(self, predictions: Predictions) -> Values:
         """``loss_pseudo_label``, and the share (%) of the images that have a pseudo-label."""
-        log_probs = at_least_float32(predictions.targets).log_softmax(1)
+        log_probs = log_softmax(at_least_float32(predictions.targets))
         label, confident = confident_labels(log_probs, self.threshold)
         return {
             'loss_pseudo_label': cross_entropy_of_confident(predictions.logits, label, confident),

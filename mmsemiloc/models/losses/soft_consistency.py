@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmsemiloc.models.losses.term import PairTerm, Values
-from mmsemiloc.models.numerics import at_least_float32, check_number
+from mmsemiloc.models.numerics import at_least_float32, check_number, log_softmax, softmax
 from mmsemiloc.models.predictions import Pairs
 from mmsemiloc.registry import MODELS
 
@@ -16,7 +16,7 @@ def kl_divergence(cls_score: Tensor, log_target: Tensor) -> Tensor:
 
     It is 0 if T is 0.
     """
-    log_probs = at_least_float32(cls_score).log_softmax(1)
+    log_probs = log_softmax(at_least_float32(cls_score))
     return F.kl_div(log_probs, log_target, reduction='sum', log_target=True) / max(
         1, len(cls_score)
     )
@@ -27,7 +27,7 @@ def squared_difference(cls_score: Tensor, log_target: Tensor) -> Tensor:
 
     It is 0 if T is 0.
     """
-    probs = at_least_float32(cls_score).softmax(1)
+    probs = softmax(at_least_float32(cls_score))
     return (probs - log_target.exp()).square().sum() / max(1, len(cls_score))
 
 
@@ -81,7 +81,7 @@ class SoftConsistencyLoss(PairTerm):
 
     def mean_distance(self, cls_score: Tensor, log_target: Tensor) -> Tensor:
         """Mean distance of logits (T, C) from sharpened log targets (T, C)."""
-        sharp = (log_target / self.temperature).log_softmax(1)
+        sharp = log_softmax(log_target / self.temperature)
         return DISTANCES[self.distance](cls_score, sharp)
 
     def compute(self, pairs: Pairs) -> Values:

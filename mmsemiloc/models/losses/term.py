@@ -8,7 +8,7 @@ from torch import Tensor
 from mmsemiloc.models.effective_batch import EffectiveBatch
 from mmsemiloc.models.losses.alignment import DistributionAlignment
 from mmsemiloc.models.losses.schedule import make_schedule
-from mmsemiloc.models.numerics import at_least_float32, check_number
+from mmsemiloc.models.numerics import at_least_float32, check_number, log_softmax
 from mmsemiloc.models.predictions import Pairs, Predictions
 from mmsemiloc.models.views import Selection
 
@@ -172,7 +172,7 @@ class PairTerm(WeightedTerm):
     def log_targets(self, pairs: Pairs) -> Tensor:
         """log q (P, C) of the weak view of each pair, aligned if asked for, without gradient."""
         scores = at_least_float32(pairs.targets.detach())
-        return scores.log_softmax(1) if self.alignment is None else self.alignment(scores)
+        return log_softmax(scores) if self.alignment is None else self.alignment(scores)
 
     def values(self, predictions: Predictions, batch: EffectiveBatch) -> tuple[Values, Tensor]:
         """Means over the pairs, and their share of the effective batch."""

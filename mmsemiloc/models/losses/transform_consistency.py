@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from mmsemiloc.models.losses.term import PairTerm, Values
-from mmsemiloc.models.numerics import at_least_float32
+from mmsemiloc.models.numerics import at_least_float32, softmax
 from mmsemiloc.models.predictions import Pairs
 from mmsemiloc.registry import MODELS
 
@@ -28,7 +28,7 @@ def transform_consistency(cls_score: Tensor, image: Tensor) -> Tensor:
         >>> transform_consistency(torch.tensor([[99., 0.], [0., 99.]]), torch.tensor([0, 0]))
         tensor(2.)
     """
-    probs = at_least_float32(cls_score).softmax(1)
+    probs = softmax(at_least_float32(cls_score))
     numbers = torch.bincount(image)
     index = image.to(probs.device)
     sums = probs.new_zeros(len(numbers), probs.size(1)).index_add(0, index, probs)
