@@ -40,6 +40,12 @@ def make_parser() -> Parser:
         '--jobs', type=positive, default=1, metavar='N', help='draws side by side (default: 1)'
     )
     parser.add_argument(
+        '--maps',
+        action='store_true',
+        help='instead: how concentrated the maps are with and without the locality penalty; '
+        'writes maps.csv, maps.md and a picture',
+    )
+    parser.add_argument(
         '--data-root', metavar='DIR', help="folder of the images (default: the package's)"
     )
     parser.add_argument(

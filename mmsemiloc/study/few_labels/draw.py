@@ -43,6 +43,7 @@ class Draw:
         fold: In which fold each labelled image is held out (L,); None if nothing can be.
         test: Projected features of the test images (T, d).
         maps: Projected maps (N, d, H, W).
+        projection: What projected them.
     """
 
     train: Tensor
@@ -50,6 +51,13 @@ class Draw:
     fold: np.ndarray | None
     test: Tensor
     maps: Tensor
+    projection: Projection
+
+
+def project_maps(maps: np.ndarray, projection: Projection) -> Tensor:
+    """Maps (N, d, H, W) of maps (N, D, H, W); they keep their mean, as the classifier's maps do."""
+    basis = projection.basis / projection.scale
+    return torch.einsum('ndhw,dk->nkhw', torch.from_numpy(maps).float(), basis)
 
 
 def random_labels(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -69,38 +77,48 @@ def random_labels(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     raise ValueError(f'{count} labels drawn at random do not have 2 of each class: draw more')
 
 
-def make_draw(features: Features, chosen: ImageSet, per_class: int, seed: int) -> Draw:
+def draw_places(
+    labels: np.ndarray, chosen: ImageSet, per_class: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw training images, then the labelled ones among them.
 
     Args:
-        features: Those of all images.
+        labels: Classes of all training images (N,).
         chosen: How many training images, and how labels are drawn.
         per_class: Labels of each class; their mean if they are drawn at random.
         seed: Of the draw.
+
+    Returns:
+        Places of the training images, and which of these are labelled, in ascending order.
+
+    Raises:
+        ValueError: If a class has too few images.
     """
     rng = np.random.default_rng([seed, 1])
-    total = len(features.train_labels)
-    places: np.ndarray = np.arange(total)
+    places: np.ndarray = np.arange(len(labels))
     if chosen.images is not None:
-        places = np.sort(rng.permutation(total)[: chosen.images])
-    labels = features.train_labels[places]
+        places = np.sort(rng.permutation(len(labels))[: chosen.images])
     if chosen.balanced:
-        known = draw_labels(labels, per_class, seed)
-    else:
-        known = random_labels(labels, per_class * features.num_classes, seed)
+        return places, draw_labels(labels[places], per_class, seed)
+    return places, random_labels(labels[places], per_class * (int(labels.max()) + 1), seed)
+
+
+def make_draw(features: Features, chosen: ImageSet, per_class: int, seed: int) -> Draw:
+    """The images of a draw; see :func:`draw_places`."""
+    places, known = draw_places(features.train_labels, chosen, per_class, seed)
+    labels = features.train_labels[places]
     fold = stratified_folds(labels[known], min(FOLDS, per_class), seed) if per_class > 1 else None
 
-    # The projection needs no label. Maps keep their mean, so that they are those of the classifier.
+    # The projection needs no label.
     train = torch.from_numpy(features.train[:, places])
     projection = Projection.of(train[0])
-    maps = torch.from_numpy(features.maps[places]).float()
-    small = torch.einsum('ndhw,dk->nkhw', maps, projection.basis / projection.scale)
     return Draw(
         projection(train),
         Labeled(known, labels[known], features.num_classes),
         fold,
         projection(torch.from_numpy(features.test)),
-        small,
+        project_maps(features.maps[places], projection),
+        projection,
     )
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 
 import mmsemiloc
@@ -15,6 +14,8 @@ from mmsemiloc.few_labels.image_views import Views
 from mmsemiloc.registry import DATASETS
 
 VIEWS = 2  # strong views of each training image
+TRAIN, TEST = 'training images', 'test images'
+Done = Callable[[str, int, int], None]
 CONFIGS = Path(mmsemiloc.__file__).parent / '.mim' / 'configs' / 'few_labels'
 
 
@@ -74,13 +75,35 @@ class Source:
         """What is compared on them."""
         return SETS[self.name]
 
-    def datasets(self, cfg: Config) -> list[BaseDataset]:
-        """All training and all test images of a config."""
+    def config(self) -> Config:
+        """Its config."""
+        return Config.fromfile(CONFIGS / self.images.config)
+
+    def records(self) -> dict[str, list[dict]]:
+        """What is known of each training image of the pool, and of each test image.
+
+        Raises:
+            ValueError: If the images are not there, with the way to get them.
+        """
+        init_default_scope('mmsemiloc')
+        cfg = self.config()
         root = {} if self.data_root is None else {'data_root': self.data_root}
-        return [
+        train, test = (
             DATASETS.build({**dataset, 'per_class': None, **root})
             for dataset in (cfg.train_dataloader.dataset.labeled, cfg.test_dataloader.dataset)
-        ]
+        )
+        places = np.arange(len(train))
+        if self.images.pool is not None:
+            places = np.sort(np.random.default_rng(0).permutation(places)[: self.images.pool])
+        return {
+            TRAIN: [train.get_data_info(int(place)) for place in places],
+            TEST: [test.get_data_info(place) for place in range(len(test))],
+        }
+
+
+def labels_of(records: Sequence[Mapping]) -> np.ndarray:
+    """Classes (N,) of images."""
+    return np.array([record['gt_label'] for record in records])
 
 
 @dataclass(frozen=True)
@@ -123,9 +146,27 @@ def make_views(cfg: Config, size: int, number: int) -> Views:
     return Views(resized(cfg.test_pipeline, size), resized(strong, size), number)
 
 
-def load_features(
-    source: Source, done: Callable[[str, int, int], None] = lambda part, number, total: None
-) -> Features:
+def read_rows(source: Source, part: str, views: int, done: Done, maps: bool = False) -> np.ndarray:
+    """Features (1 + views, N, ...) of a part, of which those that are missing are computed.
+
+    Args:
+        source: The images.
+        part: ``TRAIN`` or ``TEST``.
+        views: Strong views.
+        done: See :func:`load_features`.
+        maps: Whether to read maps instead.
+    """
+    cfg, infos = source.config(), source.records()[part]
+    how = make_views(cfg, source.images.size, views)
+    extractor = FeatureExtractor(cfg.model.to_dict(), how, source.cache, maps=maps)
+    stage = f'maps of {part}' if maps else part
+    result = extractor.extract(infos, done=lambda count: done(stage, count, len(infos)))
+    for place, fault in result.faults.items():
+        raise ValueError(f'{source.name}, {part}, {infos[place].get("img_path")}: {fault}')
+    return extractor.features([key for key in result.keys if key is not None])
+
+
+def load_features(source: Source, done: Done = lambda part, number, total: None) -> Features:
     """Compute the features that are not on the disk yet, and read all.
 
     Args:
@@ -136,36 +177,11 @@ def load_features(
     Raises:
         ValueError: If the images or the weights are not there, with the way to get them.
     """
-    chosen = source.images
-    cfg = Config.fromfile(CONFIGS / chosen.config)
-    init_default_scope('mmsemiloc')
-    train, test = source.datasets(cfg)
-    places = np.arange(len(train))
-    if chosen.pool is not None:
-        places = np.sort(np.random.default_rng(0).permutation(places)[: chosen.pool])
-    records = {
-        'training images': [train.get_data_info(int(place)) for place in places],
-        'test images': [test.get_data_info(place) for place in range(len(test))],
-    }
-
-    def rows(part: str, views: int, maps: bool = False) -> np.ndarray:
-        """Features (1 + views, N, ...) of a part."""
-        how = make_views(cfg, chosen.size, views)
-        extractor = FeatureExtractor(cfg.model.to_dict(), how, source.cache, maps=maps)
-        infos = records[part]
-        result = extractor.extract(infos, done=lambda count: done(part, count, len(infos)))
-        for place, fault in result.faults.items():
-            raise ValueError(f'{source.name}, {part}, {infos[place].get("img_path")}: {fault}')
-        return extractor.features([key for key in result.keys if key is not None])
-
-    def labels(part: str) -> np.ndarray:
-        """Classes of a part."""
-        return np.array([record['gt_label'] for record in records[part]])
-
+    records = source.records()
     return Features(
-        rows('training images', VIEWS),
-        labels('training images'),
-        rows('test images', 0)[0],
-        labels('test images'),
-        rows('training images', 0, maps=True)[0],
+        read_rows(source, TRAIN, VIEWS, done),
+        labels_of(records[TRAIN]),
+        read_rows(source, TEST, 0, done)[0],
+        labels_of(records[TEST]),
+        read_rows(source, TRAIN, 0, done, maps=True)[0],
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmsemiloc.study.few_labels.draw import make_draw, outcome_of
-from mmsemiloc.study.few_labels.image_sets import Features, Source, load_features
+from mmsemiloc.study.few_labels.draw import draw_places, make_draw, outcome_of
+from mmsemiloc.study.few_labels.image_sets import TRAIN, Features, Source, labels_of, load_features
 from mmsemiloc.study.few_labels.rows import rows
 from mmsemiloc.study.few_labels.shares import share_rows
 from mmsemiloc.study.few_labels.store import DrawFile, fingerprint
@@ -47,6 +47,18 @@ def plan(source: Source, numbers: Sequence[int], draws: int, folder: Path) -> li
     return [Task(source, per_class, seed, folder) for seed in seeds for per_class in numbers]
 
 
+def check_draws(tasks: Sequence[Task]) -> None:
+    """Check that there are enough images for all draws of one set.
+
+    Raises:
+        ValueError: If the images are not there, or a class has too few for a draw.
+    """
+    source = tasks[0].source
+    labels = labels_of(source.records()[TRAIN])
+    for task in tasks:
+        draw_places(labels, source.images, task.per_class, task.seed)
+
+
 def start_process(source: Source) -> None:
     """Read the features, which are on the disk, once for a process."""
     torch.set_num_threads(1)
@@ -68,7 +80,10 @@ def run_draw(task: Task) -> Task:
         if name not in found or found[name][0] != mark:
             found[name] = mark, outcome_of(draw, row)
             task.file.write(found)
-    task.file.write({name: found[name] for name in methods})
+
+    # What is no method any more goes.
+    if found.keys() != methods.keys():
+        task.file.write({name: found[name] for name in methods})
     return task
 
 

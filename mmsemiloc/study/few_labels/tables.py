@@ -8,7 +8,8 @@ import numpy as np
 from mmsemiloc.study.few_labels.draw import Outcome
 from mmsemiloc.study.few_labels.intervals import Bootstrap, Difference, value_of
 from mmsemiloc.study.few_labels.run import Task
-from mmsemiloc.study.spreads import format_number
+from mmsemiloc.study.results import TITLES
+from mmsemiloc.study.spreads import format_interval, format_number
 from mmsemiloc.study.tables import Table
 
 # Methods that the others are compared with.
@@ -123,8 +124,7 @@ def value_table(comparison: Comparison) -> Table:
         ]
         for name in names
     ]
-    title = {'accuracy': 'Accuracy, %', 'mean_recall': 'Mean recall, %'}[comparison.metric]
-    return Table(f'{title}, by labels per class', ['method', *map(str, numbers)], rows)
+    return Table(TITLES[comparison.metric], ['labels per class', *map(str, numbers)], rows)
 
 
 def difference_tables(found: Mapping[tuple[int, str, str], Difference]) -> list[Table]:
@@ -143,8 +143,29 @@ def difference_tables(found: Mapping[tuple[int, str, str], Difference]) -> list[
             ]
             for second in others
         ]
-        tables.append(Table(f'{first} minus ..., points', ['minus', *map(str, numbers)], rows))
+        tables.append(Table(f'{first} minus', ['labels per class', *map(str, numbers)], rows))
     return tables
+
+
+def map_table(rows: Sequence[Mapping[str, float]], metric: str) -> Table:
+    """Means over the draws by the weight of the penalty, and differences from the weight 0."""
+    gammas = list(dict.fromkeys(row['gamma'] for row in rows))
+
+    def values(gamma: float, name: str) -> list[float]:
+        """A column of the rows of a weight."""
+        return [row[name] for row in rows if row['gamma'] == gamma]
+
+    lines = []
+    for gamma in gammas:
+        line = [f'{gamma:g}']
+        for name in ('cam_area', metric):
+            mine = values(gamma, name)
+            change = np.subtract(mine, values(gammas[0], name)).tolist()
+            line += [format_number(float(np.mean(mine))), format_interval(change)]
+        lines.append(line)
+    title = TITLES[metric]
+    columns = ['gamma', 'CAM area %', 'minus gamma 0', title, 'minus gamma 0']
+    return Table('Maps by the weight of the locality penalty', columns, lines)
 
 
 def plot_lines(comparison: Comparison) -> dict[str, list[tuple[float, float]]]:

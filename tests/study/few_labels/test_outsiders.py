@@ -6,7 +6,7 @@ from mmsemiloc.study.few_labels.outsiders import UNLABELED, LabelSpread, LinearS
 
 @pytest.mark.parametrize('classes', [2, 3])
 @pytest.mark.parametrize(
-    'method', [LabelSpread(3, 0.8), SelfTraining(0.8, 10), LinearSVM(1)], ids=lambda m: str(m)
+    'method', [LabelSpread(8, 0.8), SelfTraining(0.8, 10), LinearSVM(1)], ids=lambda m: str(m)
 )
 def test_probabilities_of_every_class(method, classes):
     rng = np.random.default_rng(0)
