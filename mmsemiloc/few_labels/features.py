@@ -183,7 +183,14 @@ class FeatureExtractor:
             self.forward(torch.stack(full[start : start + TOGETHER]))
             for start in range(0, len(full), TOGETHER)
         ]
-        return torch.cat(parts)[: len(images)].cpu().numpy()
+        rows = torch.cat(parts)[: len(images)]
+        if rows.shape[1:] != self.shape:
+            raise ValueError(
+                f'the maps of a view of {tuple(images[0].shape)} have shape '
+                f'{tuple(rows.shape[1:])}, not {self.shape}: let the transforms of all views give '
+                f'{self.image_size()} pixels (Resize, CenterCrop)'
+            )
+        return rows.cpu().numpy()
 
     def features(self, keys: Sequence[bytes], views: int | None = None) -> np.ndarray:
         """Features (V, N, ...) of images that have been extracted, of the first ``views`` views.

@@ -70,8 +70,8 @@ class CachedMaps(BaseModule):
         if features.dim() != 4 or features.size(1) != self.channels:
             raise ValueError(
                 f'CachedMaps takes features of model.backbone.channels={self.channels} channels, '
-                f'got shape {tuple(features.shape)}: set channels to those of CachedFeatures, which '
-                'has to be the data set'
+                f'got shape {tuple(features.shape)}: the data set has to be CachedFeatures, of as '
+                'many channels'
             )
         if self.dims is None:
             return (features,)
