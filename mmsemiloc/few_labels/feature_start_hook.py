@@ -1,6 +1,6 @@
 """Hook that lets a classifier of frozen features start at the means of its classes."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from mmengine.dataset import BaseDataset
@@ -86,7 +86,8 @@ class FeatureStartHook(Hook):
         """Set projection, weight and bias."""
         if self.loaded:
             return
-        model, dataset = inner_model(runner.model), runner.train_loop.dataloader.dataset
+        model: Any = inner_model(runner.model)
+        dataset = runner.train_loop.dataloader.dataset
         if not isinstance(model.backbone, CachedMaps):
             raise ValueError(
                 'FeatureStartHook needs model.backbone of type CachedMaps, got '

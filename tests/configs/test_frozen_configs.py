@@ -12,7 +12,6 @@ import torch
 from tests.few_labels.frozen_runs import CONFIGS, frozen_config, trained
 
 pytestmark = pytest.mark.usefixtures('tiny_frozen_runs')
-from tests.few_labels.test_cached_features import config_as_it_is, two_for_validation  # noqa: F401
 
 NAMES = sorted(file.stem.removeprefix('fashion_frozen_') for file in CONFIGS.glob('*frozen*.py'))
 LOSSES = {

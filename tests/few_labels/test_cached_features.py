@@ -239,7 +239,7 @@ def test_locality_reads_cached_maps(tmp_path):
     """The penalty makes maps smaller; without it nothing of them is read."""
     found = {}
     for gamma in (0.0, 5.0):
-        cfg = frozen_config('ce', tmp_path, steps=20, image_size=64)
+        cfg = frozen_config('ce', tmp_path, steps=10, image_size=64)
         for dataset in cached(cfg):
             dataset.maps = True
         cfg.model.backbone.pop('dims')

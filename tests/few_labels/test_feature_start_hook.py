@@ -10,7 +10,6 @@ from mmsemiloc.few_labels.feature_start_hook import FeatureStartHook, find_proje
 from tests.few_labels.frozen_runs import frozen_config, trained, weights
 
 pytestmark = pytest.mark.usefixtures('tiny_frozen_runs')
-from tests.few_labels.test_cached_features import config_as_it_is, two_for_validation  # noqa: F401
 
 
 def test_the_start_is_the_mean_of_each_class(tmp_path):
@@ -38,18 +37,13 @@ def test_the_start_is_the_mean_of_each_class(tmp_path):
     assert not bias.abs().gt(1e-6).any()
 
 
-def test_a_resumed_run_and_a_checkpoint_keep_what_they_have(tmp_path):
+def test_a_run_from_a_checkpoint_keeps_what_it_has(tmp_path):
     whole = weights(trained(frozen_config('mel_nbel', tmp_path, steps=4)))
     file = str(tmp_path / 'mel_nbel/iter_4.pth')
     cfg = frozen_config('mel_nbel', tmp_path, steps=4, load_from=file)
     cfg.optim_wrapper.optimizer.lr = 1e-12
     other = weights(trained(cfg))
     torch.testing.assert_close(other[0], whole[0])
-
-    # A test reads the projection of the checkpoint.
-    runner = build_runner(frozen_config('mel_nbel', tmp_path, load_from=file))
-    assert 0 <= runner.test()['accuracy/top1'] <= 100
-    assert runner.model.backbone.basis.any()
 
 
 def test_a_mean_teacher_starts_at_the_same_place(tmp_path):
