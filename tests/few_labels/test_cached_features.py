@@ -16,6 +16,7 @@ from mmsemiloc.few_labels.projection import Projection
 from mmsemiloc.few_labels.solver import Solver, train_heads
 from mmsemiloc.few_labels.whole_set_loss import Method
 from mmsemiloc.registry import DATASETS, MODELS
+from mmsemiloc.study.evaluate import evaluate_checkpoint, summarize
 from tests.datasets.conftest import save_image
 from tests.few_labels.frozen_runs import cached, frozen_config, trained, weights
 from tests.few_labels.test_features import MODEL, STRONG, WEAK
@@ -257,6 +258,22 @@ def test_locality_reads_cached_maps(tmp_path):
             found[gamma] = runner.model.head.cam((maps,), labels).square().mean()
         assert maps.shape[1:] == (64, 2, 2)
     assert found[5.0] < 0.9 * found[0.0]
+
+
+def test_locality_of_pooled_features_is_refused(tmp_path):
+    cfg = frozen_config('ce', tmp_path)
+    cfg.model.head.loss_locality = dict(type='mmsemiloc.LocalityLoss', loss_weight=1.0)
+    with pytest.raises(ValueError, match='the loss cannot be computed: .*maps=True of Cached'):
+        trained(cfg)
+
+
+def test_a_study_reads_frozen_runs(tmp_path):
+    """Pooled features have neither pixels nor maps."""
+    cfg = frozen_config('ce', tmp_path)
+    trained(cfg)
+    found = evaluate_checkpoint(cfg, str(tmp_path / 'ce/iter_6.pth'), 'test')
+    assert len(found.labels) == 20 and not found.examples.images.any()
+    assert summarize(found)['cam_area'] is None and 0 <= summarize(found)['accuracy'] <= 100
 
 
 class NoImages(EngineDataset):

@@ -12,13 +12,13 @@ def project_maps(maps: Tensor, mean: Tensor, basis: Tensor, scale: Tensor) -> Te
     """``(x - mean) basis / scale`` at each place.
 
     Args:
-        maps: Maps (N, D, H, W).
+        maps: Maps (N, D, H, W), or features (N, D).
         mean: (D,).
         basis: (D, d).
         scale: A number.
 
     Returns:
-        Maps (N, d, H, W).
+        Maps (N, d, H, W), or features (N, d).
     """
     return ((maps.movedim(1, -1) - mean) @ basis / scale).movedim(-1, 1)
 
@@ -30,6 +30,8 @@ class CachedMaps(BaseModule):
     The projection goes onto the principal components of the training images, see
     ``few_labels.Projection``; ``FeatureStartHook`` finds it, and checkpoints have it. Classifiers
     are trained faster behind it. It takes the mean from every place, so maps are others with it.
+    Pooled features, which come as maps of one place, are none behind it: the head and the terms
+    take them as pooled ones.
 
     Args:
         channels: D of the features.
@@ -66,13 +68,15 @@ class CachedMaps(BaseModule):
         self.scale.fill_(scale)
 
     def forward(self, features: Tensor) -> tuple[Tensor]:
-        """Maps (N, D, H, W), or (N, d, H, W), of features (N, D, H, W)."""
+        """Maps (N, d, H, W) of maps (N, D, H, W), or features (N, d) of maps of one place."""
         if features.dim() != 4 or features.size(1) != self.channels:
             raise ValueError(
                 f'CachedMaps takes features of model.backbone.channels={self.channels} channels, '
                 f'got shape {tuple(features.shape)}: the data set has to be CachedFeatures, of as '
                 'many channels'
             )
+        if features.shape[2:] == (1, 1):
+            features = features.flatten(1)
         if self.dims is None:
             return (features,)
         if not self.basis.any():

@@ -10,6 +10,7 @@ from mmsemiloc.models import CachedMaps
 def test_maps_are_handed_on_as_they_are():
     maps = torch.randn(2, 5, 3, 4)
     assert CachedMaps(5)(maps)[-1] is maps
+    assert torch.equal(CachedMaps(5)(maps[:, :, :1, :1])[-1], maps[:, :, 0, 0])
     assert not list(CachedMaps(5, 3).parameters())  # nothing is trained
 
 
@@ -27,6 +28,7 @@ def test_the_projection_is_that_of_the_features():
     assert found.shape == (20, 3, 2, 3)
     torch.testing.assert_close(found.mean((2, 3)), projection(maps.mean((2, 3))))
     torch.testing.assert_close(found[..., 1, 2], projection(maps[..., 1, 2]))
+    torch.testing.assert_close(loaded(maps[..., :1, :1])[-1], projection(maps[..., 0, 0]))
 
 
 def test_a_projection_that_is_not_known_is_no_projection():
