@@ -51,9 +51,14 @@ def files(folder, with_label=True, **kwargs):
 
 def features(folder, images=None, cache='cache', **kwargs):
     """CachedFeatures of the images in ``folder``, with two strong views."""
+    return DATASETS.build(features_config(folder, images, cache, **kwargs))
+
+
+def features_config(folder, images=None, cache='cache', **kwargs):
+    """The config of :func:`features`."""
     settings = dict(model=MODEL, pipeline=WEAK, strong=STRONG, views=2) | kwargs
     cfg = dict(type='mmsemiloc.CachedFeatures', images=images or files(folder))
-    return DATASETS.build(dict(cfg, cache=str(folder / cache), **settings))
+    return dict(cfg, cache=str(folder / cache), **settings)
 
 
 def rows(dataset):
@@ -219,6 +224,17 @@ def test_copies_and_subsets_share_the_features(folder):
     loaded = pickle.loads(pickle.dumps(dataset))
     assert torch.equal(loaded[3]['inputs'][2], dataset[3]['inputs'][2])
     assert len(features(folder, indices=2)) == 2
+
+
+def test_folds_of_cross_validation(folder):
+    """MMPretrain's folds, as a labelled source and as images to test on."""
+    fold = dict(type='KFoldDataset', dataset=features_config(folder, views=0), num_splits=3, seed=0)
+    parts = []
+    for test_mode in (False, True):
+        built = DATASETS.build(dict(fold, fold=1, test_mode=test_mode))
+        dataset = SemiSupDataset(built)
+        parts.append({dataset[place]['data_samples'].img_path for place in range(len(dataset))})
+    assert [len(part) for part in parts] == [4, 2] and not parts[0] & parts[1]
 
 
 def test_maps_have_the_pooled_features_as_means(folder):
