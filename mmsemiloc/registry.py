@@ -17,15 +17,18 @@ class PretrainRegistry(Registry):
 
     Args:
         kind: Name of the registry in ``mmpretrain.registry``.
-        location: Module of mmsemiloc to import before a type is looked up.
+        *locations: Modules of mmsemiloc to import before a type is looked up.
     """
 
-    def __init__(self, kind: str, location: str) -> None:
+    def __init__(self, kind: str, *locations: str) -> None:
         self.pretrain: Registry = getattr(mmpretrain_registry, kind)
         # MMPretrain's cannot be the parent: MMEngine finds a scope only in the children of the
         # root.
         super().__init__(
-            self.pretrain.name, parent=self.pretrain.parent, scope='mmsemiloc', locations=[location]
+            self.pretrain.name,
+            parent=self.pretrain.parent,
+            scope='mmsemiloc',
+            locations=[*locations],
         )
 
     def get(self, key: str) -> type | None:
@@ -38,10 +41,14 @@ class PretrainRegistry(Registry):
 
 
 MODELS = PretrainRegistry('MODELS', 'mmsemiloc.models')
-DATASETS = PretrainRegistry('DATASETS', 'mmsemiloc.datasets')
+# Types of the room few_labels, which knows all the others.
+FEATURES = 'mmsemiloc.few_labels.cached_features'
+START = 'mmsemiloc.few_labels.feature_start_hook'
+
+DATASETS = PretrainRegistry('DATASETS', 'mmsemiloc.datasets', FEATURES)
 TRANSFORMS = PretrainRegistry('TRANSFORMS', 'mmsemiloc.datasets')
 DATA_SAMPLERS = PretrainRegistry('DATA_SAMPLERS', 'mmsemiloc.datasets')
-HOOKS = PretrainRegistry('HOOKS', 'mmsemiloc.engine')
+HOOKS = PretrainRegistry('HOOKS', 'mmsemiloc.engine', START)
 OPTIM_WRAPPERS = PretrainRegistry('OPTIM_WRAPPERS', 'mmsemiloc.engine')
 MODEL_WRAPPERS = PretrainRegistry('MODEL_WRAPPERS', 'mmsemiloc.engine')
 RUNNERS = PretrainRegistry('RUNNERS', 'mmsemiloc.engine')

@@ -175,3 +175,9 @@ class Alone:
     @staticmethod
     def all_reduce(data, op):
         pass
+
+
+@pytest.fixture
+def tiny_frozen_runs(monkeypatch):
+    """2 validation images of each class of Fashion-MNIST, of which generated files have few."""
+    monkeypatch.setattr('mmsemiloc.datasets.fashion_mnist.VAL_PER_CLASS', 2)

@@ -44,6 +44,19 @@ PLACES = {
     ),
     'pretrained': ('model.backbone.init_cfg.checkpoint',),
 }
+# CachedFeatures has a dataset, and a model that computes features, inside.
+IMAGES = tuple(f'train_dataloader.dataset.{part}.images' for part in ('labeled', 'unlabeled'))
+PLACES['per_class'] += tuple(f'{place}.per_class' for place in IMAGES)
+PLACES['label_seed'] += tuple(f'{place}.seed' for place in IMAGES)
+PLACES['pretrained'] += tuple(
+    f'{dataset}.model.backbone.init_cfg.checkpoint'
+    for dataset in (
+        'train_dataloader.dataset.labeled',
+        'train_dataloader.dataset.unlabeled',
+        'val_dataloader.dataset',
+        'test_dataloader.dataset',
+    )
+)
 LENGTHS = {'steps': 'max_iters', 'max_epochs': 'max_epochs'}
 KNOBS = ('data_root', 'image_size', *PLACES, *LENGTHS)
 

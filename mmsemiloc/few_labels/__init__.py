@@ -3,6 +3,7 @@
 - ``features.py`` computes features of ``image_views.py`` with a ``fused_backbone.py``,
   ``feature_store.py`` keeps them on disk, ``projection.py`` makes them short.
 - ``solver.py`` trains many linear classifiers at once, each with a ``whole_set_loss.py``.
+- ``cached_features.py`` and ``feature_start_hook.py``: frozen features in the framework.
 - ``settings.py`` and ``selection.py``: what is compared, and the choice by cross-validation.
 - ``label_csv.py``, ``photos.py`` and ``readable.py``: which photographs of one's own there are.
 - ``fit.py``: what is made of them, a ``classifier.py`` with its ``result_config.py``.

@@ -23,7 +23,10 @@ from mmsemiloc.few_labels.image_views import MissingViews, Views
 from mmsemiloc.registry import MODELS
 
 CACHE = '~/.cache/mmsemiloc/features'
-BATCH = 64  # images that run through the backbone at once
+BATCH = 64  # images whose features are written at once
+# Images that run through the backbone at once, always as many: with another number the last digits
+# of their features would be others.
+TOGETHER = 16
 
 
 def cache_folder(cache: str | Path | None = None) -> Path:
@@ -173,12 +176,21 @@ class FeatureExtractor:
         return count
 
     def _rows(self, images: Sequence[Tensor]) -> np.ndarray:
-        """Features of images of one size."""
+        """Features of images of one size; they do not depend on the images beside them."""
+        empty = [torch.zeros_like(images[0])] * (-len(images) % TOGETHER)
+        full = [*images, *empty]
         parts = [
-            self.forward(torch.stack(list(images[start : start + BATCH])))
-            for start in range(0, len(images), BATCH)
+            self.forward(torch.stack(full[start : start + TOGETHER]))
+            for start in range(0, len(full), TOGETHER)
         ]
-        return torch.cat(parts).cpu().numpy()
+        rows = torch.cat(parts)[: len(images)]
+        if rows.shape[1:] != self.shape:
+            raise ValueError(
+                f'the maps of a view of {tuple(images[0].shape)} have shape '
+                f'{tuple(rows.shape[1:])}, not {self.shape}: let the transforms of all views give '
+                f'{self.image_size()} pixels (Resize, CenterCrop)'
+            )
+        return rows.cpu().numpy()
 
     def features(self, keys: Sequence[bytes], views: int | None = None) -> np.ndarray:
         """Features (V, N, ...) of images that have been extracted, of the first ``views`` views.

@@ -1,3 +1,4 @@
+from mmsemiloc.models.backbones.cached_maps import CachedMaps
 from mmsemiloc.models.backbones.densenet_pyramid import DenseNetPyramid
 from mmsemiloc.models.backbones.dilated_densenet import DilatedDenseNet
 from mmsemiloc.models.backbones.efficientnet_lite import EfficientNetLite
@@ -38,6 +39,7 @@ from mmsemiloc.models.views import Selection, Views
 
 __all__ = [
     'CAMClsHead',
+    'CachedMaps',
     'DenseNetPyramid',
     'DilatedDenseNet',
     'DistributionAlignment',

@@ -46,7 +46,7 @@ def class_activation_maps(
             f'class activation maps need features (T, D, H, W), got {tuple(features.shape)}: '
             'CAMClsHead pools by itself, so remove the pooling neck of the model (neck=None), and '
             "let the backbone give maps: out_type='featmap' of a VisionTransformer, "
-            'gap_before_final_norm=False of a ConvNeXt'
+            'gap_before_final_norm=False of a ConvNeXt, maps=True of CachedFeatures'
         )
     if labels is None:
         return torch.einsum('cd,tdhw->tchw', fc_weight, features)

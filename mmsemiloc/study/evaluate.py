@@ -172,9 +172,11 @@ def evaluate(model: nn.Module, loader: DataLoader, num_examples: int = 12) -> Ev
 
 
 def example_of(seen: ScoredImage) -> tuple[np.ndarray, ...]:
-    """Pixels, map and boxes of an image, as in :class:`Examples`."""
+    """Pixels, map and boxes of an image, as in :class:`Examples`; cached features are no pixels."""
     cam = np.full(seen.size, np.nan, np.float32) if seen.cam is None else seen.cam
-    return to_bgr(seen.image)[..., ::-1], cam, seen.boxes
+    pixels = len(seen.image) in (1, 3)
+    picture = to_bgr(seen.image)[..., ::-1] if pixels else np.zeros((*seen.size, 3), np.uint8)
+    return picture, cam, seen.boxes
 
 
 def stack_examples(examples: Sequence[tuple[np.ndarray, ...]]) -> Examples:

@@ -40,6 +40,30 @@ def test_draw_of_labels_and_size_of_images(name):
     assert set(map(tuple, sizes)) == {(64, 64)} and len(sizes) == 4 + ('fixmatch' in name)
 
 
+def test_knobs_reach_the_images_and_the_network_of_cached_features():
+    file = CONFIGS / 'few_labels/fashion_frozen_fixmatch_mel_nbel.py'
+    knobs = dict(per_class=7, label_seed=3, image_size=64, data_root='there', pretrained='a.pth')
+    cfg = apply_knobs(Config.fromfile(file), knobs)
+    train = cfg.train_dataloader.dataset
+    assert [
+        (part.images.per_class, part.images.seed) for part in (train.labeled, train.unlabeled)
+    ] == [(7, 3)] * 2
+    assert 'seed' not in train.unlabeled  # that of the views stays
+
+    # The same network everywhere, or features would be of two kinds.
+    datasets = [
+        train.labeled,
+        train.unlabeled,
+        cfg.val_dataloader.dataset,
+        cfg.test_dataloader.dataset,
+    ]
+    assert len({str(dataset.model) for dataset in datasets}) == 1
+    assert {dataset.model.backbone.init_cfg.checkpoint for dataset in datasets} == {'a.pth'}
+    assert {dataset.images.data_root for dataset in datasets} == {'there'}
+    sizes = [tuple(step['scale']) for step in resizes(datasets)]
+    assert sizes == [(64, 64)] * 5
+
+
 @pytest.mark.parametrize(
     'knob, match',
     [

@@ -159,6 +159,11 @@ def nbel_rows(results, names, baseline):
     return rows
 
 
+def frozen_rows(results):
+    names = [f'fashion_frozen_{name}' for name in ('ce', 'mel_nbel', 'fixmatch_mel_nbel')]
+    return [[f'`{name}`', *spreads(results, name, ['accuracy %'])] for name in names]
+
+
 @pytest.mark.parametrize(
     'page, heading, file, make',
     [
@@ -167,6 +172,7 @@ def nbel_rows(results, names, baseline):
         ('README.md', '| config (`configs/digits/`)', 'comparison_test.csv', readme_rows),
         ('docs/data.md', '| config (', 'long_tail_test.csv', long_tail_rows),
         ('docs/class_shares.md', '| config (', 'class_shares_test.csv', class_shares_rows),
+        ('docs/few_labels.md', '| config (', 'frozen_fashion_mnist.csv', frozen_rows),
         (
             'docs/nbel.md',
             '| config (`configs/digits/nbel_batch/`) | accuracy % | difference to CE',
