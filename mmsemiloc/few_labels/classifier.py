@@ -141,6 +141,13 @@ class Classifier:
             raise ValueError(f'cannot read image {place}, {image}: {in_words(error)}') from error
 
 
+def set_classifier(model: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    """Give the head of a model the weight (C, D) and bias (C,)."""
+    with torch.no_grad():
+        model.head.fc.weight.copy_(weight)
+        model.head.fc.bias.copy_(bias)
+
+
 def save_checkpoint(model: nn.Module, classes: Sequence[str], file: Path) -> None:
     """Write the weights of a model, with the names of its classes, as a whole file."""
     content = dict(
