@@ -19,16 +19,16 @@ class Backbone:
     """A backbone, and how images come to it.
 
     Attributes:
+        name: What a person calls it.
         base: The config of ours that a config with it inherits, below ``configs/``.
         own: What such a config sets over it, by section.
         start: What ``model.backbone`` has besides when its pretrained weights are loaded.
-        weights: Where these come from, for messages.
     """
 
+    name: str
     base: str
     own: Mapping[str, dict] = field(default_factory=dict)
     start: Mapping[str, object] = field(default_factory=dict)
-    weights: str = ''
 
     def config(self) -> Config:
         """The whole config, whose model starts with pretrained weights.
@@ -73,11 +73,8 @@ def our_backbone(name: str, weights: str | None = None) -> Backbone:
     Raises:
         ValueError: If there is no such file.
     """
-    return Backbone(
-        f'photos/photos_{name}.py',
-        start=pretrained(weights) if weights else {},
-        weights=weights or f'configs/photos/photos_{name}.py',
-    )
+    start = pretrained(weights) if weights else {}
+    return Backbone(name, f'photos/photos_{name}.py', start=start)
 
 
 def find_backbone(name: str, weights: str | Path | None = None) -> Backbone:

@@ -1,6 +1,7 @@
 """Features of the photographs of a folder."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from mmsemiloc.few_labels.progress import Progress, duration
 from mmsemiloc.few_labels.readable import Readable, readable
 from mmsemiloc.inference.photos import file_pipeline
 
+NOT_FETCHED = re.compile('cannot load checkpoint [a-z]+://')
 MOST_WORKERS = 8  # processes that read images
 
 
@@ -32,21 +34,15 @@ def make_extractor(
     how = Views(file_pipeline(cfg.test_pipeline), strong, views, seed)
     try:
         return FeatureExtractor(cfg.model.to_dict(), how, cache)
-    except Exception as error:  # depends on what an address answers
-        remedy = without_connection(error)
-        if not remedy and isinstance(error, ValueError):
+    except (ValueError, OSError) as error:
+        fetched = isinstance(error, ValueError) and not NOT_FETCHED.match(str(error))
+        if fetched:
             raise
-        said = str(error).strip().splitlines()
-        text = said[0] if said else type(error).__name__
-        raise ValueError(f'no weights of {backbone.weights}: {text}{remedy}') from error
-
-
-def without_connection(error: Exception) -> str:
-    """What to do if weights could not be fetched; '' if they were and did not fit."""
-    fetched = isinstance(error, ValueError) and not (
-        str(error).startswith('cannot load checkpoint') and '://' in str(error)
-    )
-    return '' if fetched else '; load them where there is a connection and give --weights FILE'
+        said = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f'the weights of backbone {backbone.name}: {said}; fetch them where there is a '
+            'connection, and give --weights FILE'
+        ) from error
 
 
 def find_features(photos: Photos, extractor: FeatureExtractor, progress: Progress) -> Readable:

@@ -81,6 +81,7 @@ def fit(
         ValueError: If the files, the labels or an argument are wrong, in one line.
 
     Example:
+        >>> import mmsemiloc
         >>> classifier = mmsemiloc.fit('photos', 'labels.csv', say=lambda line: None)
         >>> classifier.classes
         ('cat', 'dog', 'ferret')

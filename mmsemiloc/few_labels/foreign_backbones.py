@@ -117,7 +117,6 @@ def foreign(
     name: str,
     backbone: Mapping[str, Any],
     start: Mapping[str, object],
-    weights: str,
     normalisation: Mapping[str, Any],
     test_pipeline: Sequence[Mapping] | None,
 ) -> Backbone:
@@ -127,7 +126,6 @@ def foreign(
         name: What was asked for, for messages.
         backbone: Its config, without weights.
         start: See :class:`Backbone`.
-        weights: See :class:`Backbone`.
         normalisation: ``mean``, ``std`` and ``to_rgb``.
         test_pipeline: Transforms of an image file for prediction; None for those of
             ``configs/_base_/photos.py``.
@@ -135,7 +133,7 @@ def foreign(
     Raises:
         ValueError: If it gives no features, or its images differ in size.
     """
-    base = Backbone(BASE).config()
+    base = Backbone(name, BASE).config()
     pipeline = [dict(step) for step in test_pipeline or base.test_pipeline]
     size = image_size(pipeline)
     if size is None:
@@ -186,7 +184,7 @@ def foreign(
     )
     if not tells_depths(built):
         own['optim_wrapper'] = ONE_RATE
-    return Backbone(BASE, plain(own), start, weights)
+    return Backbone(name, BASE, plain(own), start)
 
 
 def plain(values: Mapping) -> dict[str, Any]:

@@ -142,7 +142,6 @@ def mmpretrain_backbone(name: str, weights: str | None = None) -> Backbone:
         name,
         plain(with_maps(plain(model['backbone']))),
         pretrained(found),
-        found,
         {key: preprocessor[key] for key in NORMALISATION if key in preprocessor},
         file_pipeline(plain(dict(steps=tested))['steps']) if tested else None,
     )

@@ -1,7 +1,6 @@
 """Backbones of timm (PyTorch Image Models)."""
 
 import difflib
-import importlib.util
 import math
 from typing import Any
 
@@ -9,7 +8,7 @@ from mmsemiloc.few_labels.backbones import TIMM, Backbone, pretrained
 from mmsemiloc.few_labels.foreign_backbones import foreign
 
 
-def test_transforms(size: tuple[int, int], crop: float, mode: str, method: str) -> list[dict]:
+def prediction_transforms(size: tuple[int, int], crop: float, mode: str, method: str) -> list[dict]:
     """Transforms of an image file as timm makes them for prediction.
 
     Args:
@@ -44,15 +43,16 @@ def timm_backbone(name: str, weights: str | None = None) -> Backbone:
     Raises:
         ValueError: If timm is not installed, has no such network, or no weights of it.
     """
-    if importlib.util.find_spec('timm') is None:
-        raise ValueError(f'backbone {TIMM}{name} needs timm: pip install timm')
-    import timm
+    try:
+        from timm import get_pretrained_cfg, is_model, list_models
+    except ImportError as error:
+        raise ValueError(f'backbone {TIMM}{name} needs timm: pip install timm') from error
 
-    if not timm.is_model(name.split('.')[0]):
-        close = ', '.join(difflib.get_close_matches(name, timm.list_models(), n=3))
+    if not is_model(name.split('.')[0]):
+        close = ', '.join(difflib.get_close_matches(name, list_models(), n=3))
         raise ValueError(f'timm has no network {name!r}{f": is it {close}?" if close else ""}')
     try:
-        known: Any = timm.get_pretrained_cfg(name, allow_unregistered=False)
+        known: Any = get_pretrained_cfg(name, allow_unregistered=False)
     except RuntimeError as error:
         raise ValueError(f'timm has no network {name!r}: {error}') from error
     if not weights and not (known and known.has_weights):
@@ -64,13 +64,12 @@ def timm_backbone(name: str, weights: str | None = None) -> Backbone:
         f'{TIMM}{name}',
         dict(type='mmsemiloc.TIMMMaps', model_name=name),
         pretrained(weights) if weights else dict(pretrained=True),
-        weights or f'timm, for {name}',
         dict(
             mean=[round(255 * value, 3) for value in known.mean],
             std=[round(255 * value, 3) for value in known.std],
             to_rgb=True,
         ),
-        test_transforms(
+        prediction_transforms(
             (height, width), known.crop_pct, known.crop_mode or 'center', known.interpolation
         ),
     )
