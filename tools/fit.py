@@ -18,7 +18,8 @@ report.html      accuracy with its interval, confusions, maps, predictions, and
                  the images whose label would help most
 predictions.csv  class and confidence of each unlabelled image
 label_next.csv   the images to label next
-classifier.py    config, and classifier.pth, checkpoint, for all other tools"""
+classifier.py    config, and classifier.pth, checkpoint, for all other tools
+finetuned.py     with --finetune: the same with a trained backbone"""
 
 
 def make_parser() -> Parser:
@@ -38,8 +39,15 @@ def make_parser() -> Parser:
         '--backbone',
         default='efficientnet_lite0',
         metavar='NAME',
-        help='a config configs/photos/photos_NAME.py (default: efficientnet_lite0, whose weights '
-        'are installed)',
+        help='efficientnet_lite0 (default; its weights are installed) or another config '
+        'configs/photos/photos_NAME.py; a model of mmpretrain.list_models(); its config '
+        'FILE.py or mmpretrain::FILE.py; or timm:NAME',
+    )
+    parser.add_argument(
+        '--weights',
+        metavar='FILE',
+        help="file or address of the backbone's weights (default: those that come with it, "
+        'downloaded if need be)',
     )
     parser.add_argument(
         '--views',
@@ -57,6 +65,18 @@ def make_parser() -> Parser:
         help='folds of the cross-validation (default: 5)',
     )
     parser.add_argument('--seed', type=int, default=0, help='of folds and views (default: 0)')
+    parser.add_argument(
+        '--finetune',
+        action='store_true',
+        help='train the backbone too, and compare both on labelled images that neither knows',
+    )
+    parser.add_argument(
+        '--finetune-steps',
+        type=positive,
+        default=200,
+        metavar='N',
+        help='steps of each of the two trainings (default: 200)',
+    )
     parser.add_argument(
         '--work-dir',
         type=Path,

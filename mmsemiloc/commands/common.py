@@ -13,7 +13,7 @@ from mmengine.device import get_device
 
 import mmsemiloc.registry  # noqa: F401  (makes types such as 'mmsemiloc.CAMClsHead' known)
 from mmsemiloc.commands.options import with_options
-from mmsemiloc.engine.build import without_policy
+from mmsemiloc.engine.build import set_loader_defaults, without_policy
 
 AMP_TYPES = {'OptimWrapper': 'AmpOptimWrapper', 'AccumOptimWrapper': 'AmpAccumOptimWrapper'}
 
@@ -23,19 +23,6 @@ def read_options(words: Sequence[str] | None) -> dict:
     parser = argparse.ArgumentParser()
     parser.add_argument('--options', nargs='+', action=DictAction)
     return parser.parse_args(['--options', *words]).options if words else {}
-
-
-def set_loader_defaults(loader: ConfigDict) -> None:
-    """Fill in what mmpretrain's configs leave to its tools.
-
-    Batches are stacked by the workers, which live on from epoch to epoch. What needs an accelerator
-    or workers is off without them, whatever the config says.
-    """
-    loader.setdefault('collate_fn', dict(type='default_collate'))
-    loader['pin_memory'] = loader.get('pin_memory', True) and torch.cuda.is_available()
-    loader['persistent_workers'] = (
-        loader.get('persistent_workers', True) and loader.get('num_workers', 0) > 0
-    )
 
 
 def distribute_on_cpu(cfg: Config) -> None:

@@ -80,7 +80,7 @@ def class_shares(imbalance: float) -> np.ndarray:
 
     Example:
         >>> class_shares(10.0).round(3).tolist()
-        [0.242, 0.188, 0.145, 0.112, 0.087, 0.067, 0.052, 0.04, 0.031, 0.024]
+        [0.245, 0.189, 0.147, 0.114, 0.088, 0.068, 0.053, 0.041, 0.032, 0.024]
     """
     shares = imbalance ** -(np.arange(NUM_CLASSES) / (NUM_CLASSES - 1))
     return shares / shares.sum()

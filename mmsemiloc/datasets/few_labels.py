@@ -24,7 +24,7 @@ def draw_labels(labels: np.ndarray, per_class: int, seed: int = 0) -> np.ndarray
     Example:
         >>> labels = np.arange(12) % 3
         >>> labels[draw_labels(labels, per_class=2)].tolist()
-        [0, 0, 1, 1, 2, 2]
+        [0, 2, 1, 2, 1, 0]
     """
     if per_class < 1 or seed < 0:
         raise ValueError(

@@ -5,7 +5,7 @@ import os
 from datetime import timedelta
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -19,6 +19,19 @@ RANKS = {
     'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE'),
 }
 KINDS = {'val_dataloader': 'validation', 'test_dataloader': 'test'}
+
+
+def set_loader_defaults(loader: ConfigDict) -> None:
+    """Fill in what mmpretrain's configs leave to its tools.
+
+    Batches are stacked by the workers, which live on from epoch to epoch. What needs an accelerator
+    or workers is off without them, whatever the config says.
+    """
+    loader.setdefault('collate_fn', dict(type='default_collate'))
+    loader['pin_memory'] = loader.get('pin_memory', True) and torch.cuda.is_available()
+    loader['persistent_workers'] = (
+        loader.get('persistent_workers', True) and loader.get('num_workers', 0) > 0
+    )
 
 
 def with_one_policy(cfg: Config) -> Config:

@@ -63,11 +63,25 @@ class Classifier:
 
     @classmethod
     def load(cls, folder: str | Path) -> 'Classifier':
-        """The classifier that :meth:`save`, or :func:`mmsemiloc.fit`, has written to a folder."""
+        """The classifier that :meth:`save`, or :func:`mmsemiloc.fit`, has written to a folder.
+
+        Example:
+            >>> import mmsemiloc
+            >>> mmsemiloc.Classifier.load('work_dirs/fit').classes
+            ('cat', 'dog', 'ferret')
+        """
         return cls(Path(folder) / CONFIG, Path(folder) / CHECKPOINT)
 
     def save(self, folder: str | Path) -> None:
-        """Write the config and the checkpoint to a folder, which is made."""
+        """Write the config and the checkpoint to a folder, which is made.
+
+        Example:
+            >>> import mmsemiloc
+            >>> classifier = mmsemiloc.Classifier.load('work_dirs/fit')
+            >>> classifier.save('pets')
+            >>> mmsemiloc.Classifier.load('pets').predict('photos/2.png')[0].label
+            'ferret'
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for file, name in ((self.config_file, CONFIG), (self.checkpoint_file, CHECKPOINT)):
@@ -82,6 +96,13 @@ class Classifier:
 
         Raises:
             ValueError: With the file, or the number of the array, if one cannot be read.
+
+        Example:
+            >>> import mmsemiloc
+            >>> classifier = mmsemiloc.Classifier.load('work_dirs/fit')
+            >>> [photo] = classifier.predict('photos/0.png')
+            >>> photo.label, photo.confidence > 0.5
+            ('cat', True)
         """
         found = []
         for probabilities, _ in self._run(images):
@@ -103,6 +124,13 @@ class Classifier:
         Raises:
             NoMapsError: If the model has no maps.
             ValueError: As :meth:`predict`.
+
+        Example:
+            >>> import mmsemiloc
+            >>> classifier = mmsemiloc.Classifier.load('work_dirs/fit')
+            >>> [one, two] = classifier.maps(['photos/0.png', 'photos/1.png'])
+            >>> one.shape
+            (224, 224)
         """
         return [cam for _, cam in self._run(images, need_maps=True) if cam is not None]
 
@@ -139,6 +167,13 @@ class Classifier:
             if not cannot_be_read(error):
                 raise
             raise ValueError(f'cannot read image {place}, {image}: {in_words(error)}') from error
+
+
+def set_classifier(model: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    """Give the head of a model the weight (C, D) and bias (C,)."""
+    with torch.no_grad():
+        model.head.fc.weight.copy_(weight)
+        model.head.fc.bias.copy_(bias)
 
 
 def save_checkpoint(model: nn.Module, classes: Sequence[str], file: Path) -> None:

@@ -1,18 +1,15 @@
 """Features of images from a frozen backbone, computed once and kept on disk."""
 
 import hashlib
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.device import get_device
-from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -20,6 +17,7 @@ from torch.utils.data import DataLoader
 from mmsemiloc.few_labels.feature_store import FeatureStore
 from mmsemiloc.few_labels.fused_backbone import faster
 from mmsemiloc.few_labels.image_views import MissingViews, Views
+from mmsemiloc.few_labels.quiet import quiet
 from mmsemiloc.registry import MODELS
 
 CACHE = '~/.cache/mmsemiloc/features'
@@ -210,15 +208,3 @@ def batches(items: Iterator[tuple], size: int) -> Iterator[list[tuple]]:
             part = []
     if part:
         yield part
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Leave out what MMEngine logs of every tensor when a model is initialised."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -5,8 +5,60 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import binomtest
+
+from mmsemiloc.few_labels.selection import wilson_interval
 
 ROUNDING = 1e-5  # by which a probability may be above 1
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The frozen and the fine-tuned classifier on the same images, whose labels neither knew.
+
+    Attributes:
+        frozen: Which images the frozen one classifies correctly (H,).
+        finetuned: Which ones the fine-tuned one does (H,).
+        steps: Steps of the fine-tuning.
+    """
+
+    frozen: np.ndarray
+    finetuned: np.ndarray
+    steps: int
+
+    def accuracies(self) -> list[tuple[str, float, tuple[float, float]]]:
+        """Accuracy (%) of both and its 95 % interval, by the name."""
+        return [
+            (name, 100 * float(right.mean()), wilson_interval(int(right.sum()), len(right)))
+            for name, right in (('frozen', self.frozen), ('fine-tuned', self.finetuned))
+        ]
+
+    def gained(self) -> tuple[int, int]:
+        """How many images the fine-tuned one alone gets right, and how many the frozen one alone.
+
+        These are what the two differ in.
+        """
+        return int((self.finetuned & ~self.frozen).sum()), int(
+            (self.frozen & ~self.finetuned).sum()
+        )
+
+    def verdict(self) -> str:
+        """Whether fine-tuning helps, by the exact sign test of McNemar at 5 %."""
+        more, less = self.gained()
+        if more + less == 0 or binomtest(more, more + less).pvalue > 0.05:
+            return 'The difference is within chance: keep the frozen one, or label more images.'
+        return f'The {"fine-tuned" if more > less else "frozen"} one is better.'
+
+    def lines(self) -> list[str]:
+        """What is said about it."""
+        (_, first, (low, high)), (_, second, (low2, high2)) = self.accuracies()
+        more, less = self.gained()
+        return [
+            f'On {len(self.frozen)} labelled images that both did not know: frozen {first:.1f} % '
+            f'({low:.1f} to {high:.1f} %), fine-tuned {second:.1f} % ({low2:.1f} to {high2:.1f} '
+            f'%). Right by the fine-tuned one alone: {more}, by the frozen one alone: {less}. '
+            f'{self.verdict()}'
+        ]
 
 
 @dataclass(frozen=True)
@@ -28,6 +80,7 @@ class Outcome:
         faults: Reason for each file that could not be read.
         maps: Class activation map (h, w) of the predicted class for some files.
         plan: What was done, in lines of text.
+        finetuned: What training the backbone too brought; None if it was not trained.
     """
 
     classes: Sequence[str]
@@ -42,6 +95,7 @@ class Outcome:
     faults: Mapping[Path, str] = field(default_factory=dict)
     maps: Mapping[Path, np.ndarray] = field(default_factory=dict)
     plan: Sequence[str] = ()
+    finetuned: Comparison | None = None
 
 
 def check_outcome(outcome: Outcome) -> None:

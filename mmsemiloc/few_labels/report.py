@@ -34,6 +34,7 @@ def make_fit_report(outcome: Outcome, title: str) -> str:
     )
     pictures = Thumbnails.of([*outcome.labeled, *outcome.unlabeled])
     sections = [
+        *parts.fine_tuned(outcome),
         *parts.confusions(outcome),
         *parts.mistakes(outcome, pictures),
         *parts.maps(outcome, pictures),

@@ -40,6 +40,11 @@ COMPARED = """Accuracy of each setting in cross-validation on the labelled image
 one was chosen. The best of several looks a little better than it is. The figure on top does not: no
 image took part in the choice that it judges."""
 
+TUNED = """Both on the same {count} labelled images, whose labels neither knew, after {steps} steps
+of training the whole network. The fine-tuned one alone is right {more} times, the frozen one alone
+{less} times. {verdict} The frozen one is <code>classifier.pth</code>; the fine-tuned one, trained
+with all labels, is <code>finetuned.pth</code>."""
+
 
 def confusions(outcome: Outcome) -> list[Section]:
     """Which class is taken for which: in words, as a matrix and as a table."""
@@ -73,6 +78,27 @@ def confusions(outcome: Outcome) -> list[Section]:
         columns = ['label', 'taken for', 'images']
         content += f'<div class="card">{table_html(Table("", columns, rows))}</div>'
     return [('What is taken for what', words + MATRIX, f'<div class="two">{content}</div>')]
+
+
+def fine_tuned(outcome: Outcome) -> list[Section]:
+    """Whether training the backbone helped."""
+    compared = outcome.finetuned
+    if compared is None:
+        return []
+    more, less = compared.gained()
+    text = TUNED.format(
+        count=len(compared.frozen),
+        steps=compared.steps,
+        more=more,
+        less=less,
+        verdict=compared.verdict(),
+    )
+    rows = [
+        [name, f'{accuracy:.1f}', f'{low:.1f} to {high:.1f}']
+        for name, accuracy, (low, high) in compared.accuracies()
+    ]
+    table = table_html(Table('', ['backbone', 'accuracy, %', '95 % interval, %'], rows))
+    return [('Does training the backbone help?', text, table)]
 
 
 def mistakes(outcome: Outcome, pictures: Thumbnails) -> list[Section]:

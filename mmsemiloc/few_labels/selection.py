@@ -40,11 +40,15 @@ class Choice:
             does not know their labels.
         held_out: Probabilities (L, C) of each labelled image, by a classifier that was trained and
             whose setting was chosen without its label (nested cross-validation).
+        fold: Number of the fold that each labelled image is in (L,).
+        chosen: For each fold, the setting that is chosen without it.
     """
 
     name: str
     accuracies: Mapping[str, float]
     held_out: np.ndarray
+    fold: np.ndarray
+    chosen: Mapping[int, str]
 
     def accuracy(self, labels: np.ndarray) -> tuple[float, tuple[float, float]]:
         """Accuracy (%) on held-out labels, and its 95 % interval."""
@@ -205,7 +209,8 @@ def choose(
     held_out = outside[picked[place_of], np.arange(len(fold))]
     final = np.array([score(probs, labeled.labels) for probs in outside])
     accuracies = {name: float(100 * value) for name, (value, _) in zip(names, final, strict=True)}
-    return Choice(names[best(final)], accuracies, held_out)
+    chosen = {int(number): names[place] for number, place in zip(numbers, picked, strict=True)}
+    return Choice(names[best(final)], accuracies, held_out, fold, chosen)
 
 
 def score(probs: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

@@ -2,6 +2,7 @@ from mmsemiloc.models.backbones.cached_maps import CachedMaps
 from mmsemiloc.models.backbones.densenet_pyramid import DenseNetPyramid
 from mmsemiloc.models.backbones.dilated_densenet import DilatedDenseNet
 from mmsemiloc.models.backbones.efficientnet_lite import EfficientNetLite
+from mmsemiloc.models.backbones.timm_maps import TIMMMaps
 from mmsemiloc.models.cam import class_activation_maps, class_maps, relative_weight
 from mmsemiloc.models.cam_cls_head import CAMClsHead
 from mmsemiloc.models.checkpoints.backbone import load_backbone, read_checkpoint
@@ -60,6 +61,7 @@ __all__ = [
     'Selection',
     'SelfAdaptiveFairnessLoss',
     'SoftConsistencyLoss',
+    'TIMMMaps',
     'Term',
     'TransformConsistencyLoss',
     'Views',

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import mmsemiloc
-from mmsemiloc.few_labels.fit import fit, taking_part
+from mmsemiloc.few_labels.fit import fit
+from mmsemiloc.few_labels.learning import taking_part
 from mmsemiloc.few_labels.photo_maps import evenly
 from tests.pets import COLOURS, ROOT, save_colour
 
@@ -158,7 +159,7 @@ def test_a_labelled_copy_is_said(photos, tmp_path):
 
 
 def test_configs_that_are_not_installed_are_named(monkeypatch, tmp_path):
-    monkeypatch.setattr('mmsemiloc.few_labels.result_config.BACKBONES', tmp_path)
+    monkeypatch.setattr('mmsemiloc.few_labels.backbones.CONFIGS', tmp_path)
     with pytest.raises(ValueError, match='has no configs: install mmsemiloc with pip'):
         fit(tmp_path)
 
@@ -187,9 +188,11 @@ def test_a_labelled_image_that_cannot_be_read_is_refused(tmp_path):
     'arguments, match',
     [
         (dict(backbone='resnet18'), "no backbone 'resnet18': there are convnext_tiny, "),
+        (dict(weights='none.pth'), 'no such file of weights: none.pth'),
         (dict(views=-1), 'views must be at least 0'),
         (dict(folds=1), 'folds at least 2'),
         (dict(seed=-1), 'seed at least 0, got 0, 5 and -1'),
+        (dict(finetune_steps=0), 'finetune_steps must be at least 1, got 0'),
     ],
 )
 def test_wrong_arguments_are_refused_before_any_work(photos, tmp_path, arguments, match):
@@ -228,7 +231,7 @@ def test_strong_views_bring_fixmatch(photos, tmp_path):
 
 
 def test_of_very_many_unlabelled_images_some_take_part(monkeypatch):
-    monkeypatch.setattr('mmsemiloc.few_labels.fit.MOST', 5)
+    monkeypatch.setattr('mmsemiloc.few_labels.learning.MOST', 5)
     places = taking_part(3, 100, seed=0)
     assert places[:3].tolist() == [0, 1, 2] and len(set(places)) == 8
     assert (places == taking_part(3, 100, seed=0)).all()

@@ -14,11 +14,19 @@ from mmsemiloc.models.checkpoints.fit import Fitted, Purpose, fit_state
 def read_checkpoint(path: str) -> object:
     """The content of a checkpoint's file or address, on the CPU.
 
+    A file ``*.safetensors``, as timm and Hugging Face have them, needs the package of that name.
+
     Raises:
         ValueError: If it is missing or damaged.
     """
     try:
+        if path.endswith('.safetensors') and '://' not in path:
+            from safetensors.torch import load_file
+
+            return load_file(path)
         return CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
+    except ModuleNotFoundError as error:
+        raise ValueError(f'{path} needs safetensors: pip install safetensors') from error
     except FileNotFoundError as error:
         raise ValueError(f'no such checkpoint: {path}') from error
     except Exception as error:  # depends on where the file is cut off, or what an address answers
