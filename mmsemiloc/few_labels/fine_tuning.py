@@ -24,6 +24,7 @@ from mmsemiloc.few_labels.outcome import Comparison
 from mmsemiloc.few_labels.progress import Progress, duration
 from mmsemiloc.few_labels.readable import Readable
 from mmsemiloc.few_labels.result_config import merged, write_config
+from mmsemiloc.few_labels.settings import Linear
 from mmsemiloc.few_labels.whole_set_loss import Method
 from mmsemiloc.models import inner_model
 
@@ -184,8 +185,8 @@ def fine_tune(
     """
     cfg, choice = backbone.config(), learned.choice
     held = choice.fold == HELD_OUT
-    settings: Mapping[str, Method] = learned.problem.methods
-    once = seconds_per_step(extractor, cfg, settings[choice.name]) * steps
+    settings: Mapping[str, Linear] = learned.problem.settings
+    once = seconds_per_step(extractor, cfg, settings[choice.name].method) * steps
     progress.tell(
         f'Fine-tuning: 2 trainings of {steps} steps of {cfg.train_dataloader.batch_size} images, '
         f'one without the {held.sum()} labels of a fold, which tell whether it helps: about '
@@ -195,7 +196,7 @@ def fine_tune(
     def tuned(stage: str, images: Readable, setting: str, known: np.ndarray, where: Path) -> Path:
         """Train from the classifier of some labelled images on; the config beside the result."""
         where.mkdir(parents=True, exist_ok=True)
-        more = recipe(cfg, settings[setting], steps)
+        more = recipe(cfg, settings[setting].method, steps)
         config = write_config(classes, images, backbone, where, NAME, more)
         start = where / 'start.pth'
         set_classifier(extractor.model, *learned.problem.classifier(setting, known))

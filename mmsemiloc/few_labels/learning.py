@@ -12,9 +12,7 @@ from mmsemiloc.few_labels.progress import Progress
 from mmsemiloc.few_labels.projection import Projection
 from mmsemiloc.few_labels.readable import Readable
 from mmsemiloc.few_labels.selection import Choice, Labeled, choose, train_sets
-from mmsemiloc.few_labels.settings import candidates
-from mmsemiloc.few_labels.solver import Solver
-from mmsemiloc.few_labels.whole_set_loss import Method
+from mmsemiloc.few_labels.settings import Linear, candidates
 
 MOST = 20_000  # unlabelled images that the penalties read
 
@@ -27,22 +25,22 @@ class Problem:
         features: Short features of all images (1 + V, N, d).
         projection: What made them short.
         known: The labelled images.
-        methods: The settings by name.
+        settings: The settings by name.
     """
 
     features: Tensor
     projection: Projection
     known: Labeled
-    methods: Mapping[str, Method]
+    settings: Mapping[str, Linear]
 
     def classifier(self, setting: str, images: np.ndarray) -> tuple[Tensor, Tensor]:
         """Weight (C, D) and bias (C,) that are trained with the labels of some images.
 
         Args:
-            setting: Name of the method.
+            setting: Its name.
             images: Which of the labelled images.
         """
-        heads = train_sets(self.features, self.known, [images], self.methods[setting], Solver())
+        heads = train_sets(self.features, self.known, [images], self.settings[setting])
         return self.projection.unfold(heads.weight[0], heads.bias[0])
 
 
@@ -84,19 +82,19 @@ def learn(
     # Settings by the labelled images alone.
     known = Labeled(np.arange(labeled), found.labels, num_classes)
     counts = np.bincount(found.labels, minlength=num_classes).tolist()
-    methods = candidates(counts, views=len(features) > 1)
-    problem = Problem(projection(features), projection, known, methods)
+    settings = candidates(counts, views=len(features) > 1)
+    problem = Problem(projection(features), projection, known, settings)
     progress.tell(
-        f'{len(methods)} settings are compared by {folds}-fold cross-validation on the labelled '
+        f'{len(settings)} settings are compared by {folds}-fold cross-validation on the labelled '
         'images; their accuracy is measured on folds that the choice has not seen.'
     )
     choice = choose(
         problem.features,
         known,
-        methods,
+        settings,
         folds=folds,
         seed=seed,
-        done=lambda: progress.advance('settings', len(methods)),
+        done=lambda: progress.advance('settings', len(settings)),
     )
     progress.tell(f'Chosen: {choice.name}.')
 

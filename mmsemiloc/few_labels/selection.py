@@ -8,10 +8,8 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
-from mmsemiloc.few_labels.solver import Heads, Solver, train_heads
-from mmsemiloc.few_labels.whole_set_loss import Method
-
-DEFAULT = Solver()
+from mmsemiloc.few_labels.settings import Linear
+from mmsemiloc.few_labels.solver import Heads, train_heads
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,7 @@ def train_sets(
     features: Tensor,
     labeled: Labeled,
     sets: Sequence[np.ndarray],
-    method: Method,
-    solver: Solver,
+    setting: Linear,
     maps: Tensor | None = None,
 ) -> Heads:
     """A classifier for each set of labelled images; those of equal size are trained together.
@@ -112,8 +109,7 @@ def train_sets(
         features: See :func:`train_heads`.
         labeled: The labelled images.
         sets: For each classifier, which of the labelled images it knows.
-        method: What they are trained with.
-        solver: How long.
+        setting: What they are trained with, and how.
         maps: Maps of all images, for a locality penalty.
     """
     sizes = np.array([len(chosen) for chosen in sets])
@@ -126,7 +122,9 @@ def train_sets(
         chosen = np.stack([sets[place] for place in group])
         places = torch.from_numpy(labeled.places[chosen])
         labels = torch.from_numpy(labeled.labels[chosen])
-        heads = train_heads(features, places, labels, labeled.num_classes, method, solver, maps)
+        heads = train_heads(
+            features, places, labels, labeled.num_classes, setting.method, setting.solver, maps
+        )
         weight[group], bias[group] = heads.weight, heads.bias
     return Heads(weight, bias)
 
@@ -158,11 +156,10 @@ def nested_sets(fold: np.ndarray, seed: int, labels: np.ndarray) -> tuple[list, 
 def choose(
     features: Tensor,
     labeled: Labeled,
-    methods: Mapping[str, Method],
+    settings: Mapping[str, Linear],
     *,
     folds: int = 5,
     seed: int = 0,
-    solver: Solver = DEFAULT,
     done: Callable[[], None] = lambda: None,
 ) -> Choice:
     """Choose a setting by cross-validation on the labelled images, and measure it on others.
@@ -173,10 +170,9 @@ def choose(
     Args:
         features: See :func:`train_heads`.
         labeled: The labelled images.
-        methods: Settings by name.
+        settings: Settings by name.
         folds: Number of folds, outside and inside.
         seed: Of the folds.
-        solver: How long classifiers are trained.
         done: Called after each setting.
 
     Raises:
@@ -187,10 +183,10 @@ def choose(
     known = features[0][torch.from_numpy(labeled.places)]
     numbers = np.unique(fold)
 
-    scores = np.empty((len(methods), len(numbers), 2))
-    outside = np.empty((len(methods), len(labeled.labels), labeled.num_classes))
-    for place, method in enumerate(methods.values()):
-        heads = train_sets(features, labeled, [*outer, *inner], method, solver)
+    scores = np.empty((len(settings), len(numbers), 2))
+    outside = np.empty((len(settings), len(labeled.labels), labeled.num_classes))
+    for place, setting in enumerate(settings.values()):
+        heads = train_sets(features, labeled, [*outer, *inner], setting)
         probs = heads.logits(known).softmax(2).double().numpy()  # (sets, L, C)
 
         # Each image is predicted by the classifier that does not know its fold.
@@ -203,7 +199,7 @@ def choose(
         done()
 
     # The choice for each fold without that fold, and the choice for all.
-    names = list(methods)
+    names = list(settings)
     picked = np.array([best(scores[:, number]) for number in range(len(numbers))])
     place_of = np.searchsorted(numbers, fold)
     held_out = outside[picked[place_of], np.arange(len(fold))]

@@ -14,6 +14,7 @@ from mmsemiloc.few_labels.fine_tuning import recipe, seconds_per_step, without_l
 from mmsemiloc.few_labels.outcome import Comparison
 from mmsemiloc.few_labels.readable import Readable
 from mmsemiloc.few_labels.settings import candidates
+from mmsemiloc.few_labels.whole_set_loss import Method
 from tests.few_labels.foreign import write_model
 from tests.pets import COLOURS, save_colour
 
@@ -109,7 +110,7 @@ def test_the_terms_are_those_of_the_chosen_setting(photos, tuned):
     work_dir, said, _ = tuned
     [chosen] = [line.removeprefix('Chosen: ')[:-1] for line in said if line.startswith('Chosen')]
     head = Config.fromfile(work_dir / 'finetuned.py').model.head
-    expected = candidates([4, 4, 4], views=False)[chosen].terms
+    expected = candidates([4, 4, 4], views=False)[chosen].method.terms
     assert head.terms.to_dict() == expected
     assert head.loss_mel is head.loss_nbel is head.loss_locality is None
 
@@ -126,22 +127,22 @@ def test_it_works_without_unlabelled_images(photos, tmp_path):
 
 
 def test_fixmatch_reads_two_views_of_images_without_a_label(photos):
-    methods = candidates([4, 4], views=True)
+    methods = [setting.method for setting in candidates([4, 4], views=True).values()]
     cfg = find_backbone(str(photos / 'small.py'), photos / 'small.pth').config()
-    values = recipe(cfg, next(m for m in methods.values() if m.views), steps=1)
+    values = recipe(cfg, next(method for method in methods if method.views), steps=1)
     pipeline = values['train_dataloader']['dataset']['unlabeled']['pipeline']
     assert pipeline[1]['type'] == 'MultiView'
     assert pipeline[1]['transforms'][1][0]['scale'] == 32
     assert 'fixmatch' in values['model']['head']['terms']
     assert values['param_scheduler'][1]['end'] > values['param_scheduler'][0]['end'] == 1
-    assert 'dataset' not in recipe(cfg, methods['CE'], steps=1)['train_dataloader']
+    assert 'dataset' not in recipe(cfg, methods[0], steps=1)['train_dataloader']
 
 
 def test_the_time_of_a_step_leaves_the_network_alone(photos):
     backbone = find_backbone(str(photos / 'small.py'), photos / 'small.pth')
     extractor = make_extractor(backbone, 3, 0, 0, photos / 'cache')
     before = {name: value.clone() for name, value in extractor.model.state_dict().items()}
-    method = candidates([4, 4], views=False)['CE']
+    method = Method()
     assert seconds_per_step(extractor, backbone.config(), method) > 0
     assert all(value.equal(before[name]) for name, value in extractor.model.state_dict().items())
     assert not extractor.model.training

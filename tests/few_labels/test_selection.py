@@ -13,7 +13,7 @@ from mmsemiloc.few_labels.selection import (
     train_sets,
     wilson_interval,
 )
-from mmsemiloc.few_labels.settings import candidates
+from mmsemiloc.few_labels.settings import Linear, candidates
 from mmsemiloc.few_labels.solver import Solver, train_heads
 from mmsemiloc.few_labels.whole_set_loss import Method
 
@@ -58,7 +58,7 @@ def test_sets_of_unequal_size_give_what_each_gives_alone():
     features = torch.randn(1, 12, 4, generator=torch.Generator().manual_seed(0)).double()
     labels = np.arange(12) % 2
     sets = [np.arange(6), np.arange(8), np.arange(2, 8)]
-    heads = train_sets(features, Labeled(np.arange(12), labels, 2), sets, Method(), SOLVER)
+    heads = train_sets(features, Labeled(np.arange(12), labels, 2), sets, Linear(Method(), SOLVER))
     for place, chosen in enumerate(sets):
         known = torch.from_numpy(chosen)[None]
         alone = train_heads(features, known, torch.from_numpy(labels)[known], 2, Method(), SOLVER)
@@ -69,12 +69,14 @@ def test_the_accuracy_of_a_choice_among_noise_is_chance():
     """Of many settings on random labels the best one looks good; the nested accuracy does not."""
     rng = np.random.default_rng(0)
     features = torch.from_numpy(rng.normal(size=(1, 60, 20)))
-    methods = {f'{place}': Method(weight_decay=10.0**place) for place in range(-4, 2)}
+    settings = {
+        f'{place}': Linear(Method(weight_decay=10.0**place), SOLVER) for place in range(-4, 2)
+    }
     best, honest = [], []
     for draw in range(8):
         labels = rng.permutation(np.arange(60) % 2)
         known = Labeled(np.arange(60), labels, 2)
-        choice = choose(features, known, methods, folds=3, seed=draw, solver=SOLVER)
+        choice = choose(features, known, settings, folds=3, seed=draw)
         best.append(max(choice.accuracies.values()))
         honest.append(choice.accuracy(labels)[0])
     assert np.mean(best) > np.mean(honest)
@@ -90,11 +92,10 @@ def test_a_problem_that_can_be_solved_is_solved():
         features,
         Labeled(np.arange(30), labels[:30], 3),
         candidates([10, 10, 10], views=False),
-        solver=SOLVER,
         done=lambda: done.append(1),
     )
     accuracy, (low, high) = choice.accuracy(labels[:30])
-    assert accuracy > 95 and low < accuracy <= high and len(done) == 5
+    assert accuracy > 95 and low < accuracy <= high and len(done) == 8
     np.testing.assert_allclose(choice.held_out.sum(1), 1)
 
 
@@ -108,12 +109,16 @@ def test_wilsons_interval_equals_its_formula():
 
 
 def test_settings_know_unequal_classes_and_views():
-    assert len(candidates([4, 4], views=False)) == 5
-    assert len(candidates([4, 4], views=True)) == 8
+    assert len(candidates([4, 4], views=False)) == 8
+    assert len(candidates([4, 4], views=True)) == 14
     unequal = candidates([4, 9], views=True)
-    assert len(unequal) == 15
-    priors = [m.terms['nbel']['prior'] for m in unequal.values() if 'nbel' in m.terms]
-    assert priors.count(None) == priors.count([5.0, 10.0]) == 7
+    assert len(unequal) == 26
+    priors = [
+        terms['nbel']['prior']
+        for terms in (setting.method.terms for setting in unequal.values())
+        if 'nbel' in terms
+    ]
+    assert priors.count(None) == priors.count([5.0, 10.0]) == 12
 
 
 def test_a_projection_folds_into_the_classifier_behind_it():

@@ -10,9 +10,10 @@ from torch import Tensor
 from mmsemiloc.datasets.few_labels import draw_labels
 from mmsemiloc.few_labels.projection import Projection
 from mmsemiloc.few_labels.selection import Labeled, best, stratified_folds, train_sets
+from mmsemiloc.few_labels.settings import Linear
 from mmsemiloc.study.few_labels.image_sets import Features, ImageSet
 from mmsemiloc.study.few_labels.outsiders import UNLABELED
-from mmsemiloc.study.few_labels.rows import Linear, Row, Setting
+from mmsemiloc.study.few_labels.rows import Row, Setting
 
 FOLDS = 3
 
@@ -133,9 +134,7 @@ def predict(
     labeled = draw.labeled
     known = draw.train[0][torch.from_numpy(labeled.places)]
     if isinstance(setting, Linear):
-        heads = train_sets(
-            draw.train, labeled, sets, setting.method, setting.solver, draw.maps if maps else None
-        )
+        heads = train_sets(draw.train, labeled, sets, setting, draw.maps if maps else None)
         held, test = (heads.logits(part).softmax(2).numpy() for part in (known, draw.test))
         return held, test
 

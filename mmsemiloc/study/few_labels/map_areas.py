@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmsemiloc.evaluation.maps import area, resize_maps
 from mmsemiloc.few_labels.selection import train_sets
-from mmsemiloc.few_labels.settings import penalties
+from mmsemiloc.few_labels.settings import SHORT, Linear, penalties, term
 from mmsemiloc.few_labels.solver import Solver
 from mmsemiloc.few_labels.whole_set_loss import Method
 from mmsemiloc.files import write_whole
@@ -20,7 +20,6 @@ from mmsemiloc.models.cam import class_activation_maps, relative_weight
 from mmsemiloc.study.few_labels.draw import Draw
 from mmsemiloc.study.few_labels.image_sets import TEST, Source, make_views
 from mmsemiloc.study.few_labels.intervals import value_of
-from mmsemiloc.study.few_labels.rows import SHORT, term
 from mmsemiloc.visualization.pictures import draw_column, to_bgr, to_png
 
 GAMMAS = (0.0, 0.1, 0.3, 1.0, 3.0)
@@ -64,8 +63,7 @@ def measure_maps(
             draw.train,
             draw.labeled,
             everything,
-            Method(terms, SHORT.decay),
-            Solver(scale=SHORT.scale),
+            Linear(Method(terms, SHORT.decay), Solver(scale=SHORT.scale)),
             draw.maps,
         )
 

@@ -4,45 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from mmsemiloc.few_labels.settings import RAMP, penalties
-from mmsemiloc.few_labels.solver import Solver
-from mmsemiloc.few_labels.whole_set_loss import Method
+from mmsemiloc.few_labels.settings import (
+    LONG,
+    SHORT,
+    THRESHOLDS,
+    WEIGHTS,
+    Linear,
+    Start,
+    from_starts,
+    penalties,
+    term,
+)
 from mmsemiloc.study.few_labels.outsiders import LabelSpread, LinearSVM, Outsider, SelfTraining
 
-Terms = Mapping[str, dict]
 NUMBER_OF_SETTINGS = 6  # of each method; where nothing can be held out the first is taken
-
-
-@dataclass(frozen=True)
-class Start:
-    """How far a classifier is from the class means, at the start and afterwards.
-
-    Attributes:
-        scale: Norm of the weight of each class at the start.
-        decay: Weight of the squared distance from the start.
-    """
-
-    scale: float
-    decay: float
-
-
 # A method that has weights of its own is tried with three of them and two starts; one that has
 # none, with six starts.
-SHORT, LONG = Start(12, 1e-4), Start(3, 1e-3)
 STARTS = (SHORT, LONG, Start(12, 1e-3), Start(12, 1e-2), Start(3, 1e-2), Start(3, 1e-1))
-
-
-@dataclass(frozen=True)
-class Linear:
-    """A linear classifier of this package.
-
-    Attributes:
-        method: Its loss.
-        solver: How it is trained.
-    """
-
-    method: Method
-    solver: Solver
 
 
 Setting = Linear | Outsider
@@ -61,45 +39,15 @@ class Row:
     maps: bool = False
 
 
-def linear_row(
-    kinds: Mapping[str, Terms],
-    starts: Sequence[Start] = (SHORT, LONG),
-    views: bool = False,
-    teacher: float | None = None,
-    maps: bool = False,
-) -> Row:
-    """A method with some choices of its terms, each from some starts.
-
-    Args:
-        kinds: Terms by the name of the choice.
-        starts: The starts.
-        views: Whether strong views take part.
-        teacher: See :class:`Method`.
-        maps: Whether a term reads maps.
-    """
-    settings: dict[str, Setting] = {}
-    for (name, terms), start in product(kinds.items(), starts):
-        method = Method(terms, start.decay, views, teacher)
-        parts = [name, f'start {start.scale:g}', f'decay {start.decay:g}']
-        settings[', '.join(filter(None, parts))] = Linear(method, Solver(scale=start.scale))
-    return Row(settings, maps)
-
-
-def term(kind: str, weight: float, **options: object) -> dict[str, dict]:
-    """A registered term whose weight rises as those of the penalties do."""
-    cfg = dict(type=f'mmsemiloc.{kind}', loss_weight=weight, schedule=RAMP, **options)
-    return {kind.removesuffix('Loss').lower(): cfg}
-
-
 def both(prior: Sequence[float] | None = None) -> Row:
     """CE + MEL + NBEL, with equal class shares or a prior."""
-    weights = ((0.3, 1), (1, 3), (0.3, 3))
-    return linear_row({f'alpha {a:g}, beta {b:g}': penalties(a, b, prior) for a, b in weights})
+    kinds = {f'alpha {a:g}, beta {b:g}': penalties(a, b, prior) for a, b in WEIGHTS}
+    return Row(from_starts(kinds))
 
 
 def one_penalty(name: str, weights: Sequence[float]) -> Row:
     """CE + MEL, or CE + NBEL."""
-    return linear_row({f'weight {w:g}': {name: penalties(w, w)[name]} for w in weights})
+    return Row(from_starts({f'weight {w:g}': {name: penalties(w, w)[name]} for w in weights}))
 
 
 def fixmatch(alignment: dict | None = None) -> Row:
@@ -108,7 +56,7 @@ def fixmatch(alignment: dict | None = None) -> Row:
         f'threshold {t:g}': term('FixMatchLoss', 1, threshold=t, alignment=alignment)
         for t in (0.8, 0.5, 0.95)
     }
-    return linear_row(kinds, views=True)
+    return Row(from_starts(kinds, views=True))
 
 
 def fixmatch_and_penalties() -> Row:
@@ -118,9 +66,9 @@ def fixmatch_and_penalties() -> Row:
             **penalties(a, b),
             **term('FixMatchLoss', 1, threshold=t),
         }
-        for t, a, b in ((0.8, 0.3, 1), (0.8, 1, 3), (0.95, 0.3, 1))
+        for t, a, b in THRESHOLDS
     }
-    return linear_row(kinds, views=True)
+    return Row(from_starts(kinds, views=True))
 
 
 def fixmatch_and_fairness() -> Row:
@@ -132,13 +80,13 @@ def fixmatch_and_fairness() -> Row:
         }
         for t, w in ((0.8, 0.05), (0.8, 0.5), (0.95, 0.05))
     }
-    return linear_row(kinds, views=True)
+    return Row(from_starts(kinds, views=True))
 
 
 def mean_teacher() -> Row:
     """CE + consistency with a mean teacher."""
     kinds = {f'weight {w:g}': term('SoftConsistencyLoss', w, distance='mse') for w in (10, 3, 30)}
-    return linear_row(kinds, views=True, teacher=0.1)
+    return Row(from_starts(kinds, views=True, teacher=0.1))
 
 
 def locality() -> Row:
@@ -147,26 +95,25 @@ def locality() -> Row:
         f'gamma {g:g}': {**penalties(0.3, 1), **term('LocalityLoss', g, scale_free=True)}
         for g in (0.3, 0.1, 1)
     }
-    return linear_row(kinds, maps=True)
+    return Row(from_starts(kinds), maps=True)
 
 
 def pseudo_labels() -> Row:
     """CE + pseudo-labels."""
     thresholds = (0.8, 0.5, 0.95)
-    return linear_row(
-        {f'threshold {t:g}': term('PseudoLabelLoss', 1, threshold=t) for t in thresholds}
-    )
+    kinds = {f'threshold {t:g}': term('PseudoLabelLoss', 1, threshold=t) for t in thresholds}
+    return Row(from_starts(kinds))
 
 
 def rows() -> dict[str, Row]:
     """All methods that need no class shares, by name."""
     return {
-        'CE': linear_row({'': {}}, STARTS),
+        'CE': Row(from_starts({'': {}}, STARTS)),
         'CE + MEL': one_penalty('mel', (0.3, 0.1, 1)),
         'CE + NBEL': one_penalty('nbel', (1, 0.3, 3)),
         'CE + MEL + NBEL': both(),
         'CE + MEL + NBEL + Loc': locality(),
-        "TIM's weights": linear_row({'': penalties(1, 10)}, STARTS),
+        "TIM's weights": Row(from_starts({'': penalties(1, 10)}, STARTS)),
         'pseudo-labels': pseudo_labels(),
         'FixMatch': fixmatch(),
         'FixMatch, aligned': fixmatch(alignment={}),

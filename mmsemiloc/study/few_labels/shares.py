@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from mmsemiloc.few_labels.selection import train_sets
+from mmsemiloc.few_labels.settings import Linear
 from mmsemiloc.few_labels.solver import Solver
 from mmsemiloc.few_labels.whole_set_loss import Method
 from mmsemiloc.models.class_shares import smoothed_shares
@@ -37,7 +38,7 @@ def fold_predictions(draw: Draw) -> list[Fold]:
     assert draw.fold is not None
     numbers, labeled = np.unique(draw.fold), draw.labeled
     sets = [np.flatnonzero(draw.fold != number) for number in numbers]
-    heads = train_sets(draw.train, labeled, sets, Method(), Solver())
+    heads = train_sets(draw.train, labeled, sets, Linear(Method(), Solver()))
     probs = heads.logits(draw.train[0]).softmax(2).double().numpy()
 
     others = torch.ones(len(draw.train[0]), dtype=torch.bool)
