@@ -15,6 +15,7 @@ from mmsemiloc.models.losses.entropy import (
     mean_entropy,
     negative_batch_entropy,
 )
+from mmsemiloc.models.losses.fairness import SelfAdaptiveFairnessLoss, self_adaptive_fairness
 from mmsemiloc.models.losses.fixmatch import FixMatchLoss
 from mmsemiloc.models.losses.locality import (
     LocalityLoss,
@@ -55,6 +56,7 @@ __all__ = [
     'SemiSupDataPreprocessor',
     'Schedule',
     'Selection',
+    'SelfAdaptiveFairnessLoss',
     'SoftConsistencyLoss',
     'Term',
     'TransformConsistencyLoss',
@@ -73,6 +75,7 @@ __all__ = [
     'package_file',
     'read_checkpoint',
     'relative_weight',
+    'self_adaptive_fairness',
     'transform_consistency',
     'unit_norm',
 ]

@@ -48,7 +48,8 @@ class PredictionSum:
             largest = log_sum.clone()
             dist.all_reduce(largest, 'max')
 
-            # At least one rank contributes exp(0), so this is not log(0).
+            # At least one rank contributes exp(0), so this is log(0) only if no rank has a part.
+            largest = largest.clamp(min=torch.finfo(largest.dtype).min)
             log_sum = (log_sum - largest).exp()
             dist.all_reduce(log_sum, 'sum')
             log_sum = log_sum.log() + largest

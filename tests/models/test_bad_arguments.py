@@ -20,6 +20,7 @@ LOSSES = (
     'LocalityLoss',
     'PseudoLabelLoss',
     'FixMatchLoss',
+    'SelfAdaptiveFairnessLoss',
     'SoftConsistencyLoss',
     'TransformConsistencyLoss',
 )

@@ -129,3 +129,22 @@ def test_a_class_that_nobody_predicts_stays_finite():
         torch.tensor([[0.0, -2e4]])
     )
     assert total.count == 2 and total.log_mean().isfinite().all()
+
+
+def test_a_class_of_a_sum_that_no_rank_has_is_minus_infinity(monkeypatch):
+    """A histogram may have an empty class, on all ranks or on one."""
+    counts = torch.tensor([[3.0, 0.0, 1.0], [2.0, 0.0, 0.0]])
+
+    def reduce(tensor, op):
+        if tensor.dim() == 0:
+            tensor.fill_(6.0)
+        elif op == 'max':
+            tensor.copy_(counts.log().amax(0))
+        else:
+            tensor.copy_((counts.log() - counts.log().amax(0).clamp(min=-1e38)).exp().sum(0))
+
+    monkeypatch.setattr('mmengine.dist.get_world_size', lambda: 2)
+    monkeypatch.setattr('mmengine.dist.all_reduce', reduce)
+    for own in counts:
+        total = PredictionSum(own.log(), int(own.sum())).log_mean()
+        torch.testing.assert_close(total.exp(), torch.tensor([5.0, 0.0, 1.0]) / 6)

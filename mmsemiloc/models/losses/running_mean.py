@@ -44,8 +44,12 @@ class RunningMean(BaseModule):
         T may be 0: every rank takes part, whether it has predictions or not. Without any on any
         rank the past stays as it is.
         """
-        log_mean = PredictionSum.of(cls_score).log_mean()
-        if not len(cls_score) and log_mean.isnan().any():
+        return self.of_sum(PredictionSum.of(cls_score))
+
+    def of_sum(self, total: PredictionSum) -> Tensor:
+        """The same with the sum of this rank's distributions; a class may have none of it."""
+        log_mean = total.log_mean()
+        if not total.count and log_mean.isnan().any():
             return log_mean
         return self(log_mean)
 
