@@ -9,18 +9,21 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from mmsemiloc.models.checkpoints.fit import Fitted, Purpose, fit_state
+from mmsemiloc.models.checkpoints.weights_only import CheckpointError
 
 
 def read_checkpoint(path: str) -> object:
     """The content of a checkpoint's file or address, on the CPU.
 
     Raises:
-        ValueError: If it is missing or damaged.
+        ValueError: If it is missing or damaged, or holds code.
     """
     try:
         return CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
     except FileNotFoundError as error:
         raise ValueError(f'no such checkpoint: {path}') from error
+    except CheckpointError:
+        raise
     except Exception as error:  # depends on where the file is cut off, or what an address answers
         kind = type(error).__name__
         raise ValueError(f'cannot load checkpoint {path}: {kind}: {error}') from error
