@@ -70,6 +70,11 @@ def make_parser() -> Parser:
         metavar='DIR',
         help='folder of the features (default: ~/.cache/mmsemiloc/features)',
     )
+    parser.add_argument(
+        '--allow-links',
+        action='store_true',
+        help='read images that links in these folders lead to elsewhere',
+    )
     return parser
 
 

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
             views=args.views,
             folds=args.folds,
             seed=args.seed,
+            allow_links=args.allow_links,
             say=lambda line: console.print(line, soft_wrap=True, markup=False),
             done=show,
         )

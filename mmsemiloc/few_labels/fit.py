@@ -262,6 +262,7 @@ def fit(
     views: int = 0,
     folds: int = 5,
     seed: int = 0,
+    allow_links: bool = False,
     say: Say = print,
     done: Done = lambda stage, step, total: None,
 ) -> Classifier:
@@ -285,6 +286,7 @@ def fit(
         views: Strong views per image, for FixMatch beside MEL and NBEL.
         folds: Folds of the cross-validation.
         seed: Of the folds and the views.
+        allow_links: Whether links in the folders of images may lead out of them.
         say: Called with each line about what is done.
         done: Called with a stage, how much of it is done, and how much there is.
 
@@ -302,7 +304,8 @@ def fit(
         )
     folder = Path(work_dir)
     there = read_photos(
-        *(None if p is None else Path(p) for p in (photos, labels, labeled, unlabeled, folder))
+        *(None if p is None else Path(p) for p in (photos, labels, labeled, unlabeled, folder)),
+        allow_links=allow_links,
     )
     folder.mkdir(parents=True, exist_ok=True)
 

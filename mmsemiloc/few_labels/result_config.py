@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import mmsemiloc
+from mmsemiloc.datasets.listing.links import first_outside, real_roots
 from mmsemiloc.datasets.listing.list_files import to_line
 from mmsemiloc.few_labels.classifier import CHECKPOINT, CONFIG
 from mmsemiloc.few_labels.photos import Photos
@@ -25,7 +26,7 @@ _base_ = 'mmsemiloc::photos/photos_{backbone}.py'
 classes = {classes!r}
 num_classes = {num_classes}
 load_from = {checkpoint!r}
-own = dict(data_root={root!r})
+own = dict(data_root={root!r}{links})
 train_dataloader = dict(
     dataset=dict(
         labeled=dict(ann_file={labeled_list!r}, classes=classes, **own),
@@ -79,6 +80,10 @@ def write_config(photos: Photos, found: Readable, backbone: str, folder: Path) -
     for name, lines in lists.items():
         write_whole(folder / name, '\n'.join(lines) + '\n')
 
+    # Links that fit was allowed to follow, and named folders that are links.
+    absolute = [str(file.absolute()) for file in found.files]
+    linked = first_outside(absolute, real_roots(str(root))) is not None
+
     # Without unlabelled images a batch is labelled throughout.
     here = folder.absolute()
     some = len(relative) > count
@@ -91,6 +96,7 @@ def write_config(photos: Photos, found: Readable, backbone: str, folder: Path) -
         classes=photos.classes,
         num_classes=len(photos.classes),
         root=f'{root}/',
+        links=', allow_links=True' if linked else '',
         labeled_list=str(here / 'labeled.txt'),
         unlabeled=f'dict(ann_file={str(here / "unlabeled.txt")!r}, **own)' if some else None,
         more='' if some else 'labeled_ratio = 1.0\n',
