@@ -49,6 +49,7 @@ DATASETS = PretrainRegistry('DATASETS', 'mmsemiloc.datasets', FEATURES)
 TRANSFORMS = PretrainRegistry('TRANSFORMS', 'mmsemiloc.datasets')
 DATA_SAMPLERS = PretrainRegistry('DATA_SAMPLERS', 'mmsemiloc.datasets')
 HOOKS = PretrainRegistry('HOOKS', 'mmsemiloc.engine', START)
+LOOPS = PretrainRegistry('LOOPS', 'mmsemiloc.engine')
 OPTIM_WRAPPERS = PretrainRegistry('OPTIM_WRAPPERS', 'mmsemiloc.engine')
 MODEL_WRAPPERS = PretrainRegistry('MODEL_WRAPPERS', 'mmsemiloc.engine')
 RUNNERS = PretrainRegistry('RUNNERS', 'mmsemiloc.engine')
@@ -57,7 +58,6 @@ OTHERS = [
     PretrainRegistry(kind, 'mmsemiloc')
     for kind in (
         'RUNNER_CONSTRUCTORS',
-        'LOOPS',
         'LOG_PROCESSORS',
         'OPTIMIZERS',
         'OPTIM_WRAPPER_CONSTRUCTORS',

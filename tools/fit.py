@@ -90,6 +90,11 @@ def make_parser() -> Parser:
         metavar='DIR',
         help='folder of the features (default: ~/.cache/mmsemiloc/features)',
     )
+    parser.add_argument(
+        '--allow-links',
+        action='store_true',
+        help='read images that links in these folders lead to elsewhere',
+    )
     return parser
 
 

@@ -14,6 +14,7 @@ from mmengine.device import get_device
 import mmsemiloc.registry  # noqa: F401  (makes types such as 'mmsemiloc.CAMClsHead' known)
 from mmsemiloc.commands.options import with_options
 from mmsemiloc.engine.build import set_loader_defaults, without_policy
+from mmsemiloc.models.checkpoints.weights_only import CheckpointError, load_file
 
 AMP_TYPES = {'OptimWrapper': 'AmpOptimWrapper', 'AccumOptimWrapper': 'AmpAccumOptimWrapper'}
 
@@ -136,7 +137,7 @@ def check_checkpoint(path: str) -> None:
     """Check that a local checkpoint can be loaded, before the time that a run takes to build.
 
     Raises:
-        ValueError: If the file is missing or damaged.
+        ValueError: If the file is missing or damaged, or holds code.
     """
     if '://' in path:
         return
@@ -146,7 +147,9 @@ def check_checkpoint(path: str) -> None:
     try:
         # mmap leaves the tensors on disk; files of old PyTorch versions, which are not zip
         # archives, do not allow it.
-        torch.load(path, map_location='cpu', mmap=zipfile.is_zipfile(path), weights_only=False)
+        load_file(path, mmap=zipfile.is_zipfile(path))
+    except CheckpointError:
+        raise
     except Exception as error:  # depends on where the file is cut off
         raise ValueError(
             f'cannot load checkpoint {path}: {type(error).__name__}: {error}'

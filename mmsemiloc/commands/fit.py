@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             finetune=args.finetune,
             finetune_steps=args.finetune_steps,
+            allow_links=args.allow_links,
             say=lambda line: console.print(line, soft_wrap=True, markup=False),
             done=show,
         )

@@ -8,6 +8,7 @@ from mmengine.runner import find_latest_checkpoint
 
 from mmsemiloc.commands.common import check_checkpoint, enable_amp, leave_group, runner_config
 from mmsemiloc.engine.build import build_runner
+from mmsemiloc.engine.work_dir_lock import locked
 
 SECTIONS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 
@@ -36,9 +37,8 @@ def check_start(cfg: Config) -> None:
         check_checkpoint(path)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Train."""
-    cfg = runner_config(args, SECTIONS)
+def train(cfg: Config, args: argparse.Namespace) -> None:
+    """Train as the config and the arguments say."""
     set_resume(cfg, args.resume)
     check_start(cfg)
 
@@ -51,4 +51,11 @@ def run(args: argparse.Namespace) -> int:
 
     build_runner(cfg).train()
     leave_group()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, alone in the work dir."""
+    cfg = runner_config(args, SECTIONS)
+    with locked(cfg):
+        train(cfg, args)
     return 0

@@ -2,19 +2,20 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from os.path import expanduser
+from os.path import expanduser, join
 from typing import Any
 
 import mmpretrain.datasets
 import numpy as np
 from mmengine.config import Config
-from mmengine.fileio import get_file_backend
+from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.logging import print_log
 
 from mmsemiloc.datasets.listing.class_folders import list_classes
 from mmsemiloc.datasets.listing.class_names import check_class_names, listed, same_name
 from mmsemiloc.datasets.listing.class_numbers import read_class_names
 from mmsemiloc.datasets.listing.endings import EXTENSIONS
+from mmsemiloc.datasets.listing.links import REMEDY, first_outside, real_roots
 from mmsemiloc.datasets.listing.list_files import find_line, parse_list
 from mmsemiloc.datasets.listing.trees import LeftOut, list_tree
 from mmsemiloc.registry import DATASETS
@@ -60,7 +61,10 @@ class ImageFolderMixin(mmpretrain.datasets.CustomDataset):
       files with other endings, are counted in one line.
     - A folder whose name is a class has the number of that class, see ``number_folders``.
     - List files are read by ``parse_list``, whose errors name file and line.
+    - Lines and links that leave the folders of the data are refused, unless ``allow_links`` is set.
     """
+
+    allow_links = False
 
     @classmethod
     def _load_metainfo(cls, metainfo: Mapping | Config | None = None) -> dict:
@@ -95,34 +99,58 @@ class ImageFolderMixin(mmpretrain.datasets.CustomDataset):
         """Path and label of each image.
 
         Raises:
-            ValueError: See ``list_classes`` and ``parse_list``; also for a label that no class has.
+            ValueError: See ``list_classes`` and ``parse_list``; also for a label that no class has,
+                and for what leaves the data.
         """
         images = self._find_listed() if self.ann_file else self._find_samples()
-        join = get_file_backend(self.img_prefix, enable_singleton=True).join_path
+        join_path = get_file_backend(self.img_prefix, enable_singleton=True).join_path
         if self.with_label:
             return [
-                dict(img_path=join(self.img_prefix, path), gt_label=label) for path, label in images
+                dict(img_path=join_path(self.img_prefix, path), gt_label=label)
+                for path, label in images
             ]
-        return [dict(img_path=join(self.img_prefix, path)) for path, _ in images]
+        return [dict(img_path=join_path(self.img_prefix, path)) for path, _ in images]
 
     def _find_listed(self) -> list[tuple[str, int]]:
         """Path and label of each line of the list."""
         lines = parse_list(self.ann_file, self.with_label, self.extensions)
         if self.with_label and self.CLASSES is not None:
             check_label_range(self.ann_file, lines, self.CLASSES)
+        self._check_inside(lines)
         return list(lines.items())
+
+    def _roots(self) -> tuple[str, ...] | None:
+        """The folders that images must not leave; None without such a folder, or if they may."""
+        local = isinstance(get_file_backend(self.img_prefix, enable_singleton=True), LocalBackend)
+        roots = real_roots(self.data_root, self.img_prefix)
+        return roots if roots and local and not self.allow_links else None
+
+    def _check_inside(self, lines: Mapping[str, int]) -> None:
+        """Refuse a list that names an image elsewhere."""
+        roots = self._roots()
+        if roots is None:
+            return
+
+        opened = {join(self.img_prefix, path): path for path in lines}
+        found = first_outside(opened, roots)
+        if found:
+            path = opened[found[0]]
+            raise ValueError(
+                f'{self.ann_file}, line {find_line(self.ann_file, path, self.with_label)}: {path} '
+                f'leaves {roots[0]} (to {found[1]}): {REMEDY}'
+            )
 
     def _find_samples(self) -> list[tuple[str, int]]:
         """Path and class of each image in folders; the class is -1 without labels."""
         root = self.img_prefix.rstrip('/') or '.'
         if not self.with_label:
-            tree = list_tree(root, self.extensions)
+            tree = list_tree(root, self.extensions, roots=self._roots())
             say_left_out(tree.left_out, root)
             if not tree.images:
                 raise ValueError(f'no image in {root} ({", ".join(sorted(self.extensions))})')
             return [(path, -1) for path in sorted(tree.images)]
 
-        found = list_classes(root, self.CLASSES, self.extensions)
+        found = list_classes(root, self.CLASSES, self.extensions, roots=self._roots())
         say_left_out(found.left_out, root)
         if found.empty:
             say(f'no image in {len(found.empty)} class folders of {root}: {listed(found.empty)}')
@@ -162,6 +190,8 @@ class CustomDataset(ImageFolderMixin):
         extensions: What images end with.
         metainfo: What is known of the data, such as ``classes``.
         lazy_init: Whether to load the list later.
+        allow_links: Whether lines of the list and links may lead to images outside ``data_root``
+            and ``data_prefix``. These folders themselves may be links.
         **kwargs: For mmpretrain's ``BaseDataset`` (``pipeline``, ``classes`` ...).
 
     Raises:
@@ -177,8 +207,10 @@ class CustomDataset(ImageFolderMixin):
         extensions: Sequence[str] = EXTENSIONS,
         metainfo: dict | None = None,
         lazy_init: bool = False,
+        allow_links: bool = False,
         **kwargs: Any,
     ) -> None:
+        self.allow_links = allow_links
         if not (ann_file or data_prefix or data_root):
             raise ValueError('CustomDataset needs data_root, data_prefix or ann_file')
 
@@ -204,6 +236,7 @@ class ImageNet(ImageFolderMixin, mmpretrain.datasets.ImageNet):
         data_prefix: Folder of the images.
         ann_file: List of the images; '' for all in the folder.
         metainfo: What is known of the data, such as ``classes``.
+        allow_links: See :class:`CustomDataset`.
         **kwargs: For :class:`CustomDataset`.
 
     Raises:
@@ -219,8 +252,10 @@ class ImageNet(ImageFolderMixin, mmpretrain.datasets.ImageNet):
         data_prefix: str | dict = '',
         ann_file: str = '',
         metainfo: dict | None = None,
+        allow_links: bool = False,
         **kwargs: Any,
     ) -> None:
+        self.allow_links = allow_links
         if split and split not in SPLITS:
             raise ValueError(f'ImageNet: split must be one of {", ".join(SPLITS)}, got {split!r}')
         if not (data_root or data_prefix or ann_file or split):

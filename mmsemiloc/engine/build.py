@@ -69,15 +69,21 @@ def without_policy(cfg: Config) -> Config:
 
 
 def without_pauses(cfg: Config) -> Config:
-    """A config whose iteration-based loop passes through one long epoch of ``SemiSupSampler``.
+    """A config whose iteration-based loop does not wait 2 seconds after each epoch.
 
-    The order of images does not depend on the length of an epoch, but MMEngine waits 2 seconds at
-    the end of each.
+    It passes through one long epoch of ``SemiSupSampler``, whose order of images does not depend on
+    the length of an epoch; with other samplers the loop is :class:`PromptTrainLoop`.
     """
     sampler = (cfg.get('train_dataloader') or {}).get('sampler') or {}
-    steps = (cfg.get('train_cfg') or {}).get('max_iters')
+    loop = cfg.get('train_cfg') or {}
+    steps = loop.get('max_iters')
+    stock = loop.get('type', '' if loop.get('by_epoch', True) else 'IterBasedTrainLoop')
+
     if steps and 'SemiSupSampler' in str(sampler.get('type')):
         sampler.epoch_length = steps
+    elif stock in ('IterBasedTrainLoop', 'mmengine.IterBasedTrainLoop'):
+        loop.pop('by_epoch', None)
+        loop.type = 'mmsemiloc.PromptTrainLoop'
     return cfg
 
 

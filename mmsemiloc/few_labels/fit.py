@@ -41,6 +41,7 @@ def fit(
     seed: int = 0,
     finetune: bool = False,
     finetune_steps: int = STEPS,
+    allow_links: bool = False,
     say: Say = print,
     done: Done = lambda stage, step, total: None,
 ) -> Classifier:
@@ -71,6 +72,7 @@ def fit(
             ``finetuned.py`` and ``finetuned.pth`` beside the others, and its accuracy beside that
             of the frozen backbone on a fold of labelled images that neither knows.
         finetune_steps: Steps of that training, of 64 images each; there are two trainings.
+        allow_links: Whether links in the folders of images may lead out of them.
         say: Called with each line about what is done.
         done: Called with a stage, how much of it is done, and how much there is.
 
@@ -92,7 +94,8 @@ def fit(
     chosen = find_backbone(backbone, weights)
     folder = Path(work_dir)
     there = read_photos(
-        *(None if p is None else Path(p) for p in (photos, labels, labeled, unlabeled, folder))
+        *(None if p is None else Path(p) for p in (photos, labels, labeled, unlabeled, folder)),
+        allow_links=allow_links,
     )
     extractor = make_extractor(chosen, len(there.classes), views, seed, cache)
     folder.mkdir(parents=True, exist_ok=True)

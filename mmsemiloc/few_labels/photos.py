@@ -10,6 +10,7 @@ from mmsemiloc.datasets.listing.class_folders import list_classes
 from mmsemiloc.datasets.listing.class_names import alike_name, check_class_names, listed, same_name
 from mmsemiloc.datasets.listing.class_numbers import SPLITS
 from mmsemiloc.datasets.listing.foreign import is_foreign
+from mmsemiloc.datasets.listing.links import real_roots
 from mmsemiloc.datasets.listing.trees import LeftOut
 from mmsemiloc.few_labels.label_csv import HEADER, first_lines, match_rows, read_rows
 from mmsemiloc.inference.image_files import images_below, leave_out_results
@@ -53,6 +54,8 @@ def read_photos(
     labeled: Path | None = None,
     unlabeled: Path | None = None,
     out: Path | None = None,
+    *,
+    allow_links: bool = False,
 ) -> Photos:
     """Find labelled and unlabelled images; none is opened.
 
@@ -64,10 +67,11 @@ def read_photos(
         labeled: Instead of both, a folder that has a folder per class.
         unlabeled: A folder of further images without labels.
         out: Folder that results are written to; images in it are left out.
+        allow_links: Whether links in the folders may lead out of them.
 
     Raises:
-        ValueError: If there are no such files, they contradict each other, or a class has fewer
-            than two labelled images, which cross-validation needs.
+        ValueError: If there are no such files, they contradict each other, a link leaves the
+            folders, or a class has fewer than two labelled images, which cross-validation needs.
     """
     root = check_choice(photos, labels, labeled)
     for folder in (root, unlabeled):
@@ -76,17 +80,19 @@ def read_photos(
 
     # A file says which images have labels, or folders do.
     notes: list[str] = []
+    roots = None if allow_links else real_roots(str(root), str(unlabeled or ''))
     if labels is None:
-        named = from_folders(root, unlabeled, out, notes.append)
+        named = from_folders(root, unlabeled, out, notes.append, roots)
     else:
-        named = from_csv(root, labels, out, notes.append)
+        named = from_csv(root, labels, out, notes.append, roots)
     classes = sorted({*named.labeled.values()})
     check_counts(named.labeled, str(labels or root))
 
     # Images of another folder, none twice.
     rest = list(named.unlabeled)
     if unlabeled is not None:
-        rest += new_images(named, root, images_below(unlabeled, out, notes.append), unlabeled)
+        more = images_below(unlabeled, out, notes.append, roots)
+        rest += new_images(named, root, more, unlabeled)
     if not rest:
         notes.append(
             '0 unlabelled images: the unsupervised terms of the loss see the labelled images alone'
@@ -139,13 +145,16 @@ def check_folder(folder: Path, out: Path | None) -> None:
         )
 
 
-def from_csv(photos: Path, labels: Path, out: Path | None, say: Say) -> Named:
+def from_csv(
+    photos: Path, labels: Path, out: Path | None, say: Say, roots: Sequence[str] | None = None
+) -> Named:
     """Images of a folder with labels of a csv file; in the order of their paths."""
     check_csv(photos, labels)
     rows = read_rows(labels)
     check_labels(first_lines(rows), labels)
 
-    files = {file.relative_to(photos).as_posix(): file for file in images_below(photos, out, say)}
+    below = images_below(photos, out, say, roots)
+    files = {file.relative_to(photos).as_posix(): file for file in below}
     found = match_rows(rows, list(files), photos, labels)
 
     # Labels do not depend on the order of the rows.
@@ -183,10 +192,16 @@ def check_labels(lines: Mapping[str, int], file: Path) -> None:
         raise ValueError(f'{error} (lines {places}): write them alike') from error
 
 
-def from_folders(root: Path, unlabeled: Path | None, out: Path | None, say: Say) -> Named:
+def from_folders(
+    root: Path,
+    unlabeled: Path | None,
+    out: Path | None,
+    say: Say,
+    roots: Sequence[str] | None = None,
+) -> Named:
     """Images of a folder that has a folder per class, and those beside these folders."""
     without = check_class_folders(root, unlabeled, out)
-    found = list_classes(root)
+    found = list_classes(root, roots=roots)
     for line in LeftOut(found.left_out.foreign, found.left_out.endings).lines(root):
         say(line)
 

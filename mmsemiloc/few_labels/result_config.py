@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmsemiloc.datasets.listing.links import first_outside, real_roots
 from mmsemiloc.datasets.listing.list_files import to_line
 from mmsemiloc.few_labels.backbones import Backbone
 from mmsemiloc.few_labels.readable import Readable
@@ -50,8 +51,12 @@ def write_lists(found: Readable, folder: Path) -> dict[str, Any]:
     for name, lines in lists.items():
         write_whole(folder / f'{name}.txt', '\n'.join(lines) + '\n')
 
+    # Links that fit was allowed to follow, and named folders that are links.
+    absolute = [str(file.absolute()) for file in found.files]
+    linked = first_outside(absolute, real_roots(str(root))) is not None
+    links = dict(allow_links=True) if linked else {}
     return {
-        name: dict(ann_file=str(folder.absolute() / f'{name}.txt'), data_root=f'{root}/')
+        name: dict(ann_file=str(folder.absolute() / f'{name}.txt'), data_root=f'{root}/', **links)
         for name in lists
     }
 

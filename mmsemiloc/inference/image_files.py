@@ -1,6 +1,6 @@
 """Image files below folders."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mmsemiloc.datasets.listing.endings import EXTENSIONS
@@ -29,13 +29,18 @@ def find_images(
     return list(dict.fromkeys(found))
 
 
-def images_below(folder: Path, out: Path | None, say: Callable[[str], None]) -> list[Path]:
-    """The images below a folder by their names, see :func:`find_images`."""
+def images_below(
+    folder: Path, out: Path | None, say: Callable[[str], None], roots: Sequence[str] | None = None
+) -> list[Path]:
+    """The images below a folder by their names, see :func:`find_images`.
+
+    Links must not leave the ``roots``, see ``list_tree``.
+    """
     if out is not None and out.resolve() == folder.resolve():
         raise ValueError(
             f'{out} is both the folder of the images and that of the results: choose another --out'
         )
-    tree = list_tree(folder)
+    tree = list_tree(folder, roots=roots)
     for line in tree.left_out.lines(folder):
         say(line)
 

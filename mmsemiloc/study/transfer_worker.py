@@ -10,6 +10,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmsemiloc.engine.build import build_runner
+from mmsemiloc.engine.work_dir_lock import locked
 from mmsemiloc.files import write_json
 from mmsemiloc.study.runs import NO_TEST, Run
 from mmsemiloc.study.transfer import checked_metrics, initialised
@@ -28,7 +29,8 @@ def test(cfg: Config, checkpoint: Path) -> dict[str, float]:
 def work(run: Run, split: str, send: Send) -> None:
     """Train and test what is not done yet."""
     if not run.trained.is_file():
-        train(run, send)
+        with locked(run.cfg):
+            train(run, send)
     if split != NO_TEST and not run.evaluated(split).is_file():
         send(dict(stage='testing'))
         write_json(run.evaluated(split), test(run.cfg, run.checkpoint()))

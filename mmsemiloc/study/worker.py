@@ -17,6 +17,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmsemiloc.engine.build import build_runner
+from mmsemiloc.engine.work_dir_lock import locked
 from mmsemiloc.files import write_json
 from mmsemiloc.models.views import number_of_views
 from mmsemiloc.study.evaluate import evaluate_checkpoint, summarize
@@ -98,7 +99,8 @@ def train(run: Run, send: Send) -> None:
 def work(run: Run, split: str, send: Send) -> None:
     """Train and evaluate what is not done yet."""
     if not run.trained.is_file():
-        train(run, send)
+        with locked(run.cfg):
+            train(run, send)
     if not run.evaluated(split).is_file():
         send(dict(stage=f'evaluating on {split}'))
         evaluation = evaluate_checkpoint(run.cfg, str(run.checkpoint()), split)

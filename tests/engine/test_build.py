@@ -2,7 +2,13 @@
 
 from mmengine.config import Config
 
-from mmsemiloc.engine import FiniteHook, LossScheduleHook, SemiSupRunner, SemiSupSetupHook
+from mmsemiloc.engine import (
+    FiniteHook,
+    HistoryHook,
+    LossScheduleHook,
+    SemiSupRunner,
+    SemiSupSetupHook,
+)
 from mmsemiloc.engine.build import build_runner, with_one_policy, without_pauses, without_policy
 from tests.configs.test_configs import tiny_digits
 
@@ -17,7 +23,7 @@ def test_the_checks_are_there_whatever_hooks_a_config_has(tmp_path):
     listed = build_runner(tiny_digits('digits_ce', tmp_path, experiment_name='with_hooks'))
     for runner in (without, listed):
         runner.train()  # the setup hook brings the others
-        for kind in (SemiSupSetupHook, FiniteHook, LossScheduleHook):
+        for kind in (SemiSupSetupHook, FiniteHook, LossScheduleHook, HistoryHook):
             assert sum(isinstance(hook, kind) for hook in runner.hooks) == 1
 
 

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 import torch
+from mmengine.logging import HistoryBuffer
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 from torchvision.models import DenseNet as TorchvisionDenseNet
 
@@ -34,7 +35,12 @@ def model():
 def checkpoint(model, tmp_path):
     file = tmp_path / 'iter_9.pth'
     torch.save(
-        {'state_dict': model.state_dict(), 'optimizer': {'lr': 0.1}, 'message_hub': object}, file
+        {
+            'state_dict': model.state_dict(),
+            'optimizer': {'lr': 0.1},
+            'message_hub': HistoryBuffer(),
+        },
+        file,
     )
     return file
 

@@ -1,11 +1,14 @@
 """What the tools do with weights that are not the model's: one line, exit code 2, no number."""
 
 import importlib
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torchvision.models import DenseNet as TorchvisionDenseNet
@@ -15,6 +18,7 @@ from mmsemiloc.models.checkpoints.densenet_keys import torchvision_name
 from tests.conftest import make_model
 
 TOOLS = Path(__file__).parents[2] / 'tools'
+PNG = cv2.imencode('.png', np.zeros((8, 8, 3), np.uint8))[1].tobytes()
 ARCH = dict(growth_rate=4, depths=[2, 2], init_channels=8)
 CONFIG = f"""
 default_scope = 'mmpretrain'
@@ -157,8 +161,8 @@ FILES = {
     ),
     'a model': (
         lambda: torch.nn.Linear(2, 3),
-        'it is a pickled model (Linear)',
-        'it is a pickled model',
+        'it holds more than weights (torch.nn.modules.linear.Linear)',
+        'save the state dict alone',
     ),
     'two of them': (
         lambda: {**renamed('one.'), **renamed('two.')},
@@ -293,6 +297,41 @@ def test_a_file_that_is_missing_or_torn_is_told_in_one_line(key, torn, folder, t
     code, line = tool('train', 'mini.py', '--cfg-options', *options)
     expected = 'cannot load checkpoint other.pth: ' if torn else 'no such checkpoint: other.pth'
     assert code == 2 and line.startswith(f'train.py: error: {expected}')
+
+
+class Code:
+    """What makes a folder where it is unpickled."""
+
+    def __reduce__(self):
+        return (os.makedirs, ('code was run', 0o777, True))
+
+
+PRETRAINED = ['model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint=x.pth']
+LOADING = {
+    'test': ('test', ['x.pth']),
+    'load_from': ('train', ['--cfg-options', 'load_from=x.pth']),
+    'resume': ('train', ['--resume', 'x.pth']),
+    'init_cfg': ('train', ['--cfg-options', *PRETRAINED]),
+    'predict': ('predict', ['x.pth', 'x.png', '--out', 'seen']),
+    'analyze_cam': ('analyze_cam', ['x.pth', '--out', 'seen']),
+    'transfer': ('transfer', ['--checkpoints', 'x=x.pth']),
+    'export': ('export_backbone', ['x.pth', '--to', 'mmdet', '--out', 'out']),
+}
+
+
+@pytest.mark.parametrize('way', LOADING)
+def test_code_in_a_checkpoint_is_refused_in_one_line_and_not_run(way, folder, tool, monkeypatch):
+    torch.save(dict(state_dict=classifier(), meta=dict(code=Code())), 'x.pth')
+    Path('x.png').write_bytes(PNG)
+    name, args = LOADING[way]
+    code, line = tool(name, *([] if way == 'export' else ['mini.py']), *args)
+    assert code == 2 and not Path('code was run').exists(), line
+    assert line.startswith(f'{name}.py: error: cannot load checkpoint ')
+    assert 'x.pth: it holds more than weights (os.makedirs)' in line
+
+    if way in ('test', 'load_from'):  # negative control
+        monkeypatch.setenv('MMSEMILOC_TRUST_CHECKPOINTS', '1')
+        assert tool(name, 'mini.py', *args)[0] == 0 and Path('code was run').is_dir()
 
 
 @pytest.mark.parametrize('way', ['test', 'train'])

@@ -15,7 +15,7 @@ def image_paths(dataset: BaseDataset, kind: str) -> Iterator[tuple[int, str]]:
 
     Raises:
         ValueError: If a path leaves the ``data_root`` (or without one, the image folder) of its
-            dataset.
+            dataset, unless that has ``allow_links``.
     """
     index = 0
     for leaf in leaves(dataset):
@@ -23,6 +23,7 @@ def image_paths(dataset: BaseDataset, kind: str) -> Iterator[tuple[int, str]]:
         root = os.path.abspath(getattr(leaf, 'data_root', '') or prefix.get('img_path') or os.sep)
         # The working folder, or an LMDB: its keys are relative to it.
         base = os.path.abspath(getattr(leaf, 'db_path', ''))
+        root = os.sep if getattr(leaf, 'allow_links', False) else root
 
         for place in range(len(leaf)):
             path = leaf.get_data_info(place).get('img_path')

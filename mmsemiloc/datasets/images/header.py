@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ PLAIN_MODES = ('1', 'L', 'P', 'RGB', 'CMYK', 'YCbCr')
 CMYK = 5  # a photometric of TIFF
 ALPHAS = {1: 'multiplied', 2: 'straight'}  # an extra sample of TIFF
 ORIENTATION = 274  # number of the tag in EXIF
+# Radiance, PFM and PAM, each with at most so much text before its size.
+TEXT_HEADERS = (
+    re.compile(rb'#\?.{0,65536}?\n-Y (?P<height>\d{1,9}) \+X (?P<width>\d{1,9})\n', re.S),
+    re.compile(rb'P[Ff]\s+(?P<width>\d{1,9})\s+(?P<height>\d{1,9})\s'),
+    re.compile(rb'P7\s+WIDTH (?P<width>\d{1,9})\s+HEIGHT (?P<height>\d{1,9})\s'),
+)
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,14 @@ class Header:
 
 
 @contextlib.contextmanager
-def any_size() -> Iterator[None]:
-    """Lift Pillow's own limit of pixels, whose place the limit of the loading transform takes."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+def pixel_limit(pixels: int | None) -> Iterator[None]:
+    """Let Pillow refuse images of more pixels, or none: its own limit is another one.
+
+    Also what a file has in an image inside it, which its header does not tell.
+    """
+    # Pillow warns from this number on, and refuses from its double on.
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None if pixels is None else -(-pixels // 2)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of damaged metadata
@@ -65,7 +77,7 @@ def any_size() -> Iterator[None]:
 
 def open_image(content: bytes) -> ImageFile.ImageFile:
     """An image that Pillow has read the header of."""
-    with any_size():
+    with pixel_limit(None):
         return Image.open(io.BytesIO(content))
 
 
@@ -73,10 +85,8 @@ def jpeg_header(content: bytes) -> Header | None:
     """Size from the frame header of a JPEG; None without one."""
     place = 2
     while place + 9 <= len(content):
-        if content[place] != 0xFF:
-            return None
         marker = content[place + 1]
-        if marker == 0xFF:  # a fill byte
+        if content[place] != 0xFF or marker == 0xFF:  # decoders pass over stray and fill bytes
             place += 1
         elif marker in (0x01, *range(0xD0, 0xD9)):  # these have no length
             place += 2
@@ -140,7 +150,7 @@ def tiff_header(content: bytes) -> Header | None:
         tags = TiffImagePlugin.ImageFileDirectory_v2(content[: 16 if big else 8])
         file = io.BytesIO(content)
         file.seek(tags.next)
-        with any_size():
+        with pixel_limit(None):
             tags.load(file)
         width, height = int(tags[256]), int(tags[257])
     except Exception:  # a damaged directory raises all kinds of errors
@@ -193,10 +203,21 @@ def other_header(content: bytes) -> Header | None:
     return Header(*image.size, plain=plain, bits=16 if image.format == 'PPM' else None)
 
 
+def text_header(content: bytes) -> Header | None:
+    """Size of a format of OpenCV's whose header is text and which Pillow does not know."""
+    for pattern in TEXT_HEADERS:
+        found = pattern.match(content)
+        if found:
+            return Header(int(found['width']), int(found['height']), deep=True)
+    return None
+
+
 def read_header(content: bytes) -> Header | None:
-    """What the first bytes of a file say; None if their format is not known here."""
+    """What the first bytes of a file say; None if there is no image, or a damaged one."""
     if content.startswith(JPEG):
         return jpeg_header(content)
     if content.startswith(PNG):
         return png_header(content)
-    return tiff_header(content) if content.startswith(TIFF) else other_header(content)
+    if content.startswith(TIFF):
+        return tiff_header(content)
+    return other_header(content) or text_header(content)

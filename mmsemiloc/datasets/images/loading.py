@@ -1,7 +1,6 @@
 """The transform that reads image files, in the place of mmcv's."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import cv2
@@ -10,11 +9,18 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile as StockLoader
 from mmengine import fileio
 from mmengine.dataset import BaseDataset
+from PIL.Image import DecompressionBombError
 
 from mmsemiloc.datasets.contents import leaves
 from mmsemiloc.datasets.images.errors import ImageFault
-from mmsemiloc.datasets.images.header import any_size, read_header
-from mmsemiloc.datasets.images.pixels import check_size, damaged, quiet_opencv, seen_pixels
+from mmsemiloc.datasets.images.header import JPEG, PNG, TIFF, pixel_limit, read_header
+from mmsemiloc.datasets.images.pixels import (
+    MAX_PIXELS,
+    check_size,
+    damaged,
+    quiet_opencv,
+    seen_pixels,
+)
 from mmsemiloc.registry import TRANSFORMS
 
 
@@ -48,7 +54,7 @@ class LoadImageFromFile(StockLoader):
         *args: Any,
         background: Sequence[int] = (255, 255, 255),
         bits: int | None = None,
-        max_pixels: int = 2**28,
+        max_pixels: int = MAX_PIXELS,
         max_aspect_ratio: float = 100.0,
         **kwargs: Any,
     ) -> None:
@@ -106,20 +112,23 @@ class LoadImageFromFile(StockLoader):
         """
         content = bytes(content) if not isinstance(content, bytes) else content
         header = read_header(content)
-        if header is not None:
-            check_size(header.width, header.height, self.max_pixels, self.max_aspect_ratio)
+        if header is None:  # OpenCV might find an image of any size in it
+            known = content.startswith((JPEG, PNG, *TIFF))
+            raise ImageFault(
+                'no image, or a damaged one' if known else 'no image of a known format'
+            )
+        check_size(header.width, header.height, self.max_pixels, self.max_aspect_ratio)
 
         stored = self.color_type == 'unchanged' or self.imdecode_backend == 'tifffile'
-        if stored or (header is not None and header.plain):
+        if stored or header.plain:
             image = self.decode_stock(content)
         else:
             upright = 'ignore_orientation' not in self.color_type
-            image = seen_pixels(content, header, self.background, self.bits, upright)
+            image = seen_pixels(
+                content, header, self.background, self.bits, upright, self.max_pixels
+            )
             if self.color_type.startswith('grayscale'):
                 image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-
-        if header is None:  # the size was not known before
-            check_size(image.shape[1], image.shape[0], self.max_pixels, self.max_aspect_ratio)
         return image
 
     def decode_stock(self, content: bytes) -> np.ndarray:
@@ -129,11 +138,11 @@ class LoadImageFromFile(StockLoader):
             ImageFault: If it is damaged.
         """
         try:
-            with quiet_opencv(), any_size() if self.imdecode_backend == 'pillow' else nullcontext():
+            with quiet_opencv(), pixel_limit(self.max_pixels):
                 image = mmcv.imfrombytes(
                     content, flag=self.color_type, backend=self.imdecode_backend
                 )
-        except (OSError, SyntaxError, cv2.error) as error:
+        except (OSError, SyntaxError, cv2.error, DecompressionBombError) as error:
             raise damaged(error) from error
 
         if image is None:

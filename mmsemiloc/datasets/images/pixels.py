@@ -9,8 +9,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mmsemiloc.datasets.images.depth import opacity, to_eight_bits
 from mmsemiloc.datasets.images.errors import ImageFault
-from mmsemiloc.datasets.images.header import Header, any_size, open_image
+from mmsemiloc.datasets.images.header import Header, open_image, pixel_limit
 
+MAX_PIXELS = 2**28  # of an image: 0.8 GB, as 8-bit colours
 # What turns a stored picture upright, by its EXIF orientation.
 UPRIGHT = {
     2: lambda pixels: pixels[:, ::-1],
@@ -72,14 +73,14 @@ def damaged(error: Exception) -> ImageFault:
     return ImageFault(f'no image, or a damaged one ({text})')
 
 
-def pillow_pixels(content: bytes, upright: bool) -> np.ndarray:
+def pillow_pixels(content: bytes, upright: bool, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The first frame by Pillow: BGR or BGRA uint8, or deep grey values (H, W).
 
     Raises:
-        ImageFault: If it is damaged, or of a mode that has no colours.
+        ImageFault: If it is damaged, or of a mode that has no colours, or too large.
     """
     try:
-        with any_size():
+        with pixel_limit(max_pixels):
             image: Image.Image = open_image(content)
             image.load()
         image = ImageOps.exif_transpose(image) if upright else image
@@ -93,7 +94,9 @@ def pillow_pixels(content: bytes, upright: bool) -> np.ndarray:
     return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
 
-def deep_pixels(content: bytes, header: Header, upright: bool) -> np.ndarray:
+def deep_pixels(
+    content: bytes, header: Header, upright: bool, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Values of more than 8 bits as they are stored, upright if wanted: grey (H, W), BGR or BGRA.
 
     Raises:
@@ -105,7 +108,7 @@ def deep_pixels(content: bytes, header: Header, upright: bool) -> np.ndarray:
     except cv2.error:
         pixels = None
     if pixels is None:
-        return pillow_pixels(content, upright)
+        return pillow_pixels(content, upright, max_pixels)
 
     if pixels.ndim == 3 and pixels.shape[2] == 4 and not header.alpha:
         pixels = pixels[..., :3]
@@ -128,31 +131,31 @@ def compose(pixels: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np
 
 def seen_pixels(
     content: bytes,
-    header: Header | None,
+    header: Header,
     background: np.ndarray,
     bits: int | None,
     upright: bool = True,
+    max_pixels: int = MAX_PIXELS,
 ) -> np.ndarray:
     """A file's picture as a person sees it, BGR uint8 (H, W, 3).
 
     Args:
         content: The file.
-        header: What its first bytes say; None if they are unknown, then OpenCV may know the format.
+        header: What its first bytes say.
         background: Colour (3,) BGR, 0 to 255, behind what is transparent.
         bits: Bits of a value that the user states.
         upright: Whether to follow the EXIF orientation.
+        max_pixels: Largest number of pixels.
 
     Raises:
         ImageFault: If it is damaged, or cannot be shown.
     """
-    if header is None:
-        header = Header(0, 0, deep=True)
     if header.odd:
         raise ImageFault(f'an image of {header.odd}')
     if header.deep:
-        pixels = deep_pixels(content, header, upright)
+        pixels = deep_pixels(content, header, upright, max_pixels)
     else:
-        pixels = pillow_pixels(content, upright)
+        pixels = pillow_pixels(content, upright, max_pixels)
 
     # Transparency: a grey value that stands for it, or a channel of its own.
     alpha = None

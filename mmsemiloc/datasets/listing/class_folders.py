@@ -54,14 +54,17 @@ def list_classes(
     classes: Sequence[str] | None = None,
     endings: Sequence[str] = EXTENSIONS,
     progress: Progress = no_progress,
+    roots: Sequence[str] | None = None,
 ) -> ClassFolders:
     """Images of a folder that has one folder per class; see ``number_folders`` for the numbers.
+
+    Links must not leave the ``roots``, see ``list_tree``.
 
     Raises:
         ValueError: If there is no such folder or no image in class folders, or their names do not
             fit the classes.
     """
-    tree = list_tree(root, endings, progress)
+    tree = list_tree(root, endings, progress, roots)
     if not tree.folders:
         raise ValueError(
             f'{root} has no folder for each class in it ({len(tree.images)} images): '

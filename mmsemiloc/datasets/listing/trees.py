@@ -10,6 +10,7 @@ from mmengine.fileio import LocalBackend, get_file_backend
 
 from mmsemiloc.datasets.listing.endings import EXTENSIONS, count_endings, describe_endings, is_image
 from mmsemiloc.datasets.listing.foreign import describe_foreign, foreign_part, is_foreign
+from mmsemiloc.datasets.listing.links import check_inside
 
 Progress = Callable[[int, int], None]
 
@@ -58,13 +59,15 @@ class Tree:
     left_out: LeftOut
 
 
-def files_below(folder: str, prefix: str, foreign: Counter[str]) -> list[str]:
+def files_below(
+    folder: str, prefix: str, foreign: Counter[str], roots: Sequence[str] | None = None
+) -> list[str]:
     """Paths of all files below a local folder, each beginning with ``prefix``.
 
     Hidden and foreign ones are counted in ``foreign`` instead.
 
     Raises:
-        ValueError: If a symbolic link leads to a folder that it is in.
+        ValueError: If a symbolic link leads to a folder that it is in, or leaves the ``roots``.
     """
     found = []
     with os.scandir(folder) as entries:
@@ -74,8 +77,11 @@ def files_below(folder: str, prefix: str, foreign: Counter[str]) -> list[str]:
             elif entry.is_dir():
                 if entry.is_symlink():
                     check_link(entry.path)
-                found += files_below(entry.path, f'{prefix}{entry.name}/', foreign)
+                    check_inside(entry.path, roots)
+                found += files_below(entry.path, f'{prefix}{entry.name}/', foreign, roots)
             else:
+                if entry.is_symlink():
+                    check_inside(entry.path, roots)
                 found.append(f'{prefix}{entry.name}')
 
     return found
@@ -108,7 +114,7 @@ def remote_files(root: str, foreign: Counter[str]) -> tuple[list[str], list[str]
 
 
 def local_files(
-    root: str, foreign: Counter[str], progress: Progress
+    root: str, foreign: Counter[str], progress: Progress, roots: Sequence[str] | None = None
 ) -> tuple[list[str], list[str]]:
     """As :func:`remote_files`, of a local folder."""
     if not os.path.isdir(root):
@@ -125,6 +131,8 @@ def local_files(
             if is_foreign(entry.name):
                 foreign[entry.name] += 1
             else:
+                if entry.is_symlink():
+                    check_inside(entry.path, roots)
                 (folders if entry.is_dir() else files).append(entry.name)
 
     # Folder by folder, sorted, for the progress.
@@ -132,13 +140,16 @@ def local_files(
     for done, name in enumerate(folders, 1):
         if os.path.islink(os.path.join(root, name)):
             check_link(os.path.join(root, name))
-        files += sorted(files_below(os.path.join(root, name), f'{name}/', foreign))
+        files += sorted(files_below(os.path.join(root, name), f'{name}/', foreign, roots))
         progress(done, len(folders))
     return folders, files
 
 
 def list_tree(
-    root: str | Path, endings: Sequence[str] = EXTENSIONS, progress: Progress = no_progress
+    root: str | Path,
+    endings: Sequence[str] = EXTENSIONS,
+    progress: Progress = no_progress,
+    roots: Sequence[str] | None = None,
 ) -> Tree:
     """All images below a folder, by one rule for what is hidden or foreign; see ``is_foreign``.
 
@@ -146,14 +157,15 @@ def list_tree(
         root: The folder, local or one that MMEngine reads.
         endings: What images end with, in lower case.
         progress: Called with the numbers of folders that have been listed and that there are.
+        roots: Folders that links must not leave, see ``real_roots``; None if they may.
 
     Raises:
-        ValueError: If there is no such folder.
+        ValueError: If there is no such folder, or a link leaves the ``roots``.
     """
     root, endings = str(root).rstrip('/') or '/', tuple(endings)
     left_out = LeftOut()
     if isinstance(get_file_backend(root, enable_singleton=True), LocalBackend):
-        folders, files = local_files(root, left_out.foreign, progress)
+        folders, files = local_files(root, left_out.foreign, progress, roots)
     else:
         folders, files = remote_files(root, left_out.foreign)
         files.sort()

@@ -26,6 +26,7 @@ from mmsemiloc.engine.checks.loaded_weights import check_frozen_is_trained, chec
 from mmsemiloc.engine.checks.never_begins import check_everything_begins
 from mmsemiloc.engine.checks.trial import check_topk, try_evaluation, try_loss
 from mmsemiloc.engine.hooks.finite_hook import FiniteHook
+from mmsemiloc.engine.hooks.history_hook import HistoryHook
 from mmsemiloc.engine.hooks.loss_schedule_hook import LossScheduleHook
 from mmsemiloc.engine.hooks.step_arguments import StepArguments
 from mmsemiloc.models import SemiSupClassifier, inner_model
@@ -46,8 +47,8 @@ class SemiSupSetupHook(Hook):
     was a random one.
 
     In our configs it is ``default_hooks.setup``, so a ``custom_hooks`` list of your own does not
-    replace it. It brings :class:`FiniteHook` and :class:`LossScheduleHook` along where a
-    config does not list them.
+    replace it. It brings :class:`FiniteHook`, :class:`LossScheduleHook` and :class:`HistoryHook`
+    along where a config does not list them.
 
     Raises:
         ValueError: Before the work starts, with what does not fit and the remedy.
@@ -62,7 +63,7 @@ class SemiSupSetupHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Run all checks once."""
-        for needed in (FiniteHook, LossScheduleHook):
+        for needed in (FiniteHook, LossScheduleHook, HistoryHook):
             if not any(isinstance(hook, needed) for hook in runner.hooks):
                 # Its priority is lower, so its own before_train comes after this one.
                 runner.register_hook(needed())

@@ -9,6 +9,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
 from mmsemiloc.models.checkpoints.fit import Fitted, Purpose, fit_state
+from mmsemiloc.models.checkpoints.weights_only import CheckpointError
 
 
 def read_checkpoint(path: str) -> object:
@@ -17,7 +18,7 @@ def read_checkpoint(path: str) -> object:
     A file ``*.safetensors``, as timm and Hugging Face have them, needs the package of that name.
 
     Raises:
-        ValueError: If it is missing or damaged.
+        ValueError: If it is missing or damaged, or holds code.
     """
     try:
         if path.endswith('.safetensors') and '://' not in path:
@@ -29,6 +30,8 @@ def read_checkpoint(path: str) -> object:
         raise ValueError(f'{path} needs safetensors: pip install safetensors') from error
     except FileNotFoundError as error:
         raise ValueError(f'no such checkpoint: {path}') from error
+    except CheckpointError:
+        raise
     except Exception as error:  # depends on where the file is cut off, or what an address answers
         kind = type(error).__name__
         raise ValueError(f'cannot load checkpoint {path}: {kind}: {error}') from error

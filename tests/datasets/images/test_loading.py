@@ -1,6 +1,7 @@
 """Pixels are what a person sees, whatever the format, or the file is refused by name."""
 
 import io
+import re
 import struct
 import zlib
 
@@ -14,7 +15,8 @@ from PIL import Image
 
 from mmsemiloc.datasets import LoadImageFromFile, SemiSupDataset
 from mmsemiloc.datasets.images.errors import ImageFault
-from mmsemiloc.datasets.images.header import read_header
+from mmsemiloc.datasets.images.header import pixel_limit, read_header
+from mmsemiloc.datasets.images.pixels import pillow_pixels
 from mmsemiloc.datasets.listing.endings import EXTENSIONS, is_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 20, 4), dtype=np.uint8)
@@ -300,6 +302,54 @@ def test_the_size_is_read_before_the_pixels_are_decoded(kind, monkeypatch):
     monkeypatch.setattr(Image.Image, 'convert', lambda *args, **kwargs: pytest.fail('decoded'))
     with pytest.raises(ImageFault, match='20 x 30 pixels are more than'):
         LoadImageFromFile(max_pixels=599).decode(content)
+
+
+@pytest.mark.parametrize('kind', ['.hdr', '.pfm', '.pam'])
+def test_formats_that_pillow_does_not_know(kind, monkeypatch):
+    """OpenCV would decode them at any size."""
+    values = np.random.default_rng(0).random((30, 20, 3), np.float32)
+    values = (values * 255).astype(np.uint8) if kind == '.pam' else values
+    content = cv2.imencode(kind, values)[1].tobytes()
+    assert LoadImageFromFile(max_pixels=600).decode(content).shape == (30, 20, 3)
+
+    monkeypatch.setattr(cv2, 'imdecode', lambda *args: pytest.fail('decoded'))
+    with pytest.raises(ImageFault, match='20 x 30 pixels are more than .*max_pixels=599'):
+        LoadImageFromFile(max_pixels=599).decode(content)
+
+
+def test_a_file_whose_header_tells_no_size_is_not_decoded(monkeypatch):
+    """Else it could hold an image of any size."""
+    tiff = bytearray(encode(PICTURE, 'TIFF'))
+    place = re.search(rb'\x01\x01[\x03\x04]\x00', tiff).start()  # the tag of the height
+    tiff[place : place + 2] = b'\xff\xff'
+    monkeypatch.setattr(mmcv, 'imfrombytes', lambda *args, **kwargs: pytest.fail('decoded'))
+    monkeypatch.setattr(cv2, 'imdecode', lambda *args: pytest.fail('decoded'))
+    for content in (bytes(tiff), b'\xff\xd8\xff\xe0', encode(PICTURE, 'PNG')[:30]):
+        with pytest.raises(ImageFault, match='no image, or a damaged one'):
+            LOADER.decode(content)
+    with pytest.raises(ImageFault, match='no image of a known format'):
+        LOADER.decode(b'something else')
+
+
+def test_stray_bytes_in_a_jpeg_do_not_hide_its_size():
+    """Decoders pass over them."""
+    content = encode(PICTURE, 'JPEG')
+    place = 4 + int.from_bytes(content[4:6], 'big')
+    stray = content[:place] + b'\0\1\2' + content[place:]
+    assert LoadImageFromFile(max_pixels=600).decode(stray).shape == (30, 20, 3)
+    with pytest.raises(ImageFault, match='20 x 30 pixels are more than'):
+        LoadImageFromFile(max_pixels=599).decode(stray)
+
+
+def test_pillow_refuses_what_its_header_did_not_tell():
+    """An image inside a file may be larger than the file says; its own limit stays as it was."""
+    before, content = Image.MAX_IMAGE_PIXELS, encode(PICTURE, 'GIF')
+    assert pillow_pixels(content, True, 600).shape == (30, 20, 3)
+    with pixel_limit(598), pytest.raises(Image.DecompressionBombError, match='600 pixels'):
+        Image.open(io.BytesIO(content))
+    with pixel_limit(600):
+        Image.open(io.BytesIO(content))
+    assert Image.MAX_IMAGE_PIXELS == before
 
 
 def test_an_image_without_pixels():
