@@ -122,6 +122,8 @@ def kill_at(place, step, rank=0):
 
     def half_a_step(optimizer, *args, **kwargs):
         """Update half of the parameters."""
+        if current['runner'].iter + 1 != step or current['runner'].rank != rank:
+            return
         for group in optimizer.param_groups:
             for parameter in group['params'][: len(group['params']) // 2]:
                 parameter.data.add_(parameter.grad, alpha=-group['lr'])
