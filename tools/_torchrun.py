@@ -56,6 +56,8 @@ def main() -> None:
 
     for name in ('multiprocessing.api', 'agent.server.api', 'multiprocessing.errors', 'rendezvous'):
         logging.getLogger(f'torch.distributed.elastic.{name}').setLevel(logging.CRITICAL)
+    signals = 'SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1'  # handed on to the processes
+    os.environ.setdefault('TORCHELASTIC_SIGNALS_TO_HANDLE', signals)
     args = parse_args(sys.argv[1:])
     prog = Path(args.training_script).name
     with tempfile.TemporaryDirectory(prefix='mmsemiloc-') as claims:

@@ -3,7 +3,7 @@
 The processes are forked from a server that has imported everything, so each starts at once.
 """
 
-import contextlib
+import functools
 import multiprocessing
 import os
 import signal
@@ -11,13 +11,17 @@ import time
 from pathlib import Path
 
 import torch
+from mmengine.hooks import checkpoint_hook
 from mmengine.runner import Runner
 
 from mmsemiloc.commands.common import load_config, set_loader_defaults
 from mmsemiloc.datasets import draws
-from mmsemiloc.engine import build, distributed, runner
-from mmsemiloc.engine.hooks import setup_hook
+from mmsemiloc.engine import build, distributed
+from mmsemiloc.engine.hooks import health_hook, restart_hook, setup_hook
 from mmsemiloc.engine.optimizers.accum_optim_wrapper import AccumOptimWrapper
+from mmsemiloc.engine.restart import whole_files
+from mmsemiloc.files import PARTIAL
+from mmsemiloc.models import SemiSupClassifier
 
 ROOT = Path(__file__).parents[2]
 STEPS, EVERY = 10, 4  # steps of a run, and between two checkpoints or validations
@@ -92,14 +96,6 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@contextlib.contextmanager
-def patched(*patches):
-    """Replace attributes; a process of a run ends before they would be put back."""
-    for owner, name, value in patches:
-        setattr(owner, name, value)
-    yield
-
-
 def before(owner, name, act):
     """A patch that acts before a function, given its arguments."""
     original = getattr(owner, name)
@@ -111,14 +107,14 @@ def before(owner, name, act):
     return owner, name, replaced
 
 
-def kill_at(place, step, rank=0):
-    """Patches that kill this process at a place of a step, counted from 1."""
+def at_step(place, step, act, rank=0):
+    """Patches that act in this process at a place of a step, counted from 1."""
     current = {}
 
-    def die_there(*args, **kwargs):
+    def there(*args, **kwargs):
         made = current.get('runner')
         if made is not None and made.rank == rank and made.iter + 1 == step:
-            die()
+            act()
 
     def half_a_step(optimizer, *args, **kwargs):
         """Update half of the parameters."""
@@ -127,30 +123,55 @@ def kill_at(place, step, rank=0):
         for group in optimizer.param_groups:
             for parameter in group['params'][: len(group['params']) // 2]:
                 parameter.data.add_(parameter.grad, alpha=-group['lr'])
-        die_there()
-
-    def half_a_file(path, content, sync=False):
-        """Write half of a checkpoint."""
-        if f'_{step}.pth' in str(path) and current['runner'].rank == rank:
-            Path(f'{path}.partial').write_bytes(content[: len(content) // 2])
-            die()
+        act()
 
     def in_validation(model, data):
-        if current['runner'].iter == step:
-            die()
+        if current['runner'].iter == step and current['runner'].rank == rank:
+            act()
 
     remember = before(Runner, 'train', lambda made: current.update(runner=made))
-    from mmsemiloc.engine.restart import whole_files
-    from mmsemiloc.models import SemiSupClassifier
-
     places = {
-        'micro-batch': lambda: before(AccumOptimWrapper, 'backward', die_there),
-        'between the passes': lambda: before(AccumOptimWrapper, '_first_pass', die_there),
+        'micro-batch': lambda: before(AccumOptimWrapper, 'backward', there),
+        'between the passes': lambda: before(AccumOptimWrapper, '_first_pass', there),
         'optimizer step': lambda: before(torch.optim.SGD, 'step', half_a_step),
-        'while saving': lambda: before(whole_files, 'write_whole', half_a_file),
         'in validation': lambda: before(SemiSupClassifier, 'val_step', in_validation),
     }
     return [remember, places[place]()]
+
+
+def in_save(step, share=0.5, phase='beside'):
+    """Patches that kill this process while it saves the checkpoint of a step.
+
+    Args:
+        step: That of the checkpoint.
+        share: Of its bytes that are written.
+        phase: 'beside' for a part of the file, 'whole' for all of it before it is renamed,
+            'renamed' before an older one is removed, 'told' in the middle of last_checkpoint.
+    """
+    write, name = whole_files.write_whole, f'_{step}.pth'
+
+    def half_a_file(path, content, sync=False):
+        if name in str(path):
+            if phase in ('beside', 'whole'):
+                size = int(len(content) * share) if phase == 'beside' else None
+                Path(f'{path}{PARTIAL}').write_bytes(content[:size])
+                die()
+            if phase == 'renamed':
+                write(path, content, sync)
+                die()
+        write(path, content, sync)
+
+    def half_a_name(path, mode='r', *args, **kwargs):
+        file = open(path, mode, *args, **kwargs)
+        if str(path).endswith('last_checkpoint') and 'w' in mode:
+            if (Path(path).parent / f'iter{name}').exists():
+                file.write('/half/a/na')
+                file.flush()
+                die()
+        return file
+
+    checkpoint_hook.open = half_a_name if phase == 'told' else open
+    return [(whole_files, 'write_whole', half_a_file)]
 
 
 def nothing(*args, **kwargs):
@@ -166,36 +187,56 @@ def not_sought(self, num_samples):
 CONTROLS = {
     'stock seeding of images': lambda: [(draws, 'seed_everything', nothing)],
     'stock seeding of steps': lambda: [(setup_hook, 'seed_everything', nothing)],
-    'sampler not skipped': lambda: [
-        (setup_hook.SemiSupSampler, 'skip', not_sought),
-    ],
+    'sampler not skipped': lambda: [(setup_hook.SemiSupSampler, 'skip', not_sought)],
+    'window not saved': lambda: [(health_hook.HealthHook, '_continue', nothing)],
+    'validation not made up for': lambda: [(restart_hook, 'validation_is_due', nothing)],
     'buffers not averaged': lambda: [(distributed, 'average_statistics', nothing)],
 }
 
 
-def body(case, folder, resume, kill, controls, workers, rank, ranks, options):
+def body(case, folder, resume, happens, controls, workers, rank, ranks, options):
     """Train in this process."""
+    os.setpgrp()
     torch.set_num_threads(1)
     log = os.open(f'{folder}.log', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     if ranks > 1:
         os.environ.update(
-            RANK=str(rank),
-            WORLD_SIZE=str(ranks),
-            LOCAL_RANK=str(rank),
-            MASTER_ADDR='127.0.0.1',
+            RANK=str(rank), WORLD_SIZE=str(ranks), LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1'
         )
         torch.distributed.init_process_group(
             'gloo', init_method=f'file://{folder}.group', rank=rank, world_size=ranks
         )
+
     patches = [patch for name in controls for patch in CONTROLS[name]()]
-    if kill is not None:
-        patches += kill_at(*kill)
-    with patched(*patches):
-        cfg = tiny_config(case, folder, workers, ranks, **options)
-        cfg.resume = resume
-        build.build_runner(cfg).train()
+    if isinstance(happens, float):
+        signal.setitimer(signal.ITIMER_REAL, happens)  # SIGALRM ends a process as SIGKILL does
+    elif happens is not None:
+        patches += happens()
+    for owner, name, value in patches:
+        setattr(owner, name, value)
+
+    cfg = tiny_config(case, folder, workers, ranks, **options)
+    cfg.resume = resume
+    build.build_runner(cfg).train()
+
+
+def kill_at(place, step, rank=0):
+    """What kills a run at a place of a step; see :func:`at_step` and :func:`in_save`."""
+    if place == 'while saving':
+        return functools.partial(in_save, step)
+    return functools.partial(at_step, place, step, die, rank)
+
+
+def told_at(place, step, number, rank=0):
+    """What sends a signal to the run itself at a place of a step."""
+    return functools.partial(at_step, place, step, functools.partial(send, number), rank)
+
+
+def send(number):
+    """Send a signal to this process, and to its workers."""
+    os.killpg(os.getpgrp(), number)
 
 
 def context():
@@ -205,22 +246,24 @@ def context():
     return made
 
 
-def start(
-    case,
-    folder,
-    resume=False,
-    kill=None,
-    controls=(),
-    workers=0,
-    ranks=1,
-    **options,
-):
-    """The processes of a run."""
+def start(case, folder, resume=False, happens=None, controls=(), workers=0, ranks=1, **options):
+    """The processes of a run.
+
+    Args:
+        case: One of ``CASES``.
+        folder: Its work dir.
+        resume: Whether it goes on from there.
+        happens: Seconds after which it is killed, or a function that gives patches.
+        controls: Names in ``CONTROLS``.
+        workers: Workers of the loader.
+        ranks: Number of processes.
+        **options: Dotted names of the config with values.
+    """
     Path(f'{folder}.group').unlink(missing_ok=True)
     processes = [
         context().Process(
             target=body,
-            args=(case, str(folder), resume, kill, controls, workers, rank, ranks, options),
+            args=(case, str(folder), resume, happens, controls, workers, rank, ranks, options),
         )
         for rank in range(ranks)
     ]
@@ -250,6 +293,3 @@ def train(case, folder, **arguments):
 def log_of(folder):
     """What the processes of a run printed."""
     return Path(f'{folder}.log').read_text()
-
-
-__all__ = ['runner', 'start', 'train', 'finish', 'log_of', 'tiny_config', 'CASES', 'CONTROLS']
