@@ -272,7 +272,7 @@ def start(case, folder, resume=False, happens=None, controls=(), workers=0, rank
     return processes
 
 
-def finish(processes, timeout=60):
+def finish(processes, timeout=240):
     """Exit codes of all processes; if one has failed, the others are killed, as torchrun does."""
     end = time.monotonic() + timeout
     while any(process.is_alive() for process in processes):

@@ -18,13 +18,15 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
 
-        # The sampler enters its order there, without loading what comes before.
+        # The sampler enters its order there, without loading what comes before. A run may have been
+        # stopped after the last step, before the hooks at the end of the epoch.
         length = len(self.dataloader)
         done = self.iter - self.epoch * length if self.resumable else 0
-        if done:
-            self.dataloader.sampler.skip(done * self.dataloader.batch_size)
-        for idx, data_batch in enumerate(self.dataloader if done < length else (), done):
-            self.run_iter(idx, data_batch)
+        if done < length:
+            if done:
+                self.dataloader.sampler.skip(done * self.dataloader.batch_size)
+            for idx, data_batch in enumerate(self.dataloader, done):
+                self.run_iter(idx, data_batch)
 
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
