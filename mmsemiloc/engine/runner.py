@@ -45,6 +45,9 @@ class SemiSupRunner(Runner):
     one of another recipe. It goes on in the middle of an epoch, and its workers end with it.
     """
 
+    _resume: bool
+    _load_from: str | None
+
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """As ``Runner.build_logger``."""
         logger = super().build_logger(*args, **kwargs)

@@ -30,7 +30,8 @@ def average_statistics(model: nn.Module) -> None:
         return
 
     # One exchange for all layers.
-    tensors = [value for layer in layers for value in (layer.running_mean, layer.running_var)]
+    both = [(layer.running_mean, layer.running_var) for layer in layers]
+    tensors = [value for pair in both for value in pair if value is not None]
     joined = torch.cat(tensors)
     dist.all_reduce(joined, 'mean')
     for tensor, mean in zip(tensors, joined.split([len(t) for t in tensors]), strict=True):

@@ -57,6 +57,8 @@ class WholeCheckpointHook(CheckpointHook):
 
     step_arguments: ClassVar[StepArguments] = dict(interval=None, save_begin=None)
 
+    file_backend: Any
+
     def __init__(self, **kwargs: Any) -> None:
         # Another storage than local files has its own way of writing.
         if not (kwargs.get('file_client_args') or kwargs.get('backend_args')):
@@ -73,7 +75,7 @@ class WholeCheckpointHook(CheckpointHook):
     @contextlib.contextmanager
     def _removing_later(self) -> Iterator[None]:
         """Remove at the end of ``with`` what would be removed inside of it."""
-        backend = self.file_backend
+        backend: Any = self.file_backend
         late = self.file_backend = LateRemoval(backend)
         try:
             yield
