@@ -10,6 +10,7 @@ from mmengine.device import get_device
 from mmsemiloc.commands.common import check_checkpoint, enable_amp, leave_group, runner_config
 from mmsemiloc.engine.build import RANKS, build_runner, completed
 from mmsemiloc.engine.restart.checkpoints import (
+    checkpoints_in,
     is_restarted,
     put_aside,
     read_checkpoint,
@@ -47,9 +48,10 @@ def set_start(cfg: Config, resume: str | None, force: bool) -> None:
     """
     rank, world_size = place_among_ranks(cfg.launcher)
     folder = Path(cfg.work_dir)
-    if resume is None and (cfg.get('resume') or is_restarted(os.environ)):
-        resume = cfg.get('load_from') if cfg.get('resume') else None
-        resume = resume or 'auto'
+    if is_restarted(os.environ) and checkpoints_in(folder):
+        resume = 'auto'  # wherever it has begun
+    elif resume is None and cfg.get('resume'):
+        resume = cfg.get('load_from') or 'auto'
 
     # At the beginning, where no other run has saved anything.
     if resume is None:

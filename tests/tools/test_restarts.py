@@ -70,7 +70,10 @@ def test_another_recipe(cfg, resume):
 @pytest.mark.parametrize('name', ['SLURM_RESTART_COUNT', 'TORCHELASTIC_RESTART_COUNT'])
 def test_a_run_that_is_started_again_resumes_by_itself(cfg, name, monkeypatch):
     monkeypatch.setenv(name, '1')
-    set_start(cfg, None, force=False)
+    for resume in (None, f'{cfg.work_dir}/iter_2.pth'):  # it has come further than that
+        set_start(cfg, resume, force=False)
+        assert begins(cfg) == 'iter_4.pth'
+    set_start(cfg, None, force=True)  # which has begun anew
     assert begins(cfg) == 'iter_4.pth'
 
 
