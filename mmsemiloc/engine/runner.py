@@ -80,7 +80,9 @@ class SemiSupRunner(Runner):
         """As ``Runner``, but from the newest whole checkpoint; the first process looks for it."""
         if self._resume and self._load_from is None and not self._has_loaded:
             recipe = recipe_of(self.cfg, dist.get_world_size())
-            found = [resume_point(Path(self.work_dir), recipe) if self.rank == 0 else None]
+            found: list[Path | None] = [None]
+            if self.rank == 0:
+                found[0] = resume_point(Path(self.work_dir), recipe, tell=self.logger.warning)
             dist.broadcast_object_list(found)
             self._load_from = None if found[0] is None else str(found[0])
             self._resume = found[0] is not None

@@ -1,16 +1,14 @@
 """Which checkpoint of a folder a run goes on from."""
 
-import logging
 import os
 import re
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from mmengine.logging import print_log
 
 from mmsemiloc.engine.restart.recipe import check_recipe
 
@@ -66,10 +64,12 @@ def checkpoints_in(folder: Path) -> dict[str, list[Path]]:
     return {kind: [path for _, path in sorted(pairs)[::-1]] for kind, pairs in found.items()}
 
 
-def newest_whole(folder: Path) -> Checkpoint | None:
+def newest_whole(folder: Path, tell: Callable[[str], object] = print) -> Checkpoint | None:
     """The newest whole checkpoint of a folder, whatever ``last_checkpoint`` says; None without any.
 
-    Torn ones are skipped with a warning.
+    Args:
+        folder: The work dir.
+        tell: Called with a line about each one that is skipped because it is torn.
 
     Raises:
         ValueError: If there are checkpoints, but none is whole.
@@ -82,7 +82,7 @@ def newest_whole(folder: Path) -> Checkpoint | None:
                 break
             except ValueError as error:
                 torn.append(f'{path}: {error}')
-                print_log(f'skipped {torn[-1]}', logger='current', level=logging.WARNING)
+                tell(f'skipped {torn[-1]}')
 
     if not whole and torn:
         raise ValueError(
@@ -123,18 +123,21 @@ def put_aside(folder: Path) -> Path | None:
     return aside
 
 
-def resume_point(folder: Path, recipe: str, force: bool = False) -> Path | None:
+def resume_point(
+    folder: Path, recipe: str, force: bool = False, tell: Callable[[str], object] = print
+) -> Path | None:
     """The checkpoint of a folder that a run of a recipe goes on from; None if there is none.
 
     Args:
         folder: The work dir.
         recipe: Of the run.
         force: Whether another recipe is meant.
+        tell: As for :func:`newest_whole`.
 
     Raises:
         ValueError: If no checkpoint is whole, or the newest one is of another recipe.
     """
-    found = newest_whole(folder)
+    found = newest_whole(folder, tell)
     if found is None:
         return None
     if not force:
