@@ -22,11 +22,11 @@ endef
 export CHECK_PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-test quickstart test lint clean
+.PHONY: help env env-test quickstart test test-reliability lint clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | \
-		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+		while IFS="$$(printf '\t')" read -r name text; do printf '  make %-16s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo '  make quickstart BEST=1                          train the best recipe as well'
 	@echo '  make quickstart ARGS=--help                     options of the quickstart'
@@ -42,6 +42,9 @@ quickstart: $(VENV)/.stamp-run  ## set up, train on real digits for some minutes
 
 test: lint  ## set up, then lint and all tests (ARGS are for pytest)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-reliability: $(VENV)/.stamp-test  ## kill and resume runs at many moments, for half an hour
+	$(BIN)/python -m pytest -m reliability tests/reliability $(ARGS)
 
 lint: $(VENV)/.stamp-test  ## set up, then check style, format and types
 	$(BIN)/ruff check .

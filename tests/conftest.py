@@ -11,6 +11,16 @@ from mmsemiloc.registry import MODELS
 CLASSES = 5
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave tests out that take half an hour, unless ``-m reliability`` asks for them."""
+    if 'reliability' in config.option.markexpr or any('::' in argument for argument in config.args):
+        return
+    long = [item for item in items if item.get_closest_marker('reliability')]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 @pytest.fixture(scope='session', autouse=True)
 def plain_config_texts():
     """MMEngine formats a config's text at each start and checkpoint, for seconds: here only

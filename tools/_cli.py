@@ -162,7 +162,8 @@ def run_command(parser: Parser, name: str, room: str = 'mmsemiloc.commands') -> 
 
     The command is imported only then: torch and the OpenMMLab packages take seconds. ``run``
     returns the exit code. What it raises is one line on stderr, and the traceback goes to the log
-    of the run. Exit code 2 stands for what the user can mend, 130 for Ctrl-C, 1 for anything else.
+    of the run. Exit code 2 stands for what the user can mend, 130 for Ctrl-C, 143 for a training
+    that was told to stop and can go on, 1 for anything else.
     """
     args = parser.parse_args()
     distributed = is_launched(parser, getattr(args, 'launcher', 'none'))
@@ -172,6 +173,11 @@ def run_command(parser: Parser, name: str, room: str = 'mmsemiloc.commands') -> 
     try:
         importlib.import_module('mmsemiloc.commands.notices').leave_out_notices()
         code = importlib.import_module(f'{room}.{name}').run(args)
+    except SystemExit as error:  # a training that was told to stop says what it has done
+        reason = getattr(error, 'reason', None)
+        if reason is None or not isinstance(error.code, int):
+            raise
+        stop(error.code, f'{parser.prog}: {reason}', distributed=distributed)
     except KeyboardInterrupt as error:
         stop(130, f'{parser.prog}: {str(error) or "stopped"}', distributed=distributed)
     except Exception as error:
@@ -254,6 +260,7 @@ def first_to_stop(distributed: bool, code: int = 2) -> Iterator[bool]:
     names = (
         'MASTER_PORT',
         'TORCHELASTIC_RUN_ID',
+        'TORCHELASTIC_RESTART_COUNT',
         'SLURM_JOB_ID',
         'SLURM_STEP_ID',
         'PMIX_NAMESPACE',

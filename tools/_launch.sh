@@ -61,6 +61,16 @@ launch() {
         # This takes a free port, so that several runs fit on a machine.
         where=(--standalone --local-addr=127.0.0.1)
     fi
+
+    # A process that fails or is killed ends all others; then all start again, and train.py resumes.
+    # In torch 2.11 they would not find each other again through the launcher's own store.
+    [[ ${MAX_RESTARTS:-0} =~ ^[0-9]+$ ]] ||
+        fail "MAX_RESTARTS must be a number of restarts, got '$MAX_RESTARTS'"
+    if [[ ${MAX_RESTARTS:-0} != 0 ]]; then
+        where+=(--max-restarts="$MAX_RESTARTS")
+        export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+    fi
+
     # PYTHONPATH: works from a checkout that is not installed, too.
     PYTHONPATH=$(dirname "$script")/..${PYTHONPATH:+:$PYTHONPATH} \
         exec "$python" "$tools/_torchrun.py" "${where[@]}" --nproc-per-node="$gpus" \

@@ -15,6 +15,8 @@ from pathlib import Path
 from _cli import CLAIMS
 from _errors import explain
 
+STOPPED = 143  # exit code of a training that was told to stop and can go on
+
 
 def describe(exit_code: int, rank: int, log: Path | None) -> str:
     """How a process ended: its rank, its exit code or signal, and the log of the run."""
@@ -54,6 +56,8 @@ def main() -> None:
 
     for name in ('multiprocessing.api', 'agent.server.api', 'multiprocessing.errors', 'rendezvous'):
         logging.getLogger(f'torch.distributed.elastic.{name}').setLevel(logging.CRITICAL)
+    signals = 'SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1'  # handed on to the processes
+    os.environ.setdefault('TORCHELASTIC_SIGNALS_TO_HANDLE', signals)
     args = parse_args(sys.argv[1:])
     prog = Path(args.training_script).name
     with tempfile.TemporaryDirectory(prefix='mmsemiloc-') as claims:
@@ -70,12 +74,13 @@ def main() -> None:
             for number, other in error.failures.items():
                 if other.exitcode < 0 and other.exitcode != -signal.SIGTERM:
                     code, rank = other.exitcode, number
-            if code not in (2, 130):
+            if code not in (2, 130, STOPPED):
                 log = newest_log(args.training_script_args)
                 print(f'{prog}: error: {describe(code, rank, log)}', file=sys.stderr)
             sys.exit(code if code > 0 else 128 - code)
-        except SignalException as error:
-            sys.exit(128 + error.sigval)
+        except SignalException:
+            # The processes have saved and said so, and this is how they ended.
+            sys.exit(STOPPED)
         except Exception as error:  # no free port, or another machine that does not answer
             print(f'{prog}: error: {explain(error)}', file=sys.stderr)
             sys.exit(1)

@@ -7,6 +7,8 @@
 #
 # Several machines: on each, with NODE_RANK from 0 to NNODES - 1 and the address of the first one,
 #   NNODES=2 NODE_RANK=0 MASTER_ADDR=10.0.0.1 PORT=29500 tools/dist_train.sh CONFIG 8
+# After a crash, start all processes again and resume, up to three times:
+#   MAX_RESTARTS=3 tools/dist_train.sh CONFIG 8
 # Also from the environment: OMP_NUM_THREADS (default: cores / GPUS), and PYTHON, the interpreter
 # (default: that of the checkout's .venv, else of the active environment, else python on PATH).
 set -euo pipefail

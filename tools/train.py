@@ -17,7 +17,13 @@ def make_parser() -> Parser:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from CHECKPOINT, or from the newest one in the work dir',
+        help='go on from CHECKPOINT, or from the newest whole one in the work dir',
+    )
+    parser.add_argument(
+        '--force',
+        action='store_true',
+        help='with --resume, go on though the checkpoint is of another recipe; without, begin anew '
+        'though there are checkpoints in the work dir, which are moved into a folder of their own',
     )
     parser.add_argument('--amp', action='store_true', help='train in mixed precision')
     parser.add_argument('--seed', type=int, help='random seed')

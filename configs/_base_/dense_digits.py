@@ -39,7 +39,9 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=steps, max_keep_ckpts=1),
+    checkpoint=dict(
+        type='mmsemiloc.WholeCheckpointHook', by_epoch=False, interval=steps // 5, max_keep_ckpts=2
+    ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
 env_cfg = dict(

@@ -150,5 +150,5 @@ param_scheduler = dict(
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=steps, val_interval=steps)
 val_cfg = dict()
 test_cfg = dict()
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=steps, max_keep_ckpts=1))
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=steps // 5, max_keep_ckpts=2))
 log_processor = dict(by_epoch=False, window_size=100)

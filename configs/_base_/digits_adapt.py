@@ -40,6 +40,6 @@ param_scheduler = dict(
 )
 train_cfg = dict(max_iters=steps, val_interval=steps)
 default_hooks = dict(
-    checkpoint=dict(interval=steps), logger=dict(interval=20), health=dict(interval=20)
+    checkpoint=dict(interval=steps // 5), logger=dict(interval=20), health=dict(interval=20)
 )
 log_processor = dict(window_size=20)

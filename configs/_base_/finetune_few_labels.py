@@ -35,7 +35,7 @@ val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
     logger=dict(interval=10),
-    checkpoint=dict(by_epoch=False, interval=steps, max_keep_ckpts=2),
+    checkpoint=dict(by_epoch=False, interval=steps // 5, max_keep_ckpts=2),
     health=dict(interval=50),
 )
 log_processor = dict(by_epoch=False, window_size=50)

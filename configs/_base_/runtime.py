@@ -5,12 +5,13 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
+    checkpoint=dict(type='mmsemiloc.WholeCheckpointHook', interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # The terms of the loss follow their schedules.
     loss_schedule=dict(type='mmsemiloc.LossScheduleHook'),
     setup=dict(type='mmsemiloc.SemiSupSetupHook'),  # what must agree before the first step
     finite=dict(type='mmsemiloc.FiniteHook'),  # no number that is not finite is trained on or saved
+    restart=dict(type='mmsemiloc.RestartHook'),  # stops on signals, and goes on as if it had not
     first_steps=dict(type='mmsemiloc.FirstStepsHook'),
     health=dict(type='mmsemiloc.HealthHook', interval=100),
 )

@@ -71,7 +71,7 @@ optim_wrapper = dict(
 param_scheduler = dict(type='LinearLR', by_epoch=False, start_factor=1.0, end_factor=0.0, end=steps)
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=steps)
 default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=steps),
+    checkpoint=dict(by_epoch=False, interval=steps // 5),
     logger=dict(interval=10),
     health=dict(interval=10),
 )

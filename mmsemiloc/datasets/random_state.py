@@ -1,9 +1,35 @@
-"""The state of random numbers: with it, a second forward pass sees the same ones as the first."""
+"""Random numbers as functions of a position in the run, and their state for a second forward pass.
+
+A run that goes on from a checkpoint sees the random numbers of one that was never stopped, because
+they are seeded anew for each image and each step; no state of them is saved.
+"""
 
 import random
 
 import numpy as np
 import torch
+
+IMAGES, STEPS = 0, 1  # first part of the key of what is seeded
+
+
+def seed_everything(*key: int, device: torch.device | None = None) -> None:
+    """Seed the random number generators of Python, NumPy and torch by a key.
+
+    ``torch.manual_seed`` would take longer than the loading of a small image, because it prepares a
+    seed for accelerators that are not there yet.
+
+    Args:
+        *key: Numbers of at least 0. Any two keys give independent random numbers.
+        device: Its generator is seeded beside that of the CPU.
+    """
+    words = np.random.SeedSequence(key).generate_state(2)
+    seed = int(words[0]) << 32 | int(words[1])
+
+    random.seed(seed)
+    np.random.seed(words)
+    torch.default_generator.manual_seed(seed)
+    if device is not None and device.type != 'cpu':
+        torch.get_device_module(device).manual_seed(seed)
 
 
 class RandomState:

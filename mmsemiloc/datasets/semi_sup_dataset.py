@@ -9,6 +9,7 @@ from mmengine.dataset import BaseDataset, ConcatDataset
 from mmsemiloc.datasets.checks.classes import check_classes
 from mmsemiloc.datasets.checks.overlap import check_overlap
 from mmsemiloc.datasets.contents import class_names, describe, labels_of
+from mmsemiloc.datasets.draws import Draw
 from mmsemiloc.datasets.images.fault_policy import FaultPolicy
 from mmsemiloc.datasets.images.loading import use_our_loader
 from mmsemiloc.datasets.sources import build_parts, check_parts, metainfo_keys
@@ -176,7 +177,13 @@ class SemiSupDataset(ConcatDataset):
         check_overlap(self.labeled, self.unlabeled, validation, self.allow_overlap)
 
     def __getitem__(self, idx: int) -> dict:
-        """One sample, as the pipeline of its dataset packs it."""
+        """One sample, as the pipeline of its dataset packs it.
+
+        Random numbers of the pipeline are those of the draw, if ``SemiSupSampler`` drew the index.
+        """
+        if isinstance(idx, Draw):
+            idx.seed_transforms()
+
         labeled = idx < self.num_labeled
         part, kind, start = (
             (self.labeled, 'labelled', 0)

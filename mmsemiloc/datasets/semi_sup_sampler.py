@@ -7,6 +7,7 @@ import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
+from mmsemiloc.datasets.draws import Draw
 from mmsemiloc.datasets.semi_sup_dataset import SemiSupDataset
 from mmsemiloc.datasets.streams import BalancedPasses, ShuffledPasses
 from mmsemiloc.registry import DATA_SAMPLERS
@@ -58,9 +59,10 @@ class SemiSupSampler(Sampler):
 
     Every micro-batch of m images on every rank has exactly round(labeled_ratio * m) labelled ones.
     Each source is drawn without replacement until it is used up, then shuffled anew, also across
-    epochs: an epoch is only a length. The order is a function of the seed and the position alone.
-    Ranks take consecutive blocks of the global batch, so the global order does not depend on their
-    number as long as the global batch and the rounded shares are the same.
+    epochs: an epoch is only a length. The order is a function of the seed and the position alone,
+    and each index remembers both, as the seed of its transforms; see :class:`Draw`. Ranks take
+    consecutive blocks of the global batch, so the global order does not depend on their number as
+    long as the global batch and the rounded shares are the same.
 
     Args:
         dataset: A :class:`SemiSupDataset`.
@@ -188,7 +190,7 @@ class SemiSupSampler(Sampler):
             )
         self._skipped_epochs, self._skipped_samples = divmod(num_samples, len(self))
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[Draw]:
         """Indices of this rank's images from the current position to the end of the epoch."""
         step = (self.epoch + self._skipped_epochs) * self.steps
         step += self._skipped_samples // self.batch_size
@@ -202,12 +204,13 @@ class SemiSupSampler(Sampler):
 
     def _batch(
         self, step: int, streams: dict[bool, ShuffledPasses | BalancedPasses]
-    ) -> Iterator[int]:
+    ) -> Iterator[Draw]:
         """This rank's indices of one optimizer step, counted from the beginning of training."""
         block = step * self.world_size + self.rank
         drawn = {
             source: iter(streams[source].draw(block * count, count))
             for source, count in self.counts.items()
         }
-        for source in self.pattern:
-            yield next(drawn[source]) + (0 if source else self.sizes[True])
+        for place, source in enumerate(self.pattern, block * self.batch_size):
+            index = next(drawn[source]) + (0 if source else self.sizes[True])
+            yield Draw(index, self.seed, place)

@@ -7,7 +7,9 @@ from mmsemiloc.engine.hooks.health_hook import HealthHook
 from mmsemiloc.engine.hooks.history_hook import HistoryHook
 from mmsemiloc.engine.hooks.loss_schedule_hook import LossScheduleHook
 from mmsemiloc.engine.hooks.mean_teacher_hook import MeanTeacherHook
+from mmsemiloc.engine.hooks.restart_hook import RestartHook
 from mmsemiloc.engine.hooks.setup_hook import SemiSupSetupHook
+from mmsemiloc.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
 from mmsemiloc.engine.optimizers.accum_optim_wrapper import AccumOptimWrapper
 from mmsemiloc.engine.optimizers.amp_accum_optim_wrapper import AmpAccumOptimWrapper
 from mmsemiloc.engine.runner import SemiSupRunner
@@ -25,8 +27,10 @@ __all__ = [
     'MeanTeacherHook',
     'NotFiniteError',
     'PromptTrainLoop',
+    'RestartHook',
     'SemiSupDistributedDataParallel',
     'SemiSupRunner',
     'SemiSupSetupHook',
+    'WholeCheckpointHook',
     'first_not_finite',
 ]

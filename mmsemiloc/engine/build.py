@@ -10,6 +10,7 @@ from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmsemiloc.engine.hooks.restart_hook import RestartHook
 from mmsemiloc.engine.hooks.setup_hook import SemiSupSetupHook
 
 # The variables in which each launcher tells a process its number, and how many there are.
@@ -87,6 +88,21 @@ def without_pauses(cfg: Config) -> Config:
     return cfg
 
 
+def with_whole_checkpoints(cfg: Config) -> Config:
+    """A config whose checkpoints are never half written, see :class:`WholeCheckpointHook`."""
+    hooks = cfg.get('default_hooks') or {}
+    checkpoint = hooks.get('checkpoint', dict(type='CheckpointHook', interval=1))  # as MMEngine
+    if checkpoint is not None and checkpoint.get('type', 'CheckpointHook') == 'CheckpointHook':
+        whole = dict(checkpoint, type='mmsemiloc.WholeCheckpointHook')
+        cfg.default_hooks = dict(hooks, checkpoint=whole)
+    return cfg
+
+
+def completed(cfg: Config) -> Config:
+    """A copy of a config with what every run needs, as its runner has it."""
+    return with_whole_checkpoints(without_pauses(with_one_policy(copy.deepcopy(cfg))))
+
+
 def join_on_cpu(cfg: Config) -> None:
     """Let the processes of a machine without an accelerator find each other.
 
@@ -109,15 +125,16 @@ def join_on_cpu(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner of a config, with the setup hook even if the config does not list it."""
-    cfg = without_pauses(with_one_policy(copy.deepcopy(cfg)))
+    """Build the runner of a config, with the hooks of every run even if it does not list them."""
+    cfg = completed(cfg)
     cfg.setdefault('runner_type', 'mmsemiloc.SemiSupRunner')
 
     if cfg.get('launcher', 'none') != 'none' and get_device() == 'cpu':
         join_on_cpu(cfg)
     runner = RUNNERS.build(cfg)
 
-    # It brings the other hooks along that every run needs.
-    if not any(isinstance(hook, SemiSupSetupHook) for hook in runner.hooks):
-        runner.register_hook(SemiSupSetupHook())
+    # The first one brings others along.
+    for kind in (SemiSupSetupHook, RestartHook):
+        if not any(isinstance(hook, kind) for hook in runner.hooks):
+            runner.register_hook(kind())
     return runner

@@ -6,6 +6,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmsemiloc.models.batch_norm import average_statistics
 from mmsemiloc.registry import MODEL_WRAPPERS
 
 
@@ -13,7 +14,8 @@ from mmsemiloc.registry import MODEL_WRAPPERS
 class SemiSupDistributedDataParallel(MMDistributedDataParallel):
     """``MMDistributedDataParallel`` that leaves the training step to ``AccumOptimWrapper``.
 
-    MMEngine's wrapper has a ``train_step`` of its own and never calls the model's.
+    MMEngine's wrapper has a ``train_step`` of its own and never calls the model's. After each step
+    the running statistics of BatchNorm are averaged over ranks; see :func:`average_statistics`.
 
     Args:
         module: A ``SemiSupClassifier``.
@@ -31,5 +33,10 @@ class SemiSupDistributedDataParallel(MMDistributedDataParallel):
     def train_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """One optimizer step; see ``SemiSupClassifier.train_step``."""
         if hasattr(optim_wrapper, 'train_batch'):
-            return optim_wrapper.train_batch(self, data)
-        return super().train_step(data, optim_wrapper)
+            log = optim_wrapper.train_batch(self, data)
+        else:
+            log = super().train_step(data, optim_wrapper)
+
+        # Before the hooks of this step: one of them may keep a teacher.
+        average_statistics(self.module)
+        return log

@@ -1,10 +1,41 @@
-"""BatchNorm at rest: a repeated forward pass does not update its running statistics again."""
+"""BatchNorm's running statistics: at rest in a repeated forward pass, and equal on all ranks."""
 
 import contextlib
 from collections.abc import Iterator
 
+import torch
+from mmengine import dist
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def average_statistics(model: nn.Module) -> None:
+    """Replace the running statistics of BatchNorm by their mean over ranks.
+
+    Those of layers in evaluation mode and of SyncBatchNorm are equal already. All ranks have to
+    call it after each step: a checkpoint has the statistics of one rank only, and a teacher on
+    another rank would go on with others after a resumption.
+    """
+    if dist.get_world_size() == 1:
+        return
+    layers = [
+        module
+        for module in model.modules()
+        if isinstance(module, _BatchNorm)
+        and not isinstance(module, nn.SyncBatchNorm)
+        and module.training
+        and module.running_mean is not None
+    ]
+    if not layers:
+        return
+
+    # One exchange for all layers.
+    both = [(layer.running_mean, layer.running_var) for layer in layers]
+    tensors = [value for pair in both for value in pair if value is not None]
+    joined = torch.cat(tensors)
+    dist.all_reduce(joined, 'mean')
+    for tensor, mean in zip(tensors, joined.split([len(t) for t in tensors]), strict=True):
+        tensor.copy_(mean)
 
 
 @contextlib.contextmanager

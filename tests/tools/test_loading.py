@@ -237,7 +237,7 @@ def test_without_the_check_random_weights_are_scored(folder, tool, monkeypatch):
 
 def test_a_run_is_resumed_with_the_same_network_only(folder, tool):
     assert tool('train', 'mini.py')[0] == 0
-    more = ['--resume', 'work_dirs/mini/iter_1.pth', '--cfg-options']
+    more = ['--resume', 'work_dirs/mini/iter_1.pth', '--force', '--cfg-options']
     code, output = tool('train', 'mini.py', *more, 'train_cfg.max_iters=3')
     assert code == 0 and '67 of 67 tensors of work_dirs/mini/iter_1.pth loaded' in output
     code, line = tool(
@@ -252,8 +252,16 @@ def test_a_run_is_resumed_with_the_same_network_only(folder, tool):
     torch.save(classifier(), 'plain.pth')
     last = Path(Path('work_dirs/mini/last_checkpoint').read_text())
     last.write_bytes(last.read_bytes()[:3000])
-    code, line = tool('train', 'mini.py', '--resume')
+    code, line = tool('train', 'mini.py', '--resume', last)
     assert code == 2 and f'cannot load checkpoint {last}: ' in line
+    code, line = tool('train', 'mini.py', '--resume')
+    assert code == 2 and 'train_cfg.max_iters is 3 there and 2 here' in line
+    code, output = tool('train', 'mini.py', '--resume', '--force')
+    assert (
+        code == 0
+        and f'skipped work_dirs/mini/{last.name}: it is cut off' in output
+        and 'iter: 2' in output
+    )
     code, line = tool('train', 'mini.py', '--resume', 'plain.pth')
     assert code == 2
     assert 'plain.pth cannot be resumed: it has no meta, message_hub, optimizer; start' in line

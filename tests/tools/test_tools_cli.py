@@ -216,6 +216,7 @@ def test_resume_goes_on_after_the_first_epoch(folder, trained, resume):
     shown = run(
         'train.py',
         'mini.py',
+        '--force',  # longer, and with another seed
         '--cfg-options',
         'train_cfg.max_epochs=2',
         *(resume if len(resume) == 2 else ['--work-dir', 'work_dirs/mini', *resume]),

@@ -27,6 +27,6 @@ optim_wrapper = dict(micro_batch_size=micro_batch_size, optimizer=dict(lr=0.2))
 param_scheduler = dict(milestones=[steps * 3 // 4, steps * 9 // 10])
 train_cfg = dict(max_iters=steps, val_interval=steps)
 default_hooks = dict(
-    checkpoint=dict(interval=steps), logger=dict(interval=10), health=dict(interval=10)
+    checkpoint=dict(interval=steps // 5), logger=dict(interval=10), health=dict(interval=10)
 )
 log_processor = dict(window_size=10)

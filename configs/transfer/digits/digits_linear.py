@@ -37,6 +37,6 @@ optim_wrapper = dict(
 )
 param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', by_epoch=False, T_max=steps)
 train_cfg = dict(max_iters=steps, val_interval=steps)
-default_hooks = dict(checkpoint=dict(interval=steps))
+default_hooks = dict(checkpoint=dict(interval=steps // 5))
 custom_hooks = []
 model_wrapper_cfg = None

@@ -81,7 +81,7 @@ class HealthHook(Hook):
     are any. Sums stay on the device between reports.
 
     A line at iterations 10, 20 and 50 and at the end of a run tells how things are in an unfinished
-    window.
+    window. A resumed run goes on with the window that was open.
 
     There is a warning when the predictions of all images, or of the unlabelled ones, collapse: see
     :func:`has_collapsed`. The shares of classes that it expects are NBEL's prior, else those of the
@@ -122,6 +122,7 @@ class HealthHook(Hook):
             raise ValueError(f'locality must be None or one of {tuple(LOCALITY)}, got {locality!r}')
         self.interval, self.min_class_share, self.begin = interval, min_class_share, begin
         self.locality = locality
+        self._resumed: dict | None = None  # the window of a checkpoint
         self._collapsed = self._warned = False
 
     def before_train(self, runner: Runner) -> None:
@@ -136,6 +137,8 @@ class HealthHook(Hook):
         self._reset()
         self._labeled: Tensor | None = None
         self._reported = -1  # iteration of the last report
+        if runner.iter and self._resumed is not None:
+            self._continue(self._resumed)
         self._listeners = [
             model.register_forward_pre_hook(self._remember_labels, with_kwargs=True),
             self.head.register_forward_hook(self._listen),
@@ -147,6 +150,41 @@ class HealthHook(Hook):
             self._report(runner, runner.iter, logged=False)
         for listener in self._listeners:
             listener.remove()
+
+    def before_saving(self, runner: Runner) -> None:
+        """Collect the open window of all ranks, on all of them: one rank alone saves it."""
+        self._windows = dist.all_gather(self._sums) if self._watches else []
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Save the open window."""
+        if not self._watches:
+            return
+        windows = [self._sums] if dist.get_world_size() == 1 else self._windows
+        checkpoint['health'] = dict(
+            windows=[window.cpu() for window in windows],
+            steps=self._steps,
+            reported=self._reported,
+            collapsed=self._collapsed,
+            warned=self._warned,
+        )
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Remember the window of the checkpoint."""
+        self._resumed = checkpoint.get('health')
+
+    def _continue(self, saved: dict) -> None:
+        """Go on with a window that another process has begun."""
+        windows = saved['windows']
+        if dist.get_world_size() != len(windows):
+            # The sum over ranks is what counts.
+            total = torch.stack(windows).sum(0) if windows else torch.zeros(0)
+            windows = [total, *[torch.zeros_like(total)] * (dist.get_world_size() - 1)]
+
+        window = windows[dist.get_rank()]
+        if window.shape == self._sums.shape:  # another one is of other settings
+            self._sums.copy_(window)
+            self._steps, self._reported = saved['steps'], saved['reported']
+            self._collapsed, self._warned = saved['collapsed'], saved['warned']
 
     def _reset(self) -> None:
         """Begin a window: sums of predictions of all and of unlabelled images, and of maps."""

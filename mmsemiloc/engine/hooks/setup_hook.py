@@ -3,7 +3,9 @@
 import logging
 from typing import ClassVar
 
+import torch
 from mmengine.dataset import BaseDataset
+from mmengine.device import get_device
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -14,6 +16,7 @@ from torch.utils.data import DataLoader
 from mmsemiloc.datasets import SemiSupDataset, SemiSupSampler
 from mmsemiloc.datasets.checks.classes import check_against_checkpoint, checkpoint_classes
 from mmsemiloc.datasets.checks.same_folders import check_folder_names
+from mmsemiloc.datasets.random_state import STEPS, seed_everything
 from mmsemiloc.engine.checks.agreement import (
     check_model,
     check_sampler,
@@ -45,6 +48,10 @@ class SemiSupSetupHook(Hook):
     every term of the loss and every metric. Before a test it checks the classes of the checkpoint
     too. A resumed run continues with the sampler's seed of the run that it resumes, also if that
     was a random one.
+
+    Each step is seeded by (seed, rank, iteration): what the model and its preprocessor draw (drop
+    out, Mixup) does not depend on what was drawn before, so a resumed run is bit-identical to one
+    that was never stopped.
 
     In our configs it is ``default_hooks.setup``, so a ``custom_hooks`` list of your own does not
     replace it. It brings :class:`FiniteHook`, :class:`LossScheduleHook` and :class:`HistoryHook`
@@ -95,6 +102,11 @@ class SemiSupSetupHook(Hook):
             )
         print_log(describe_data(loader.dataset, validation), logger='current', level=logging.INFO)
         self.saved_meta = {}  # from here on the weights are those of this run, and of its classes
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        """Seed what the step will draw."""
+        device = torch.device(get_device())
+        seed_everything(STEPS, runner.seed, runner.rank, runner.iter, device=device)
 
     def before_test(self, runner: Runner) -> None:
         """Check the test images and metrics."""

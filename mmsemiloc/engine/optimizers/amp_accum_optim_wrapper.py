@@ -104,12 +104,14 @@ class AmpAccumOptimWrapper(AccumOptimWrapper):
             **super().state_dict(),
             'loss_scaler': self.loss_scaler.state_dict(),
             'skipped_steps': self.skipped_steps,
+            'skipped_in_a_row': self._skipped_in_a_row,
         }
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Load what :meth:`state_dict` returned, or the state of a wrapper without a scaler."""
         state_dict = dict(state_dict)
         self.skipped_steps = state_dict.pop('skipped_steps', 0)
+        self._skipped_in_a_row = state_dict.pop('skipped_in_a_row', 0)
         scaler = state_dict.pop('loss_scaler', None)
         if scaler and self.loss_scaler.is_enabled():
             self.loss_scaler.load_state_dict(scaler)
