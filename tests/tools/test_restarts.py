@@ -131,6 +131,8 @@ from mmengine.registry import HOOKS
 
 @HOOKS.register_module()
 class Once(Hook):
+    step_arguments = {}
+
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         mark = os.environ.get('MARK')
         if mark and runner.rank == 1 and runner.iter == 5 and not os.path.exists(mark):
