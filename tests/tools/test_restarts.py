@@ -131,6 +131,8 @@ from mmengine.registry import HOOKS
 
 @HOOKS.register_module()
 class Once(Hook):
+    step_arguments = {}
+
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         mark = os.environ.get('MARK')
         if mark and runner.rank == 1 and runner.iter == 5 and not os.path.exists(mark):
@@ -197,4 +199,4 @@ def test_a_signal_to_one_rank_of_torchrun(name, tmp_path):
     )
     assert code == 143, text[-3000:]
     assert f'stopped by {name}' in text or 'stopped by a signal to another rank' in text
-    assert (tmp_path / 'stopped/interrupted.pth').is_file()
+    assert (tmp_path / 'stopped/iter_6.pth').is_file()  # that of its interval, at the same step
