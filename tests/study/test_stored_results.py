@@ -390,3 +390,65 @@ def test_tables_of_the_locality_penalty_come_from_the_stored_rows(place, config)
     assert expected() == found
     next(row for row in rows if row['config'] == config)['cam_area'] = '14'
     assert expected() != found  # negative control
+
+
+def few_label_values(rows, metric):
+    """Means over the draws of each method, by labels per class."""
+    groups: dict[str, dict[int, list[float]]] = {}
+    for row in rows:
+        by_number = groups.setdefault(row['method'], {})
+        by_number.setdefault(int(row['labels_per_class']), []).append(float(row[metric]))
+    numbers = sorted({number for by_number in groups.values() for number in by_number})
+    return [
+        [name, *(format_number(mean_and_std(by_number[number])[0]) for number in numbers)]
+        if set(by_number) == set(numbers)
+        else [name, *[OTHER] * len(numbers)]
+        for name, by_number in groups.items()
+    ]
+
+
+def few_label_differences(rows, first, names):
+    """Differences of a method from others with their intervals, by labels per class."""
+    found = {(row['second'], int(row['labels_per_class'])): row for row in rows}
+    numbers = sorted({number for _, number in found})
+    return [
+        [
+            name,
+            *(
+                '{:+.1f} [{:+.1f}, {:+.1f}]'.format(
+                    *(float(found[name, number][key]) for key in ('difference', 'low', 'high'))
+                )
+                for number in numbers
+            ),
+        ]
+        for name in names
+    ]
+
+
+FEW_LABELS = (('fashion_mnist', 'accuracy', 0), ('elpv', 'mean_recall', 1))
+
+
+@pytest.mark.parametrize('name, metric, place', FEW_LABELS)
+def test_tables_of_few_labels_come_from_the_stored_rows(name, metric, place):
+    part = tables_with('docs/few_labels.md', '| labels per class |')[place]
+    found = [
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for line in part.partition('\n\n')[0].splitlines()[2:]
+    ]
+    rows = read_rows(f'few_labels_{name}.csv')
+    assert few_label_values(rows, metric) == found
+
+    rows[0][metric] = '1'
+    assert few_label_values(rows, metric) != found  # negative control
+
+
+@pytest.mark.parametrize('name, metric, place', FEW_LABELS)
+@pytest.mark.parametrize('first', ['CE + MEL + NBEL', 'FixMatch + MEL + NBEL'])
+def test_differences_of_few_labels_come_from_the_stored_rows(name, metric, place, first):
+    part = tables_with('docs/few_labels.md', f'| {first} minus |')[place]
+    found = [
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for line in part.partition('\n\n')[0].splitlines()[2:]
+    ]
+    rows = [row for row in read_rows(f'few_labels_{name}_differences.csv') if row['first'] == first]
+    assert few_label_differences(rows, first, [cells[0] for cells in found]) == found
