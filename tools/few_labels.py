@@ -42,8 +42,8 @@ def make_parser() -> Parser:
     parser.add_argument(
         '--maps',
         action='store_true',
-        help='instead: how concentrated the maps are with and without the locality penalty; '
-        'writes maps.csv, maps.md and a picture',
+        help='instead: how concentrated the maps are with and without the locality penalty, for '
+        'one number of labels; writes maps.csv, maps.md and a picture',
     )
     parser.add_argument(
         '--data-root', metavar='DIR', help="folder of the images (default: the package's)"

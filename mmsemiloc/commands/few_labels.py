@@ -107,8 +107,10 @@ def run(args: argparse.Namespace) -> int:
     chosen, console = SETS[args.images], Console()
     folder = args.work_dir or Path('work_dirs/few_labels') / args.images
     source = Source(args.images, args.data_root, args.cache)
-    tasks = plan(source, args.labels or chosen.per_class, args.draws, folder)
-
+    numbers = args.labels or chosen.per_class
+    if args.maps and len(numbers) != 1:
+        raise ValueError('--maps takes one number of labels per class: add --labels N')
+    tasks = plan(source, numbers, args.draws, folder)
     check_draws(tasks)
 
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -71,6 +71,7 @@ def test_maps_with_and_without_the_locality_penalty(images, tmp_path):
     [
         (['mnist'], "argument SET: invalid choice: 'mnist'"),
         (['fashion_mnist', '--labels', '0'], 'a whole number of at least 1, got 0'),
+        (['elpv', '--maps'], '--maps takes one number of labels per class'),
         (['fashion_mnist', '--data-root', 'nowhere'], 'there is no nowhere/train-images'),
     ],
 )
