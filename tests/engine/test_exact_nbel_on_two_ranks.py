@@ -69,11 +69,16 @@ def own_batch():
 
 
 def reference(model, size):
-    """Mean over ranks of the gradients of this rank's retained graphs, as of all in one loss."""
+    """Mean over ranks of the gradients of this rank's retained graphs, as of all in one loss.
+
+    The running statistics of BatchNorm are their means over ranks too.
+    """
     grads, buffers, *_ = retained_graph(model, size, own_batch())
-    for grad in grads.values():
-        dist.all_reduce(grad, 'mean')
-    return grads, {name: buffer.clone() for name, buffer in buffers.items()}
+    means = {name: buffer.clone() for name, buffer in buffers.items()}
+    for name, value in (*grads.items(), *means.items()):
+        if name in grads or name.endswith(('running_mean', 'running_var')):
+            dist.all_reduce(value, 'mean')
+    return grads, means
 
 
 def compare(size, prior=None, dtype=torch.float64, layers='dropout', patches=(), alpha=1):
