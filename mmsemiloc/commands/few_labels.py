@@ -29,8 +29,9 @@ from mmsemiloc.study.few_labels.tables import (
     result_rows,
     value_table,
 )
+from mmsemiloc.study.results import TITLES
 from mmsemiloc.study.tables import print_table, write_markdown
-from mmsemiloc.visualization.plots import curve_plot
+from mmsemiloc.visualization.plots import number_plot
 
 
 class Bars:
@@ -97,7 +98,8 @@ def write_results(comparison: Comparison, folder: Path, console: Console) -> Non
     write_csv(folder / 'results.csv', result_rows(comparison))
     write_csv(folder / 'differences.csv', difference_rows(found))
     write_markdown(tables, folder / 'tables.md')
-    plot = curve_plot(plot_lines(comparison), label='labels per class', ticks=comparison.numbers())
+    title = TITLES[comparison.metric]
+    plot = number_plot(plot_lines(comparison), 'labels per class', title)
     write_whole(folder / 'accuracy.png', plot)
     console.print(f'The rows are in {folder}', highlight=False, soft_wrap=True)
 

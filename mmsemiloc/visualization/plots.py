@@ -52,11 +52,7 @@ def draw_lines(axes: Axes, lines: Lines, levels: Mapping[str, float], dark: bool
 
 
 def curve_plot(
-    lines: Lines,
-    dark: bool = False,
-    label: str = 'step',
-    levels: Mapping[str, float] = {},
-    ticks: Sequence[int] = (),
+    lines: Lines, dark: bool = False, label: str = 'step', levels: Mapping[str, float] = {}
 ) -> bytes:
     """Lines over optimizer steps.
 
@@ -66,20 +62,39 @@ def curve_plot(
         dark: Whether the page is dark.
         label: What the horizontal axis shows.
         levels: Values to compare with, by name.
-        ticks: Numbers of at least 1 on the horizontal axis, which is logarithmic then.
     """
     figure = Figure(figsize=(3.6, 2.3), layout='constrained')
     axes = figure.add_subplot()
     draw_lines(axes, lines, levels, dark)
     axes.set_xlabel(label, color=TEXT[dark])
-    if ticks:
-        axes.set_xscale('log')
-        axes.set_xticks(ticks, [str(tick) for tick in ticks])
-        axes.minorticks_off()
     figure.legend(
         loc='outside upper right', ncols=3, fontsize=8, frameon=False, labelcolor=TEXT[dark]
     )
     return to_png(figure)
+
+
+def number_plot(lines: Lines, x_label: str, y_label: str) -> bytes:
+    """Lines over a few numbers of at least 1, such as 1, 2, 4, on a logarithmic axis and white.
+
+    Args:
+        lines: For each name a list of [number, value]; one without values is left out.
+        x_label: What the horizontal axis shows.
+        y_label: What the vertical axis shows.
+    """
+    figure = Figure(figsize=(7, 4), layout='constrained')
+    axes = figure.add_subplot()
+    draw_lines(axes, {name: points for name, points in lines.items() if points}, {}, dark=False)
+    for line in axes.get_lines():
+        line.set_marker('o')
+
+    numbers = sorted({int(number) for points in lines.values() for number, _ in points})
+    axes.set_xscale('log')
+    axes.set_xticks(numbers, [str(number) for number in numbers])
+    axes.minorticks_off()
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    figure.legend(loc='outside right center', fontsize=8, frameon=False)
+    return to_png(figure, transparent=False)
 
 
 def panels_plot(panels: Mapping[str, tuple[Lines, Mapping[str, float]]], label: str) -> bytes:
