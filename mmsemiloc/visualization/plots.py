@@ -86,6 +86,7 @@ def number_plot(lines: Lines, x_label: str, y_label: str) -> bytes:
     draw_lines(axes, {name: points for name, points in lines.items() if points}, {}, dark=False)
     for line in axes.get_lines():
         line.set_marker('o')
+        line.set_markersize(4)
 
     numbers = sorted({int(number) for points in lines.values() for number, _ in points})
     axes.set_xscale('log')

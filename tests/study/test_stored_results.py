@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmsemiloc.datasets.digit_scenes import class_shares
 from mmsemiloc.study.comparison import cost_table, difference_table, gaps_closed, spread_table
+from mmsemiloc.study.few_labels.tables import map_table
 from mmsemiloc.study.results import read_result, read_results
 from mmsemiloc.study.spreads import format_number, mean_and_std
 
@@ -452,3 +453,15 @@ def test_differences_of_few_labels_come_from_the_stored_rows(name, metric, place
     ]
     rows = [row for row in read_rows(f'few_labels_{name}_differences.csv') if row['first'] == first]
     assert few_label_differences(rows, first, [cells[0] for cells in found]) == found
+
+
+def test_areas_of_maps_on_elpv_come_from_the_stored_rows():
+    text = (ROOT / 'docs/few_labels.md').read_text(encoding='utf-8')
+    rows = [
+        {key: float(value) for key, value in row.items()}
+        for row in read_rows('few_labels_elpv_maps.csv')
+    ]
+    assert map_table(rows, 'mean_recall').to_markdown() in text
+
+    rows[0]['cam_area'] = 90.0
+    assert map_table(rows, 'mean_recall').to_markdown() not in text  # negative control

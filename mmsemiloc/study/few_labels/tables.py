@@ -161,7 +161,8 @@ def map_table(rows: Sequence[Mapping[str, float]], metric: str) -> Table:
         for name in ('cam_area', metric):
             mine = values(gamma, name)
             change = np.subtract(mine, values(gammas[0], name)).tolist()
-            line += [format_number(float(np.mean(mine))), format_interval(change)]
+            difference = f'{np.mean(change):+.1f} {format_interval(change)}'
+            line += [format_number(float(np.mean(mine))), '–' if gamma == gammas[0] else difference]
         lines.append(line)
     title = TITLES[metric]
     columns = ['gamma', 'CAM area %', 'minus gamma 0', title, 'minus gamma 0']
