@@ -6,8 +6,8 @@ locality penalty.
 A step has 32 labelled and 32 unlabelled images. NBEL expects both classes equally often. That is so
 among the labelled images only: 31 % of the others are defective. Give
 `model.head.loss_nbel.prior=[3,2]` to see what the true shares of such a batch would change; they
-are not known to a user with few labels. On frozen features they are worth less than can be told from
-10 draws (docs/few_labels.md).
+are not known to a user with few labels. On frozen features they did not help beyond the intervals
+of 10 draws (docs/few_labels.md).
 Hardware: one GPU. Expected: not yet run.
 """
 

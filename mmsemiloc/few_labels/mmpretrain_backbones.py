@@ -126,7 +126,7 @@ def mmpretrain_backbone(name: str, weights: str | None = None) -> Backbone:
     cfg, address = read_model(name)
     model = cfg.get('model') or {}
     if 'backbone' not in model:
-        raise ValueError(f'{name} has no model.backbone: it is no image classifier')
+        raise ValueError(f'{name} has no model.backbone: it is not an image classifier')
     check_neck(name, model)
 
     # Features of random weights would say nothing.

@@ -81,7 +81,7 @@ def run_draw(task: Task) -> Task:
             found[name] = mark, outcome_of(draw, row)
             task.file.write(found)
 
-    # What is no method any more goes.
+    # Methods that were removed go.
     if found.keys() != methods.keys():
         task.file.write({name: found[name] for name in methods})
     return task
