@@ -68,7 +68,7 @@ def loaded_by_init_cfg(path):
 
 
 def loaded_by_stock_init_cfg(path):
-    """By a module that knows nothing of ours, such as a detector's."""
+    """By a module that does not know ours, such as a detector's."""
     module = BaseModule(init_cfg=dict(type='Pretrained', checkpoint=path))
     module.layer = torch.nn.Linear(1, 1)
     module.init_weights()
